@@ -1,0 +1,100 @@
+"""Sections of params.yaml as frozen dataclasses; a key nobody reads is an error."""
+
+import dataclasses
+import types
+import typing
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+Schema = TypeVar("Schema")
+
+
+def read_section(section: str, *, path: Path = Path("params.yaml")) -> Any:
+    """Return the value at a dotted path such as ``datasets.greek``.
+
+    Raises:
+        KeyError: If a part of the path is missing; the message lists what is there.
+    """
+    node = yaml.safe_load(path.read_text(encoding="utf-8"))
+    walked: list[str] = []
+    for key in section.split("."):
+        if not isinstance(node, dict) or key not in node:
+            known = ", ".join(sorted(map(str, node))) if isinstance(node, dict) else "nothing"
+            where = f"section '{'.'.join(walked)}'" if walked else str(path)
+            raise KeyError(f"unknown name '{key}' in {where}; known: {known}")
+        node = node[key]
+        walked.append(key)
+    return node
+
+
+def load_params(section: str, schema: type[Schema], *, path: Path = Path("params.yaml")) -> Schema:
+    """Read one section of params.yaml into its frozen dataclass."""
+    return from_mapping(schema, read_section(section, path=path), section=section)
+
+
+def from_mapping(schema: type[Schema], values: Any, *, section: str) -> Schema:
+    """Build a dataclass from a mapping, recursively.
+
+    Raises:
+        ValueError: If a key is unknown or missing, or a value has the wrong type; the message
+            names the section, the key and the known ones.
+    """
+    if not isinstance(values, dict):
+        raise ValueError(f"section '{section}' must be a mapping, got {values!r}")
+    fields = {field.name: field for field in dataclasses.fields(schema)}  # type: ignore[arg-type]
+    if unknown := sorted(set(values) - set(fields)):
+        raise ValueError(
+            f"unknown parameter '{section}.{unknown[0]}'; known: {', '.join(sorted(fields))}"
+        )
+    required = {
+        name
+        for name, field in fields.items()
+        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+    }
+    if missing := sorted(required - set(values)):
+        raise ValueError(f"missing parameter '{section}.{missing[0]}'")
+    hints = typing.get_type_hints(schema)
+    return schema(
+        **{
+            name: _convert(hints[name], value, where=f"{section}.{name}")
+            for name, value in values.items()
+        }
+    )
+
+
+def _convert(hint: Any, value: Any, *, where: str) -> Any:
+    """Check one YAML value against a type hint; an int passes as float, nothing else bends."""
+    if hint is Any:
+        return value
+    if dataclasses.is_dataclass(hint):
+        return from_mapping(hint, value, section=where)  # type: ignore[arg-type]
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        for option in args:
+            try:
+                return _convert(option, value, where=where)
+            except ValueError as error:
+                last = error
+        raise last
+    if origin is typing.Literal:
+        if value not in args:
+            raise ValueError(f"'{where}' must be one of {', '.join(map(str, args))}, got {value!r}")
+        return value
+    if origin in (list, tuple):
+        if not isinstance(value, list):
+            raise ValueError(f"'{where}' must be a list, got {value!r}")
+        converted = [_convert(args[0], item, where=f"{where}[{i}]") for i, item in enumerate(value)]
+        return origin(converted)
+    if origin is dict:
+        if not isinstance(value, dict):
+            raise ValueError(f"'{where}' must be a mapping, got {value!r}")
+        return {key: _convert(args[1], item, where=f"{where}.{key}") for key, item in value.items()}
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(value, bool) and hint is not bool:
+        raise ValueError(f"'{where}' must be {hint.__name__}, got {value!r}")
+    if not isinstance(value, hint):
+        raise ValueError(f"'{where}' must be {getattr(hint, '__name__', hint)}, got {value!r}")
+    return value
