@@ -1,1 +1,1 @@
-"""One script per DVC stage: each parses its paths, calls the library and writes its outputs whole."""
+"""One script per DVC stage: parses its paths, calls the library, writes its outputs whole."""
