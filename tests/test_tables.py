@@ -1,0 +1,96 @@
+"""Score and prediction tables: what is written is what is read, and damage is loud."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from pipeline.tables import read_predictions, read_scores, write_predictions, write_scores
+
+
+def test_scores_come_back_in_row_order(tmp_path):
+    path = tmp_path / "sub" / "scores.parquet"
+    scores = {"mcm": np.array([0.5, 0.25, 0.75]), "knn_1": np.array([3.0, 1.0, 2.0])}
+
+    write_scores(path, scores, not_applicable={"plp_msp": "no text tower"})
+    back, reasons = read_scores(path)
+
+    assert list(back) == ["knn_1", "mcm"]
+    for method, values in scores.items():
+        np.testing.assert_array_equal(back[method], values)
+    assert reasons == {"plp_msp": "no text tower"}
+    assert pl.read_parquet(path).columns == ["row", "method", "score"]
+
+
+def test_precision_is_kept_where_a_method_needs_it(tmp_path):
+    close = np.array([1 - 1e-9, 1 - 2e-9])
+    write_scores(tmp_path / "a", {"msp": close, "knn_1": np.zeros(2, np.float32)})
+    write_scores(tmp_path / "b", {"knn_1": np.zeros(2, np.float32)})
+
+    assert len(set(read_scores(tmp_path / "a")[0]["msp"])) == 2
+    assert read_scores(tmp_path / "b")[0]["knn_1"].dtype == np.float32
+
+
+def test_the_same_scores_make_the_same_bytes(tmp_path):
+    rng = np.random.default_rng(0)
+    one, two = rng.normal(size=(2, 50))
+    write_scores(tmp_path / "a", {"x": one, "y": two}, not_applicable={"p": "1", "q": "2"})
+    write_scores(tmp_path / "b", {"y": two, "x": one}, not_applicable={"q": "2", "p": "1"})
+
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_a_table_may_hold_reasons_only(tmp_path):
+    write_scores(tmp_path / "a", {}, not_applicable={"mcm": "no text tower"})
+
+    assert read_scores(tmp_path / "a") == ({}, {"mcm": "no text tower"})
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_scores_that_are_not_finite_are_refused(tmp_path, bad):
+    with pytest.raises(ValueError, match=r"scores of 'mcm' .* must be finite, got .* in row 1"):
+        write_scores(tmp_path / "a", {"mcm": np.array([0.0, bad])})
+    assert not (tmp_path / "a").exists()
+
+
+def test_unequal_lengths_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="one value per image, got a 2, b 3"):
+        write_scores(tmp_path / "a", {"a": np.zeros(2), "b": np.zeros(3)})
+
+
+def test_a_method_is_scored_or_not_applicable(tmp_path):
+    with pytest.raises(ValueError, match="'a' cannot have values and be not applicable"):
+        write_scores(tmp_path / "a", {"a": np.zeros(2)}, not_applicable={"a": "why"})
+
+
+def test_a_lost_row_is_noticed(tmp_path):
+    write_scores(tmp_path / "a", {"a": np.zeros(3), "b": np.zeros(3)})
+    pl.read_parquet(tmp_path / "a")[:-1].write_parquet(tmp_path / "a")
+
+    with pytest.raises(ValueError, match=r"rows 0 to 2 once under 'b', got 2 rows"):
+        read_scores(tmp_path / "a")
+
+
+def test_a_missing_table_names_itself(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no table .*nowhere"):
+        read_scores(tmp_path / "nowhere")
+
+
+def test_a_foreign_table_is_refused(tmp_path):
+    pl.DataFrame({"row": [0]}).write_parquet(tmp_path / "a")
+
+    with pytest.raises(ValueError, match=r"lacks \['method', 'score'\]"):
+        read_scores(tmp_path / "a")
+
+
+def test_predictions_round_trip(tmp_path):
+    predictions = {"zero_shot": np.array([1, 0, 2]), "lp": np.array([1, 1, 2])}
+    write_predictions(
+        tmp_path / "p", predictions, np.array([1, 0, 0]), not_applicable={"plp": "no text"}
+    )
+    back, labels, reasons = read_predictions(tmp_path / "p")
+
+    assert list(back) == ["lp", "zero_shot"]
+    for name, values in predictions.items():
+        np.testing.assert_array_equal(back[name], values)
+    np.testing.assert_array_equal(labels, [1, 0, 0])
+    assert reasons == {"plp": "no text"}
