@@ -1,0 +1,100 @@
+"""The backbone table: one entry says where a model's weights come from and what it is.
+
+Six forms, told apart by their keys (conf/models/*.yaml holds many examples):
+
+- open_clip name + tag:              ``{loader: open_clip, name: ViT-H-14, pretrained: laion2b_…}``
+- open_clip configuration + file:    ``{loader: open_clip, config: my.json, checkpoint: my.pt}``
+- pretrained here (`pretrain`):      ``{loader: open_clip, model_cfg: {…}, pretrain: {…}}``
+- timm name + tag:                   ``{loader: timm, name: vit_base_patch14_dinov2.lvd142m}``
+- timm name + file:                  ``{loader: timm, name: mobilenetv2_100, checkpoint: m.pt}``
+- features computed elsewhere:       ``{loader: features, files: {…}, norm: raw, space: features}``
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pipeline.params import from_mapping
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """One entry of the backbone table, ``models.<backbone>``.
+
+    Attributes:
+        loader: The library that builds the model, or ``features`` for imported rows.
+        name: The loader's model name.
+        pretrained: open_clip's tag; timm names carry theirs after the dot.
+        config: An open_clip model configuration (JSON file).
+        checkpoint: A local weights file; wins over any download.
+        random_weights: Accept untrained weights, drawn from `seed`.
+        seed: Seed of random weights.
+        space: ``joint`` keeps the image tower's output after its projection although it could be
+            separated; the default separates where the tower allows it.
+        kwargs: Further arguments of the model's constructor.
+        transform: Overrides of the evaluation transform (mean, std, input_size, interpolation,
+            crop_pct for timm; open_clip's preprocess keys for open_clip).
+        model_cfg: An open_clip model configuration written in the table itself.
+        preprocess_cfg: open_clip's preprocess configuration that belongs to `model_cfg`.
+        pretrain: How `pretrain` trains it here.
+        finetune: How `finetune` trains it here.
+        files: Features by data set, for ``loader: features``.
+        norm: Whether imported rows are ``raw`` or ``unit`` length.
+        class_embeddings: File with text vectors [c e] for imported features.
+        projection: File with the projection [d e] for imported features.
+        logit_scale: CLIP's learned multiplier for imported features.
+        normalise: Bring imported rows to unit length.
+        columns: Column names of imported Parquet files or keys of archives.
+    """
+
+    loader: Literal["open_clip", "timm", "features"]
+    name: str | None = None
+    pretrained: str | None = None
+    config: str | None = None
+    checkpoint: str | None = None
+    random_weights: bool = False
+    seed: int = 0
+    space: Literal["features", "joint"] | None = None
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    transform: dict[str, Any] = field(default_factory=dict)
+    model_cfg: dict[str, Any] | None = None
+    preprocess_cfg: dict[str, Any] = field(default_factory=dict)
+    pretrain: dict[str, Any] | None = None
+    finetune: dict[str, Any] | None = None
+    files: dict[str, Any] = field(default_factory=dict)
+    norm: Literal["raw", "unit"] | None = None
+    class_embeddings: Any = None
+    projection: Any = None
+    logit_scale: float | None = None
+    normalise: bool = False
+    columns: dict[str, Any] = field(default_factory=dict)
+
+
+def model_spec(name: str, entry: dict[str, Any]) -> ModelSpec:
+    """Check one entry of the backbone table.
+
+    Raises:
+        ValueError: If keys are unknown or do not fit together.
+    """
+    spec = from_mapping(ModelSpec, entry, section=f"models.{name}")
+    made_here = spec.pretrain is not None or spec.finetune is not None
+    if spec.loader != "features" and not (spec.name or spec.config or made_here):
+        raise ValueError(
+            f"models.{name} must name its model: set `name`, or `config` with `checkpoint`"
+        )
+    if spec.loader == "open_clip" and spec.config and not (spec.checkpoint or spec.random_weights):
+        raise ValueError(
+            f"models.{name} has a configuration but no weights: set `checkpoint` to a local file"
+        )
+    if (
+        spec.loader == "open_clip"
+        and spec.name
+        and not (spec.pretrained or spec.checkpoint or spec.random_weights)
+    ):
+        raise ValueError(
+            f"models.{name} has no weights: set `pretrained` (open_clip's tag), `checkpoint` (a "
+            "file) or, knowing that features of an untrained model mean little, "
+            "`random_weights: true`"
+        )
+    if spec.loader == "features" and not spec.files:
+        raise ValueError(f"models.{name} must list `files`: one features file for each data set")
+    return spec

@@ -1,0 +1,89 @@
+"""timm's image towers as a `Backbone`: features are what its classifier would see."""
+
+from pathlib import Path
+
+import timm
+import torch
+from timm.data import create_transform, resolve_data_config
+from torch import Tensor, nn
+
+from pipeline.backbones import Backbone
+from pipeline.checkpoints import WeightsError
+from pipeline.model_spec import ModelSpec
+from pipeline.transforms import split_normalisation
+from pipeline.weights import read_record, weights_file
+
+
+class PreLogits(nn.Module):
+    """A timm model without its classifier: pooled (or class-token) features after the norm."""
+
+    def __init__(self, model: nn.Module) -> None:
+        """Keep the model; its classifier stays unused."""
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map normalised images [b 3 h w] to features [b d]."""
+        return self.model.forward_head(self.model.forward_features(images), pre_logits=True)  # type: ignore[operator]
+
+
+def load(name: str, spec: ModelSpec, weights: Path, device: torch.device) -> Backbone:
+    """Build the model by timm itself, with its own evaluation transform."""
+    path = weights_file(name, spec, weights)
+    model = _create(spec, path)
+    data_config = resolve_data_config(dict(spec.transform), model=model)
+    transform = create_transform(**data_config, is_training=False)
+    pixels_transform, mean, std = split_normalisation(transform)
+    head = model.get_classifier()
+    classifier = None
+    if isinstance(head, nn.Linear):
+        bias = head.bias if head.bias is not None else torch.zeros(head.out_features)
+        classifier = (head.weight.detach().numpy().copy(), bias.detach().numpy().copy())
+    tower = PreLogits(model).eval().to(device)
+    with torch.inference_mode():
+        width = tower(torch.zeros(1, *data_config["input_size"], device=device)).shape[-1]
+    return Backbone(
+        name=name,
+        device=device,
+        tower=tower,
+        width=width,
+        space="features",
+        projection=None,
+        logit_scale=None,
+        transform=transform,
+        pixels_transform=pixels_transform,
+        mean=mean,
+        std=std,
+        text=None,
+        classifier=classifier,
+        description={
+            "loader": "timm",
+            "name": spec.name,
+            "config": {**model.default_cfg, **spec.kwargs},
+            "space": "features",
+            "weights_sha256": read_record(weights)["sha256"],
+            "transform": str(transform),
+            "mean": mean,
+            "std": std,
+            "versions": {"timm": timm.__version__, "torch": torch.__version__},
+        },
+    )
+
+
+def _create(spec: ModelSpec, path: Path | None) -> nn.Module:
+    kwargs = dict(spec.kwargs)
+    if path is None:
+        torch.manual_seed(spec.seed)
+        return timm.create_model(str(spec.name), pretrained=False, **kwargs).eval()
+    try:
+        return timm.create_model(
+            str(spec.name),
+            pretrained=True,
+            pretrained_cfg_overlay={"file": str(path), "custom_load": False},
+            **kwargs,
+        ).eval()
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:400]
+        raise WeightsError(
+            f"weights file {path} does not fit timm's model '{spec.name}': {reason}"
+        ) from error
