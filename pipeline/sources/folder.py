@@ -1,0 +1,92 @@
+"""A folder tree as a source: every file is an image, the first directory is its class."""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.sources.listing import Entry, check_member, class_of, ignored_names
+from pipeline.sources.spec import FolderSet, SourceError
+
+
+@dataclass(frozen=True)
+class FolderSource:
+    """Files below ``root``; symbolic links are followed, loops of them refused."""
+
+    root: Path
+    class_depth: int
+    ignore: tuple[str, ...]
+    classes: None = None
+
+    @classmethod
+    def open(cls, spec: FolderSet) -> "FolderSource":
+        """Check that the folder is one."""
+        root = Path(spec.path) / spec.subfolder
+        if not root.is_dir():
+            raise SourceError(f"'{root}' must be a folder of images; no such folder")
+        return cls(root, spec.class_depth, tuple(spec.ignore))
+
+    def entries(self) -> list[Entry]:
+        """All files of the tree, sorted by their path with '/' separators."""
+        paths = sorted(walk(self.root, ignored_names(self.ignore)))
+        return [Entry(path, class_of(path, depth=self.class_depth)) for path in paths]
+
+    def read(self, path: str) -> bytes:
+        """The bytes of one file."""
+        return (
+            self.root / check_member(path, container=f"the index of '{self.root}'")
+        ).read_bytes()
+
+
+def walk(root: Path, ignored: re.Pattern[str]) -> list[str]:
+    """Relative POSIX paths of all files below a folder, in no particular order.
+
+    Raises:
+        SourceError: If a link leads back to a folder it lies in, a folder cannot be listed, or
+            a name is not valid UTF-8.
+    """
+    found: list[str] = []
+    pending = [(os.fspath(root), "", frozenset[tuple[int, int]]())]
+    while pending:
+        folder, prefix, above = pending.pop()
+        identity = _identity(folder)
+        if identity in above:
+            raise SourceError(
+                f"'{folder}' is a link back to a folder it lies in; remove the link, "
+                "or its images would be counted without end"
+            )
+        try:
+            with os.scandir(folder) as listing:
+                for entry in listing:
+                    if ignored.match(entry.name):
+                        continue
+                    if entry.is_dir():
+                        below = f"{prefix}{entry.name}/"
+                        pending.append((entry.path, below, above | {identity}))
+                    else:
+                        found.append(prefix + entry.name)
+        except PermissionError as error:
+            raise SourceError(f"'{folder}' cannot be listed: permission denied") from error
+    _check_utf8(found, root)
+    return found
+
+
+def _identity(folder: str) -> tuple[int, int]:
+    status = os.stat(folder)  # noqa: PTH116 - one call per folder of a large tree
+    return status.st_dev, status.st_ino
+
+
+def _check_utf8(paths: list[str], root: Path) -> None:
+    """Names that are no UTF-8 reach Python with lone surrogates and fit in no table."""
+    try:
+        "\n".join(paths).encode()
+    except UnicodeEncodeError:
+        broken = [path for path in paths if not path.isascii() and not _is_utf8(path)]
+        shown = ", ".join(repr(os.fsencode(path)) for path in sorted(broken)[:20])
+        raise SourceError(
+            f"{len(broken)} file names below '{root}' are not UTF-8: {shown}; rename them"
+        ) from None
+
+
+def _is_utf8(path: str) -> bool:
+    return path.encode(errors="replace").decode() == path

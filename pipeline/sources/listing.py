@@ -1,0 +1,69 @@
+"""What every source lists: paths with their classes; and which names are no images at all."""
+
+import fnmatch
+import re
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from pipeline.sources.spec import SourceError
+
+# Left out wherever they lie: what systems and publishers drop beside images. Any other file
+# counts as an image, whatever its suffix, and is reported when it cannot be decoded.
+IGNORED = (".*", "thumbs.db", "desktop.ini", "__macosx", "readme*", "license*", "licence*")
+
+
+class Entry(NamedTuple):
+    """One image: its path relative to the data set, and its class ("" where it has none)."""
+
+    path: str
+    class_key: str
+
+
+class Source(Protocol):
+    """A place with images. Picklable: worker processes open their own handles."""
+
+    @property
+    def classes(self) -> list[str] | None:
+        """Class keys in label order where the source numbers them itself, else None."""
+        ...
+
+    def entries(self) -> list[Entry]:
+        """All images, sorted by path."""
+        ...
+
+    def read(self, path: str) -> bytes:
+        """The content of one image file, whatever order they are asked for in."""
+        ...
+
+
+def ignored_names(patterns: Sequence[str]) -> re.Pattern[str]:
+    """Compile the patterns of names to leave out; letter case does not matter."""
+    every = [*IGNORED, *(pattern.lower() for pattern in patterns)]
+    return re.compile("|".join(fnmatch.translate(pattern) for pattern in every), re.IGNORECASE)
+
+
+def class_of(path: str, *, depth: int) -> str:
+    """The first directories of a path, "" for a file that lies above them."""
+    directories = path.split("/")[:-1]
+    return "/".join(directories[:depth]) if len(directories) >= depth else ""
+
+
+def check_member(path: str, *, container: str) -> str:
+    """Refuse a path that is absolute or climbs out of its container."""
+    if path.startswith(("/", "\\")) or ".." in path.replace("\\", "/").split("/"):
+        raise SourceError(
+            f"{container} holds the path '{path}', which climbs out of its folder; "
+            "such a file is not trusted: remove the entry or get a clean copy"
+        )
+    return path
+
+
+def below(paths: Sequence[str], subfolder: str, *, container: str) -> list[str]:
+    """Keep the paths below a subfolder, relative to it."""
+    if not subfolder:
+        return list(paths)
+    prefix = subfolder.strip("/") + "/"
+    kept = [path.removeprefix(prefix) for path in paths if path.startswith(prefix)]
+    if not kept:
+        raise SourceError(f"{container} has no file below the subfolder '{subfolder}'")
+    return kept

@@ -1,0 +1,100 @@
+"""List the images of one data set in a fixed order, with labels and content hashes.
+
+    python -m stages.index DATASET INDEX
+
+Reads   the images of datasets.DATASET, in place and read-only
+Writes  INDEX                      one row an image: row, path, label, class_name, sha256, error
+        INDEX with .unreadable.txt  where files are no images: every one of them with the reason
+"""
+
+import argparse
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from pipeline.images import ImageParams
+from pipeline.index import write_index
+from pipeline.indexing import IndexParams, UnreadableImagesError, build_index, check_id, list_images
+from pipeline.labels import Classes
+from pipeline.params import load_params, read_section
+from pipeline.sources import ImageSet, load_spec
+
+
+@dataclass(frozen=True)
+class Role:
+    """What the benchmark uses the data set for."""
+
+    training: bool = False
+    testing: bool = False
+
+
+def run(
+    dataset: str,
+    spec: ImageSet,
+    path: Path,
+    *,
+    params: IndexParams,
+    images: ImageParams,
+    role: Role = Role(),
+    reference: tuple[str, Classes] | None = None,
+) -> pl.DataFrame:
+    """Index one data set; see the module docstring."""
+    entries, classes, source = list_images(dataset, spec, reference=reference)
+    if role.training or role.testing:
+        check_id(entries, dataset=dataset, training=role.training)
+    index = build_index(entries, classes, source, params=params, images=images)
+    bad = index.filter(pl.col("error").is_not_null()).select("path", "error").rows()
+    listed = path.with_suffix(".unreadable.txt")
+    listed.unlink(missing_ok=True)
+    if bad:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        listed.write_text("".join(f"{file}\t{error}\n" for file, error in bad), encoding="utf-8")
+        if params.unreadable == "error" or len(bad) == len(index):
+            raise UnreadableImagesError(dataset, bad, listed_in=str(listed))
+    write_index(path, index)
+    return index
+
+
+def main() -> None:
+    """Read the parameters, index, and say what was found."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("dataset")
+    parser.add_argument("index", type=Path)
+    args = parser.parse_args()
+
+    started = time.perf_counter()
+    benchmark: dict[str, Any] = read_section("benchmark")
+    role = Role(args.dataset == benchmark["id_train"], args.dataset == benchmark["id_test"])
+    reference = None
+    if role.testing and not role.training:
+        train = benchmark["id_train"]
+        reference = train, list_images(train, load_spec(train))[1]
+    index = run(
+        args.dataset,
+        load_spec(args.dataset),
+        args.index,
+        params=load_params("index", IndexParams),
+        images=load_params("images", ImageParams),
+        role=role,
+        reference=reference,
+    )
+    excluded = index["error"].count()
+    seconds = time.perf_counter() - started
+    print(
+        f"{args.dataset}: {len(index) - excluded:,} images, "
+        f"{index['label'].filter(index['label'] >= 0).n_unique()} classes, "
+        f"{excluded:,} unreadable files left out, {len(index) / seconds:,.0f} images/s"
+    )
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (ValueError, KeyError) as error:
+        sys.exit(f"error: {error.args[0] if isinstance(error, KeyError) else error}")
