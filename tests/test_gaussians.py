@@ -1,0 +1,129 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.covariance import OAS, EmpiricalCovariance, LedoitWolf
+
+from pipeline.gaussians import ClassGaussians, class_sums
+
+
+def clusters(n=240, d=5, classes=4, seed=0):
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % classes
+    means = 3 * rng.standard_normal((classes, d))
+    mix = rng.standard_normal((d, d))
+    return means[labels] + rng.standard_normal((n, d)) @ mix, labels
+
+
+def naive_distances(features, labels, queries, within, overall):
+    """The definition, one query and class at a time."""
+    means = [features[labels == c].mean(axis=0) for c in np.unique(labels)]
+    inside, outside = np.linalg.inv(within), np.linalg.inv(overall)
+    centre = features.mean(axis=0)
+    nearest = [min((q - m) @ inside @ (q - m) for m in means) for q in queries]
+    return np.array(nearest), np.array([(q - centre) @ outside @ (q - centre) for q in queries])
+
+
+def test_by_hand():
+    """Two classes around (0, 0) and (10, 0), each a cross with arms of 1 and 2."""
+    cross = np.array([[1, 0], [-1, 0], [0, 2], [0, -2]], np.float64)
+    features = np.concatenate([cross, cross + np.array([10, 0])])
+    gaussians, shared = ClassGaussians.fit(features, np.repeat([0, 1], 4), shrinkage="none")
+
+    nearest, overall = gaussians.distances(np.array([[0.0, 0.0], [5.0, 0.0], [10.0, 2.0]]))
+
+    np.testing.assert_allclose(shared.matrix, np.diag([0.5, 2.0]))
+    np.testing.assert_allclose(nearest, [0, 50, 2], atol=1e-12)
+    np.testing.assert_allclose(overall, [25 / 25.5, 0, 25 / 25.5 + 4 / 2])
+    assert shared.condition == pytest.approx(4)
+
+
+@pytest.mark.parametrize(
+    ("shrinkage", "estimator"),
+    [("none", EmpiricalCovariance), ("ledoit_wolf", LedoitWolf), ("oas", OAS)],
+)
+@pytest.mark.parametrize("n", [240, 16])
+def test_agrees_with_scikit_learn(shrinkage, estimator, n):
+    features, labels = clusters(n=n)
+    queries = clusters(seed=1, n=30)[0]
+    means = np.stack([features[labels == c].mean(axis=0) for c in range(4)])
+    within = estimator(assume_centered=True).fit(features - means[labels]).covariance_
+    overall = estimator().fit(features).covariance_
+
+    gaussians, shared = ClassGaussians.fit(features, labels, shrinkage=shrinkage)
+
+    np.testing.assert_allclose(shared.matrix, within, rtol=1e-9, atol=1e-9)
+    expected = naive_distances(features, labels, queries, within, overall)
+    for ours, definition in zip(gaussians.distances(queries), expected, strict=True):
+        np.testing.assert_allclose(ours, definition, rtol=1e-8)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 10**6), st.floats(0.01, 100))
+def test_unchanged_by_an_invertible_map(seed, scale):
+    features, labels = clusters(seed=seed)
+    rng = np.random.default_rng(seed)
+    mapping = scale * (np.eye(5) + 0.3 * rng.uniform(-1, 1, (5, 5))) + 0.0
+    shift = rng.standard_normal(5)
+    plain, _ = ClassGaussians.fit(features, labels, shrinkage="none")
+    mapped, _ = ClassGaussians.fit(features @ mapping + shift, labels, shrinkage="none")
+
+    for before, after in zip(
+        plain.distances(features[:20]),
+        mapped.distances(features[:20] @ mapping + shift),
+        strict=True,
+    ):
+        np.testing.assert_allclose(before, after, rtol=1e-5)
+
+
+def test_five_digits_far_from_the_origin_in_float32():
+    """A large common offset, as raw features have, must not eat the differences."""
+    features, labels = clusters()
+    stored = (features + 300).astype(np.float32)
+    exact = stored.astype(np.float64)
+    means = np.stack([exact[labels == c].mean(axis=0) for c in range(4)])
+    within = np.cov((exact - means[labels]).T, bias=True)
+    expected, _ = naive_distances(exact, labels, exact, within, np.eye(5))
+
+    nearest, _ = ClassGaussians.fit(stored, labels)[0].distances(stored)
+
+    np.testing.assert_allclose(nearest, expected, rtol=1e-5)
+
+
+def test_fewer_rows_than_dimensions_is_refused_or_shrunk():
+    features, labels = clusters(n=40, d=60)
+    with pytest.raises(ValueError, match="from 40 rows in 60 dimensions, must have a condition"):
+        ClassGaussians.fit(features, labels, shrinkage="none")
+
+    gaussians, shared = ClassGaussians.fit(features, labels, shrinkage="auto")
+
+    assert shared.shrinkage == "ledoit_wolf"
+    assert shared.condition_before == np.inf
+    assert 0 < shared.intensity < 1
+    assert (gaussians.distances(features)[0] >= 0).all()
+
+
+def test_a_constant_dimension_is_refused_or_shrunk():
+    features, labels = clusters()
+    features[:, 2] = 7.0
+    with pytest.raises(ValueError, match="got inf; use more rows than dimensions, or shrinkage"):
+        ClassGaussians.fit(features, labels, shrinkage="none")
+    assert ClassGaussians.fit(features, labels, shrinkage="auto")[1].shrinkage == "ledoit_wolf"
+
+
+def test_refusals():
+    features, labels = clusters()
+    with pytest.raises(ValueError, match="at least two rows, but class 9 has one"):
+        ClassGaussians.fit(features, np.where(np.arange(240) == 3, 9, labels))
+    with pytest.raises(ValueError, match="has no spread"):
+        ClassGaussians.fit(np.ones((8, 3)), np.arange(8) % 2)
+    with pytest.raises(ValueError, match="known: auto, none, ledoit_wolf, oas"):
+        ClassGaussians.fit(features, labels, shrinkage="ridge")
+    features[17, 1] = np.nan
+    with pytest.raises(ValueError, match="row 17 holds NaN"):
+        ClassGaussians.fit(features, labels)
+
+
+def test_sums_by_class():
+    sums = class_sums(np.arange(8.0).reshape(4, 2), np.array([2, 0, 2, 2]), 3)
+    np.testing.assert_array_equal(sums, [[2, 3], [0, 0], [0 + 4 + 6, 1 + 5 + 7]])
