@@ -1,0 +1,133 @@
+"""Class names: shipped lists, files, folders, and classes that bear one name."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline.class_names import LISTS, class_names, equal_names
+from pipeline.shipped import imagenet_wnids, wordnet_lemmas
+
+METADATA = Path(__file__).parents[1] / "../shared/data/metadata"
+
+
+def names_of(source):
+    return list(LISTS[source]().values())
+
+
+def test_the_old_list_has_three_equal_pairs():
+    assert equal_names(names_of("imagenet1k_plp")) == {
+        "crane": [134, 517],
+        "maillot": [638, 639],
+        "cardigan": [264, 474],
+    }
+
+
+def test_the_published_clean_list_has_two_equal_pairs():
+    assert equal_names(names_of("imagenet1k_openai")) == {
+        "missile": [657, 744],
+        "sunglasses": [836, 837],
+    }
+
+
+def test_the_mended_list_differs_in_two_names_only():
+    published, mended = names_of("imagenet1k_openai"), names_of("imagenet1k_clean")
+
+    assert equal_names(mended) == {}
+    changed = {
+        i: new for i, (old, new) in enumerate(zip(published, mended, strict=True)) if old != new
+    }
+    assert changed == {744: "projectile", 837: "dark glasses"}
+
+
+@pytest.mark.real_data
+def test_the_shipped_lists_agree_with_published_metadata():
+    path = METADATA / "imagenet1k_openai_names_templates.json"
+    if not path.is_file():
+        pytest.skip(f"{path} is not on this machine")
+    published = json.loads(path.read_text(encoding="utf-8"))
+
+    assert names_of("imagenet1k_openai") == published["classnames"]
+    assert list(imagenet_wnids()) == published["wnids"]
+    first = [name.replace("_", " ").casefold() for name in published["index_names"]]
+    ours = [name.casefold() for name in names_of("imagenet1k_plp")]
+    differing = [(a, b) for a, b in zip(ours, first, strict=True) if a != b]
+    assert len(differing) <= 10, differing
+
+
+def test_every_wordnet_id_has_a_name():
+    wnids = imagenet_wnids()
+
+    assert len(wnids) == 1000
+    assert list(wnids) == sorted(wnids)
+    assert all(wordnet_lemmas()[wnid][0] for wnid in wnids)
+
+
+def test_cifar_names():
+    assert names_of("cifar10")[:2] == ["airplane", "automobile"]
+    assert len(names_of("cifar10")) == 10
+    plp, clean = names_of("cifar100_plp"), names_of("cifar100_clean")
+    assert len(set(plp)) == 100
+    assert plp == sorted(plp)
+    assert (plp[1], clean[1]) == ("aquarium_fish", "aquarium fish")
+
+
+def test_names_follow_the_folders_not_the_position():
+    """A bank of two of the thousand classes, by their folders."""
+    wnids = imagenet_wnids()
+
+    assert class_names("imagenet1k_clean", [wnids[0], wnids[999]]) == ["tench", "toilet paper"]
+
+
+def test_a_list_by_position(tmp_path):
+    path = tmp_path / "names.txt"
+    path.write_text("# two\nblue whale\nred fox\n", encoding="utf-8")
+
+    assert class_names(str(path), ["0", "1"]) == ["blue whale", "red fox"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("names.tsv", "w2\tred fox\nw1\tblue whale\n"),
+        ("names.json", '{"w2": "red fox", "w1": "blue whale"}'),
+        ("list.json", '["blue whale", "red fox"]'),
+    ],
+)
+def test_a_users_file_in_each_form(tmp_path, name, text):
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+
+    assert class_names(str(path), ["w1", "w2"]) == ["blue whale", "red fox"]
+
+
+def test_folder_names_lose_their_underscores_if_wanted():
+    assert class_names(None, ["latin_a", "b"]) == ["latin a", "b"]
+    assert class_names(None, ["latin_a", "b"], underscores_to_spaces=False) == ["latin_a", "b"]
+
+
+def test_a_list_of_the_wrong_length_is_refused():
+    with pytest.raises(ValueError, match="one name for each of the 3 ID classes, got 2"):
+        class_names(["a", "b"], ["x", "y", "z"])
+
+
+def test_a_folder_without_a_name_is_named():
+    with pytest.raises(ValueError, match="no name for class 'n0'"):
+        class_names("imagenet1k_plp", [imagenet_wnids()[0], "n0"])
+
+
+def test_an_empty_name_is_refused():
+    with pytest.raises(ValueError, match="empty name for class 1"):
+        class_names(["a", " "], ["x", "y"])
+
+
+def test_an_unknown_list_names_the_known_ones():
+    with pytest.raises(
+        ValueError, match="unknown class-name list 'imagenet'; known: imagenet1k_plp"
+    ):
+        class_names("imagenet", ["x", "y"])
+
+
+def test_case_and_space_do_not_tell_names_apart():
+    """CLIP's tokenizer drops both."""
+    assert equal_names(["Red  fox", "cat", "red fox"]) == {"red fox": [0, 2]}
