@@ -1,0 +1,25 @@
+"""Section `text` of params.yaml: what the text tower reads."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TextParams:
+    """How ID classes, and words that are none, are put into sentences.
+
+    Attributes:
+        prompts: ``plp5``, ``openai80``, ``single``, or a file with one sentence a line.
+        underscores_to_spaces: Whether folder names lose their underscores.
+        negative_words: Source of negative labels for neglabel: ``clip_vocabulary`` (the whole
+            words of CLIP's tokenizer), a file with one word a line, or null for none.
+        negative_candidates: Words of the vocabulary to encode, drawn evenly; null encodes all.
+        negative_share: Share of the candidates, the farthest from the ID names, that is kept.
+        negative_prompt: The sentence of a negative label.
+    """
+
+    prompts: str = "plp5"
+    underscores_to_spaces: bool = True
+    negative_words: str | None = None
+    negative_candidates: int | None = 2000
+    negative_share: float = 0.15
+    negative_prompt: str = "a photo of a {c}."

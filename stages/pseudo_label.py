@@ -1,0 +1,112 @@
+"""Give every bank image the class of its nearest text.
+
+    python -m stages.pseudo_label BANK TEXT PSEUDO_LABELS REPORT
+
+Reads   BANK           Zarr store of ID training features
+        TEXT           Zarr store of class embeddings and projection
+Writes  PSEUDO_LABELS  one row a kept image: row, pseudo_label, confidence; none without text tower
+        REPORT         JSON: accuracy, rows of each class, dead classes
+"""
+
+import argparse
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from pipeline.params import load_params
+from pipeline.pseudo_labels import PseudoLabelParams, assign, confident_rows, quality
+from pipeline.store import iter_shards, read_arrays, read_attributes
+
+SCHEMA = {"row": pl.Int64, "pseudo_label": pl.Int32, "confidence": pl.Float32}
+
+
+def run(bank: Path, text: Path, params: PseudoLabelParams) -> tuple[pl.DataFrame, dict[str, Any]]:
+    """Return the table and the report; see the module docstring."""
+    arrays, about = read_arrays(text)
+    report: dict[str, Any] = {"backbone": about["backbone"], "applicable": about["applicable"]}
+    if not about["applicable"]:
+        return pl.DataFrame(schema=SCHEMA), report | {"reason": about["reason"]}
+    check_same_space(read_attributes(bank), about, arrays)
+    shards = (features for _, features in iter_shards(bank))
+    pseudo_labels, confidence = assign(
+        shards,
+        arrays["class_embeddings"],
+        arrays.get("projection"),
+        temperature=params.temperature,
+    )
+    kept = confident_rows(
+        pseudo_labels, confidence, min_confidence=params.min_confidence, keep=params.keep
+    )
+    labels = np.concatenate([labels for _, labels in iter_shards(bank, name="labels")])
+    report |= {"prompts": about["prompts"], "names": about["names"]}
+    report |= {"options": dataclasses.asdict(params)}
+    report |= quality(pseudo_labels, labels.astype(np.int32), about["class_names"], kept=kept)
+    table = pl.DataFrame(
+        {"row": kept, "pseudo_label": pseudo_labels[kept], "confidence": confidence[kept]},
+        schema=SCHEMA,
+    )
+    return table, report
+
+
+def check_same_space(
+    bank: dict[str, Any], text: dict[str, Any], arrays: dict[str, np.ndarray]
+) -> None:
+    """Refuse a text store that does not belong to the bank.
+
+    Raises:
+        ValueError: If backbones differ or the widths do not fit.
+    """
+    if bank["backbone"] != text["backbone"]:
+        raise ValueError(
+            f"bank and text must be of one backbone, got '{bank['backbone']}' and "
+            f"'{text['backbone']}'; run `dvc repro`"
+        )
+    fits = arrays.get("projection", arrays["class_embeddings"].T).shape[0]
+    if bank["width"] != fits:
+        raise ValueError(
+            f"features of width {bank['width']} do not fit the text side of '{text['backbone']}', "
+            f"which takes width {fits}; run `dvc repro`"
+        )
+
+
+def main() -> None:
+    """Parse the paths, read the parameters, run, write."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    for path in ("bank", "text", "pseudo_labels", "report"):
+        parser.add_argument(path, type=Path)
+    args = parser.parse_args()
+
+    table, report = run(args.bank, args.text, load_params("pseudo_label", PseudoLabelParams))
+    for path in (args.pseudo_labels, args.report):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    partial = args.pseudo_labels.with_name(f"{args.pseudo_labels.name}.partial")
+    options = json.dumps(report.get("options", {}), sort_keys=True)
+    table.write_parquet(partial, statistics=False, metadata={"options": options})
+    partial.replace(args.pseudo_labels)
+    args.report.write_text(
+        json.dumps(report, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
+    print(summary(report))
+
+
+def summary(report: dict[str, Any]) -> str:
+    """Return what a reader of the log needs to know."""
+    if not report["applicable"]:
+        return f"{report['backbone']}: pseudo-labels not applicable: {report['reason']}"
+    accuracy = f", {report['accuracy']:.1%} right" if "accuracy" in report else ""
+    lines = [f"{report['backbone']}: {report['rows_kept']} pseudo-labels{accuracy}"]
+    lines += [
+        f"warning: class {dead['label']} '{dead['class']}' has no pseudo-label (dead class)"
+        for dead in report["dead_classes"]
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,141 @@
+"""Pseudo-labels: the nearest text of every bank image."""
+
+import numpy as np
+import pytest
+
+from pipeline.geometry import unit_norm
+from pipeline.pseudo_labels import (
+    PseudoLabelParams,
+    assign,
+    confident_rows,
+    cosine_softmax,
+    quality,
+)
+
+
+def random_world(seed, *, n=40, d=6, e=4, c=3):
+    rng = np.random.default_rng(seed)
+    features = rng.normal(size=(n, d)).astype(np.float32)
+    projection = rng.normal(size=(d, e)).astype(np.float32)
+    classes = unit_norm(rng.normal(size=(c, e)).astype(np.float32))
+    return features, projection, classes
+
+
+def test_three_rows_by_hand():
+    """East and north are classes; the second row looks north-east, a little more to the north."""
+    classes = np.eye(2, dtype=np.float32)
+    features = np.array([[9, 0], [3, 4], [0, 0.5]], dtype=np.float32)
+
+    labels, confidence = assign([features], classes, None)
+
+    assert labels.tolist() == [0, 1, 1]
+    np.testing.assert_allclose(confidence, [1, 0.8, 1], atol=1e-6)
+
+
+def test_agrees_with_the_definition_whatever_the_shards():
+    features, projection, classes = random_world(0)
+    naive = []
+    for row in features.astype(np.float64):
+        image = row @ projection / np.linalg.norm(row @ projection)
+        naive.append(int(np.argmax([image @ text for text in classes])))
+
+    for cut in (1, 7, 40):
+        shards = [features[start : start + cut] for start in range(0, 40, cut)]
+        assert assign(shards, classes, projection)[0].tolist() == naive
+
+
+def test_features_already_in_the_joint_space_need_no_projection():
+    features, projection, classes = random_world(1)
+
+    through = assign([features], classes, projection)
+    direct = assign([features @ projection], classes, None)
+
+    np.testing.assert_array_equal(through[0], direct[0])
+    np.testing.assert_allclose(through[1], direct[1], atol=1e-6)
+
+
+def test_length_of_a_feature_does_not_matter():
+    features, projection, classes = random_world(2)
+
+    np.testing.assert_array_equal(
+        assign([features], classes, projection)[0], assign([features * 7], classes, projection)[0]
+    )
+
+
+def test_temperature_turns_the_confidence_into_a_probability():
+    classes = np.eye(2, dtype=np.float32)
+    features = np.array([[1, 0]], dtype=np.float32)
+
+    _, confidence = assign([features], classes, None, temperature=0.5)
+
+    np.testing.assert_allclose(confidence, 1 / (1 + np.exp(-2)), rtol=1e-6)
+
+
+def test_softmax_of_cosines_sums_to_one_at_any_temperature():
+    cosines = np.array([[0.3, 0.2, -0.1]], dtype=np.float32)
+
+    for temperature in (1e-3, 1.0, 100.0):
+        assert np.isclose(cosine_softmax(cosines, temperature=temperature).sum(), 1, atol=1e-6)
+
+
+def test_filters_keep_the_most_confident():
+    labels = np.array([0, 0, 0, 0, 1], dtype=np.int32)
+    confidence = np.array([0.1, 0.9, 0.5, 0.5, 0.2], dtype=np.float32)
+
+    assert confident_rows(labels, confidence).tolist() == [0, 1, 2, 3, 4]
+    assert confident_rows(labels, confidence, min_confidence=0.2).tolist() == [1, 2, 3, 4]
+    assert confident_rows(labels, confidence, keep=0.5).tolist() == [1, 2, 4]  # first of equals
+    both = confident_rows(labels, confidence, min_confidence=0.5, keep=0.5)
+    assert both.tolist() == [1, 2]
+
+
+def test_a_filter_that_keeps_nothing_is_refused():
+    with pytest.raises(ValueError, match="min_confidence = 2.0 keeps no row; the highest .* 0.9"):
+        confident_rows(np.zeros(1, np.int32), np.array([0.9], np.float32), min_confidence=2.0)
+
+
+def test_quality_by_hand():
+    """Row 3 has no label; class b got nothing; cranes share a name."""
+    pseudo = np.array([0, 0, 2, 2], dtype=np.int32)
+    labels = np.array([0, 1, 2, -1], dtype=np.int32)
+
+    report = quality(pseudo, labels, ["crane", "b", "Crane"], kept=np.array([0, 2]))
+
+    assert report["accuracy"] == round(2 / 3, 6)
+    assert report["accuracy_kept"] == 1.0
+    assert [entry["rows"] for entry in report["counts"]] == [2, 0, 2]
+    assert report["dead_classes"] == [{"label": 1, "class": "b"}]
+    assert report["equal_names"] == {"crane": [0, 2]}
+
+
+def test_unlabelled_bank_has_no_accuracy():
+    labels = np.array([-1, -1], dtype=np.int32)
+
+    report = quality(np.zeros(2, np.int32), labels, ["a", "b"], kept=np.arange(2))
+
+    assert "accuracy" not in report
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"soft": True}, "needs pseudo_label.temperature"),
+        ({"temperature": 0.0}, "temperature must be above 0"),
+        ({"keep": 0.0}, r"keep must be in \(0, 1\]"),
+    ],
+)
+def test_options_that_mean_nothing_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        PseudoLabelParams(**options)
+
+
+def test_a_zero_feature_is_refused_by_row():
+    features = np.array([[1, 0], [0, 0]], dtype=np.float32)
+
+    with pytest.raises(ValueError, match="row 1"):
+        assign([features], np.eye(2, dtype=np.float32), None)
+
+
+def test_an_empty_bank_is_refused():
+    with pytest.raises(ValueError, match="the bank has no rows"):
+        assign([], np.eye(2, dtype=np.float32), None)
