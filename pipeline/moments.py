@@ -1,0 +1,51 @@
+"""Mean and deviation of every dimension, over blocks of rows."""
+
+import numpy as np
+from jaxtyping import Float, Float32
+
+from pipeline.geometry import check_finite
+
+EPSILON = 1e-6  # a deviation below this share of the mean's size is rounding
+
+
+class Moments:
+    """Accumulates blocks of rows in float64; the result does not depend on memory."""
+
+    def __init__(self) -> None:
+        """Start with no rows."""
+        self.count = 0
+        self._mean: np.ndarray = np.float64(0)  # type: ignore[assignment]
+        self._squares: np.ndarray = np.float64(0)  # type: ignore[assignment]
+
+    def add(self, block: Float[np.ndarray, "b d"]) -> None:
+        """Take in rows, by the update of Chan, Golub and LeVeque (1983), which does not cancel.
+
+        Raises:
+            ValueError: If a value is not finite.
+        """
+        if len(block) == 0:
+            return
+        check_finite(block, "training features")
+        values = block.astype(np.float64)
+        here = values.mean(axis=0)
+        apart = here - self._mean
+        total = self.count + len(values)
+        between = apart**2 * (self.count * len(values) / total)
+        self._squares = self._squares + ((values - here) ** 2).sum(axis=0) + between
+        self._mean = self._mean + apart * (len(values) / total)
+        self.count = total
+
+    def mean_and_std(self) -> tuple[Float32[np.ndarray, " d"], Float32[np.ndarray, " d"]]:
+        """Return the mean and the population deviation of each dimension.
+
+        The deviation of a constant dimension (at most `EPSILON` times its mean's size) is given
+        as 1: nothing can be learned from it, and dividing would turn rounding into signal.
+
+        Raises:
+            ValueError: If there were no rows.
+        """
+        if self.count == 0:
+            raise ValueError("a probe needs training rows, got none")
+        std = np.sqrt(self._squares / self.count)
+        constant = std <= EPSILON * np.maximum(np.abs(self._mean), EPSILON)
+        return self._mean.astype(np.float32), np.where(constant, 1.0, std).astype(np.float32)

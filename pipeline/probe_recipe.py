@@ -1,0 +1,74 @@
+"""How a linear probe is trained: the numbers, and the learning rate at every step."""
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ProbeRecipe:
+    """The recipe of Adaloglou et al. (TMLR 2024, arXiv:2303.05828).
+
+    Attributes:
+        epochs: Passes over the training rows.
+        batch_size: 256 for CIFAR, 8192 for ImageNet; the last partial batch is kept.
+        learning_rate: Peak; not scaled by the batch size.
+        warmup: Share of all steps in which the rate climbs linearly to the peak.
+        weight_decay: Adam's coupled L2, on the bias too.
+    """
+
+    epochs: int = 100
+    batch_size: int = 256
+    learning_rate: float = 1e-3
+    warmup: float = 0.1
+    weight_decay: float = 1e-3
+
+    def __post_init__(self) -> None:
+        """Refuse values that cannot train."""
+        if self.epochs < 1 or self.batch_size < 1:
+            raise ValueError(
+                f"probe.epochs and probe.batch_size must be at least 1, got {self.epochs} and "
+                f"{self.batch_size}"
+            )
+        if not 0 <= self.warmup < 1:
+            raise ValueError(f"probe.warmup must be in [0, 1), got {self.warmup}")
+
+    def steps(self, rows: int) -> int:
+        """Return the number of optimiser steps over all epochs."""
+        return self.epochs * math.ceil(rows / self.batch_size)
+
+    def rate(self, step: int, steps: int) -> float:
+        """Return the learning rate of a step, counted from 1.
+
+        The warm-up of ``round(warmup * steps)`` steps ends on the peak; from there half a cosine
+        falls to 0 on the last step.
+        """
+        climb = round(self.warmup * steps)
+        if step <= climb:
+            return self.learning_rate * step / climb
+        share = (step - climb) / (steps - climb)
+        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
+
+
+@dataclass(frozen=True)
+class ProbeParams(ProbeRecipe):
+    """Section `probe`: the recipe, and what is trained by it.
+
+    Attributes:
+        seeds: One head each; the first one's is the head, the others tell the spread.
+        shots: Random images a class for the further head ``few_shot``; 0 for none.
+        device: ``auto`` (a GPU where there is one), ``cpu`` or ``cuda``.
+        memory_gib: Larger banks are streamed from a scratch file; null for 60 % of free memory.
+    """
+
+    seeds: tuple[int, ...] = (42,)
+    shots: int = 0
+    device: str = "auto"
+    memory_gib: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse values that cannot train."""
+        super().__post_init__()
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(f"probe.seeds must be one or more different numbers, got {self.seeds}")
+        if self.shots < 0:
+            raise ValueError(f"probe.shots must be 0 or more, got {self.shots}")

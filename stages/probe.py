@@ -1,0 +1,209 @@
+"""Train the linear heads: PLP on pseudo-labels, LP on labels, few-shot LP if asked for.
+
+    python -m stages.probe BANK PSEUDO_LABELS TEXT HEADS
+
+Reads   BANK           Zarr store of ID training features
+        PSEUDO_LABELS  row, pseudo_label, confidence of the kept rows
+        TEXT           class names; class embeddings and projection for soft pseudo-labels
+Writes  HEADS          folder: plp.safetensors, lp.safetensors, few_shot.safetensors, heads.json
+"""
+
+import argparse
+import dataclasses
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+
+from pipeline.heads import Probe, write_probe
+from pipeline.loss_meter import LossMeter
+from pipeline.memory import free_bytes
+from pipeline.params import load_params
+from pipeline.probe import fit_probe, training_accuracy
+from pipeline.probe_recipe import ProbeParams, ProbeRecipe
+from pipeline.probe_rows import ResidentRows, Rows, spill
+from pipeline.probe_targets import Targets, few_shot, from_labels, from_pseudo_labels
+from pipeline.pseudo_labels import cosine_softmax, embeddings
+from pipeline.store import iter_shards, publish, read_arrays, read_attributes, read_features
+
+
+def run(
+    bank: Path, pseudo_labels: Path, text: Path, params: ProbeParams
+) -> tuple[dict[str, Probe], dict[str, Any]]:
+    """Return the heads by name and what is said about them; see the module docstring."""
+    about = read_attributes(bank)
+    arrays, about_text = read_arrays(text)
+    labels = np.concatenate([part for _, part in iter_shards(bank, name="labels")])
+    targets, absent = choose_targets(
+        labels.astype(np.int32), pseudo_labels, bank, arrays, about_text, params
+    )
+    device = params.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    probes: dict[str, Probe] = {}
+    told: dict[str, Any] = {name: {"applicable": False, "reason": r} for name, r in absent.items()}
+    names = about_text["class_names"]
+    for head, wanted in targets.items():
+        fits = []
+        with training_rows(bank, about, wanted, params, device=device) as rows:
+            for seed in params.seeds:
+                with LossMeter(f"{about['backbone']} {head} seed {seed}") as meter:
+                    probe, losses = fit_probe(
+                        rows,
+                        classes=len(names),
+                        recipe=params,
+                        seed=seed,
+                        device=device,
+                        progress=meter,
+                    )
+                accuracy = training_accuracy(probe, rows, device=device)
+                fits.append({"seed": seed, "loss": losses[-1], "accuracy": accuracy})
+                probes[head if seed == params.seeds[0] else f"{head}_seed{seed}"] = probe
+        told[head] = describe(wanted, fits, names)
+    recipe = {f.name: getattr(params, f.name) for f in dataclasses.fields(ProbeRecipe)}
+    summary = {
+        "backbone": about["backbone"],
+        "recipe": recipe,
+        "shots": params.shots,
+        "fitted_on": {
+            "bank": {k: about.get(k) for k in ("dataset", "key", "norm", "rows", "space", "width")},
+            "prompts": about_text["prompts"],
+            "names": about_text["names"],
+        },
+        "heads": told,
+    }
+    return probes, summary
+
+
+def choose_targets(
+    labels: np.ndarray,
+    pseudo_labels: Path,
+    bank: Path,
+    arrays: dict[str, np.ndarray],
+    text: dict[str, Any],
+    params: ProbeParams,
+) -> tuple[dict[str, Targets], dict[str, str]]:
+    """Return the training rows of each head, and the heads that do not apply with the reason."""
+    names = text["class_names"]
+    targets: dict[str, Targets] = {}
+    absent: dict[str, str] = {}
+    if text["applicable"]:
+        table = pl.read_parquet(pseudo_labels)
+        options = json.loads(pl.read_parquet_metadata(pseudo_labels).get("options", "{}"))
+        targets["plp"] = from_pseudo_labels(
+            table["row"].to_numpy(),
+            table["pseudo_label"].to_numpy(),
+            bank_rows=len(labels),
+            classes=len(names),
+        )
+        if options.get("soft"):
+            soft = soft_targets(bank, arrays, temperature=options["temperature"])
+            targets["plp"] = dataclasses.replace(targets["plp"], values=soft)
+    else:
+        absent["plp"] = text["reason"]
+    if (labels >= 0).any():
+        targets["lp"] = from_labels(labels, names)
+        if params.shots:
+            targets["few_shot"] = few_shot(labels, names, shots=params.shots, seed=params.seeds[0])
+    else:
+        absent["lp"] = "the ID training images have no labels"
+    return targets, absent
+
+
+def soft_targets(bank: Path, arrays: dict[str, np.ndarray], *, temperature: float) -> np.ndarray:
+    """Return the softmax of cosines / temperature of every bank row."""
+    projection, classes = arrays.get("projection"), arrays["class_embeddings"]
+    return np.concatenate(
+        [
+            cosine_softmax(embeddings(block, projection) @ classes.T, temperature=temperature)
+            for _, block in iter_shards(bank)
+        ]
+    )
+
+
+@contextmanager
+def training_rows(
+    bank: Path, about: dict[str, Any], targets: Targets, params: ProbeParams, *, device: str
+) -> Iterator[Rows]:
+    """Give the rows in memory, or in a scratch file where memory does not hold them."""
+    limit = 0.6 * free_bytes() if params.memory_gib is None else params.memory_gib * 2**30
+    if about["rows"] * about["width"] * 4 <= limit:
+        features = read_features(bank).features
+        everything = len(targets.rows) == len(features)
+        yield ResidentRows.of(
+            features if everything else features[targets.rows],
+            targets.values[targets.rows],
+            device=device,
+        )
+        return
+    with tempfile.TemporaryDirectory(dir=bank.parent, prefix=".probe-") as folder:
+        yield spill(
+            iter_shards(bank),
+            targets.values,
+            targets.rows,
+            Path(folder) / "rows.npy",
+            seed=params.seeds[0],
+            device=device,
+        )
+
+
+def describe(targets: Targets, fits: list[dict[str, Any]], names: list[str]) -> dict[str, Any]:
+    """Return what `heads.json` says about one head."""
+    rounded = [{key: round(value, 6) for key, value in fit.items()} for fit in fits]
+    spread = {
+        key: {
+            "mean": round(float(np.mean([fit[key] for fit in fits])), 6),
+            "std": round(float(np.std([fit[key] for fit in fits], ddof=1)), 6),
+        }
+        for key in ("loss", "accuracy")
+        if len(fits) > 1
+    }
+    return {
+        "applicable": True,
+        "rows": len(targets.rows),
+        "classes": len(names),
+        "dead_classes": [{"label": label, "class": names[label]} for label in targets.dead],
+        "seeds": rounded,
+        "spread": spread,
+    }
+
+
+def main() -> None:
+    """Parse the paths, read the parameters, run, write."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    for path in ("bank", "pseudo_labels", "text", "heads"):
+        parser.add_argument(path, type=Path)
+    args = parser.parse_args()
+
+    params = load_params("probe", ProbeParams)
+    probes, summary = run(args.bank, args.pseudo_labels, args.text, params)
+    partial = args.heads.with_name(f".{args.heads.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    for name, probe in probes.items():
+        write_probe(partial / f"{name}.safetensors", probe)
+    partial.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(summary, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    (partial / "heads.json").write_text(text, encoding="utf-8")
+    publish(partial, args.heads)
+    for name, head in summary["heads"].items():
+        if not head["applicable"]:
+            print(f"{summary['backbone']} {name}: not applicable: {head['reason']}")
+            continue
+        fit = head["seeds"][0]
+        print(
+            f"{summary['backbone']} {name}: {head['rows']} rows, loss {fit['loss']:.4f}, "
+            f"{fit['accuracy']:.1%} of them right, {len(head['dead_classes'])} dead classes"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,312 @@
+"""Linear probing: the recipe step by step, and against torch's own loop."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from pipeline.heads import Probe, read_probe, write_probe
+from pipeline.moments import Moments
+from pipeline.probe import fit_probe, train_probe, training_accuracy
+from pipeline.probe_recipe import ProbeParams, ProbeRecipe
+from pipeline.probe_rows import ResidentRows, spill
+from pipeline.probe_targets import few_shot, from_labels, from_pseudo_labels
+
+QUICK = ProbeRecipe(epochs=5, batch_size=16)
+
+
+def blobs(seed, *, n=90, d=8, c=3):
+    """Features of very different scales around one centre a class."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % c
+    features = rng.normal(size=(c, d))[labels] * 4 + rng.normal(size=(n, d))
+    scales = 10.0 ** rng.uniform(-3, 3, size=d)
+    return (features * scales + 5 * scales).astype(np.float32), labels.astype(np.int32)
+
+
+def naive_probe(features, labels, *, classes, recipe, seed):
+    """The same recipe in torch's own words: Linear, Adam, LambdaLR, one batch at a time."""
+    x = (features - features.mean(0, dtype=np.float64)) / features.std(0, dtype=np.float64)
+    x, y = torch.from_numpy(x.astype(np.float32)), torch.from_numpy(labels).long()
+    generator = torch.Generator().manual_seed(seed)
+    layer = nn.Linear(x.shape[1], classes)
+    bound = x.shape[1] ** -0.5
+    with torch.no_grad():
+        layer.weight.uniform_(-bound, bound, generator=generator)
+        layer.bias.uniform_(-bound, bound, generator=generator)
+    per_epoch = -(-len(x) // recipe.batch_size)
+    steps = per_epoch * recipe.epochs
+    climb = round(0.1 * steps)
+
+    def factor(done):
+        step = done + 1
+        if step <= climb:
+            return step / climb
+        return 0.5 * (1 + np.cos(np.pi * (step - climb) / (steps - climb)))
+
+    optimiser = torch.optim.Adam(layer.parameters(), lr=1e-3, weight_decay=1e-3)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
+    for _ in range(recipe.epochs):
+        for rows in torch.randperm(len(x), generator=generator).split(recipe.batch_size):
+            optimiser.zero_grad()
+            nn.functional.cross_entropy(layer(x[rows]), y[rows]).backward()
+            optimiser.step()
+            schedule.step()
+    return layer.weight.detach().numpy(), layer.bias.detach().numpy()
+
+
+def test_agrees_with_torchs_own_loop():
+    features, labels = blobs(0)
+
+    probe = train_probe(features, labels, classes=3, recipe=QUICK, seed=42)
+    weight, bias = naive_probe(features, labels, classes=3, recipe=QUICK, seed=42)
+
+    np.testing.assert_allclose(probe.weight, weight, atol=2e-6)
+    np.testing.assert_allclose(probe.bias, bias, atol=2e-6)
+
+
+def test_rate_at_three_points_by_hand():
+    """1000 rows in batches of 300 are 4 steps an epoch, 400 in all: the climb takes 40."""
+    recipe = ProbeRecipe(batch_size=300)
+    steps = recipe.steps(1000)
+
+    assert steps == 400
+    assert recipe.rate(1, steps) == pytest.approx(1e-3 / 40)
+    assert recipe.rate(40, steps) == pytest.approx(1e-3)
+    assert recipe.rate(220, steps) == pytest.approx(5e-4)
+    assert recipe.rate(400, steps) == pytest.approx(0, abs=1e-12)
+
+
+def test_a_single_step_has_no_climb():
+    assert ProbeRecipe(epochs=1).rate(1, 1) == 0.0
+
+
+def test_separable_classes_are_learned():
+    features, labels = blobs(1)
+
+    probe = train_probe(features, labels, classes=3, recipe=ProbeRecipe(batch_size=16), seed=0)
+
+    assert (probe.logits(features).argmax(1) == labels).mean() > 0.97
+
+
+def test_same_seed_same_bytes_other_seed_other_head(tmp_path):
+    features, labels = blobs(2)
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        write_probe(
+            tmp_path / name, train_probe(features, labels, classes=3, recipe=QUICK, seed=seed)
+        )
+
+    a, b, c = ((tmp_path / name).read_bytes() for name in "abc")
+    assert a == b
+    assert a != c
+
+
+def test_the_global_generator_is_left_alone():
+    features, labels = blobs(2)
+    torch.manual_seed(3)
+    before = torch.random.get_rng_state()
+
+    train_probe(features, labels, classes=3, recipe=QUICK, seed=1)
+
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_scale_and_shift_of_the_features_do_not_matter():
+    features, labels = blobs(3)
+    scale = np.float32(2) ** np.arange(8, dtype=np.float32)
+
+    plain = train_probe(features, labels, classes=3, recipe=QUICK, seed=1)
+    scaled = train_probe(features * scale, labels, classes=3, recipe=QUICK, seed=1)
+
+    np.testing.assert_allclose(
+        plain.logits(features), scaled.logits(features * scale), rtol=1e-3, atol=1e-4
+    )
+
+
+def test_one_hot_probabilities_are_labels():
+    features, labels = blobs(4)
+    soft = np.eye(3, dtype=np.float32)[labels]
+
+    hard_probe = train_probe(features, labels, classes=3, recipe=QUICK, seed=1)
+    soft_probe = train_probe(features, soft, classes=3, recipe=QUICK, seed=1)
+
+    np.testing.assert_allclose(hard_probe.weight, soft_probe.weight, atol=1e-5)
+
+
+def test_a_constant_dimension_does_no_harm():
+    """It is neither divided by zero nor blown up when a query differs from it."""
+    features, labels = blobs(5)
+    features[:, 2] = np.float32(0.1)
+
+    probe = train_probe(features, labels, classes=3, recipe=QUICK, seed=1)
+    other = features.copy()
+    other[:, 2] += 1
+
+    assert probe.std[2] == 1
+    assert np.isfinite(probe.logits(other)).all()
+    assert np.abs(probe.logits(other) - probe.logits(features)).max() < 1
+
+
+def test_a_class_without_rows_never_wins():
+    features, labels = blobs(6)
+
+    probe = train_probe(features, labels, classes=4, recipe=ProbeRecipe(batch_size=16), seed=1)
+
+    assert probe.weight.shape == (4, 8)
+    assert 3 not in probe.logits(features).argmax(1)
+
+
+def test_moments_do_not_depend_on_blocks():
+    """A mean of 1e4 with a deviation of 1: sums of squares would cancel in float32."""
+    rng = np.random.default_rng(0)
+    values = (1e4 + rng.normal(size=(500, 3))).astype(np.float32)
+    moments = Moments()
+    for start in range(0, 500, 37):
+        moments.add(values[start : start + 37])
+
+    mean, std = moments.mean_and_std()
+
+    np.testing.assert_allclose(mean, values.mean(0, dtype=np.float64), rtol=1e-7)
+    np.testing.assert_allclose(std, values.std(0, dtype=np.float64), rtol=1e-5)
+
+
+def test_streamed_rows_are_each_seen_once_an_epoch(tmp_path):
+    """Rows carry their number as a feature; batches have the sizes of the resident form."""
+    features = np.arange(100, dtype=np.float32)[:, None] * np.ones((1, 2), np.float32)
+    targets = np.arange(100) % 5
+    rows = np.flatnonzero(targets != 4)
+    shards = ((start, features[start : start + 30]) for start in range(0, 100, 30))
+    streamed = spill(shards, targets, rows, tmp_path / "rows.npy", seed=0)
+    streamed = type(streamed)(**{**vars(streamed), "block": 16, "together": 2})
+    generator = torch.Generator().manual_seed(0)
+
+    first, second = (list(streamed.batches(12, generator)) for _ in range(2))
+
+    assert [len(x) for x, _ in first] == [12] * 6 + [8]
+    seen = np.concatenate([x.numpy()[:, 0] for x, _ in first]) * streamed.std[0] + streamed.mean[0]
+    wanted = np.concatenate([y.numpy() for _, y in first])
+    np.testing.assert_allclose(np.sort(seen), rows, atol=1e-3)
+    np.testing.assert_array_equal(np.round(seen).astype(int) % 5, wanted)
+    assert not torch.equal(first[0][0], second[0][0])
+
+
+def test_streamed_and_resident_heads_are_as_good(tmp_path):
+    features, labels = blobs(7)
+    streamed = spill([(0, features / 1000)], labels, np.arange(90), tmp_path / "rows.npy", seed=0)
+    resident = ResidentRows.of(features / 1000, labels)
+    recipe = ProbeRecipe(epochs=40, batch_size=16)
+
+    accuracies = [
+        training_accuracy(fit_probe(rows, classes=3, recipe=recipe, seed=0)[0], rows)
+        for rows in (streamed, resident)
+    ]
+
+    assert min(accuracies) > 0.9
+
+
+def test_progress_hears_of_every_epoch():
+    features, labels = blobs(8)
+    heard = []
+
+    _, losses = fit_probe(
+        ResidentRows.of(features, labels),
+        classes=3,
+        recipe=QUICK,
+        seed=0,
+        progress=lambda *told: heard.append(told),
+    )
+
+    assert [(done, total) for done, total, _ in heard] == [(e, 5) for e in range(1, 6)]
+    assert [loss for *_, loss in heard] == losses
+    assert losses[-1] < losses[0]
+
+
+def test_round_trip(tmp_path):
+    features, labels = blobs(9)
+    probe = train_probe(features, labels, classes=3, recipe=QUICK, seed=0)
+
+    write_probe(tmp_path / "head.safetensors", probe)
+
+    np.testing.assert_array_equal(
+        read_probe(tmp_path / "head.safetensors").logits(features), probe.logits(features)
+    )
+
+
+def test_logits_by_hand():
+    probe = Probe(
+        weight=np.array([[1, 0], [2, -1]], np.float32),
+        bias=np.array([0.5, 0], np.float32),
+        mean=np.array([1, 1], np.float32),
+        std=np.array([2, 4], np.float32),
+    )
+
+    np.testing.assert_allclose(probe.logits(np.array([[3, 5]], np.float32)), [[1.5, 1.0]])
+
+
+def test_features_of_another_width_are_refused():
+    features, labels = blobs(9)
+    probe = train_probe(features, labels, classes=3, recipe=QUICK, seed=0)
+
+    with pytest.raises(ValueError, match="trained on features of width 8, got width 7"):
+        probe.logits(features[:, :7])
+
+
+def test_nan_is_refused_by_row():
+    features, labels = blobs(9)
+    features[4, 1] = np.nan
+
+    with pytest.raises(ValueError, match="row 4"):
+        train_probe(features, labels, classes=3, recipe=QUICK, seed=0)
+
+
+@pytest.mark.parametrize("bad", [3, -1])
+def test_labels_out_of_range_are_refused(bad):
+    features, labels = blobs(9)
+    labels[0] = bad
+
+    with pytest.raises(ValueError, match=r"labels must be in 0 \.\. 2, got .*" + str(bad)):
+        train_probe(features, labels, classes=3, recipe=QUICK, seed=0)
+
+
+def test_an_id_class_without_training_rows_is_named():
+    with pytest.raises(ValueError, match="ID class 1 'b' has no training row"):
+        from_labels(np.array([0, 2], np.int32), ["a", "b", "c"])
+
+
+def test_a_dead_pseudo_class_is_told_not_refused():
+    targets = from_pseudo_labels(
+        np.array([0, 3]), np.array([0, 2], np.int32), bank_rows=4, classes=3
+    )
+
+    assert targets.dead == [1]
+    assert targets.values.tolist() == [0, -1, -1, 2]
+
+
+def test_few_shot_takes_as_many_of_each_class():
+    labels = (np.arange(60) % 3).astype(np.int32)
+
+    targets = few_shot(labels, ["a", "b", "c"], shots=4, seed=1)
+
+    assert np.bincount(labels[targets.rows]).tolist() == [4, 4, 4]
+    again = few_shot(labels, ["a", "b", "c"], shots=4, seed=1)
+    np.testing.assert_array_equal(targets.rows, again.rows)
+
+
+def test_few_shot_of_a_small_class_is_refused():
+    with pytest.raises(ValueError, match="shots = 4 .* class 2 'c' has 1"):
+        few_shot(np.array([0] * 5 + [1] * 5 + [2], np.int32), ["a", "b", "c"], shots=4, seed=1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"epochs": 0}, "at least 1"),
+        ({"warmup": 1.0}, r"warmup must be in \[0, 1\)"),
+        ({"seeds": ()}, "one or more different"),
+        ({"seeds": (1, 1)}, "one or more different"),
+        ({"shots": -1}, "shots must be 0 or more"),
+    ],
+)
+def test_parameters_that_cannot_train_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        ProbeParams(**options)
