@@ -1,0 +1,145 @@
+"""Encode the ID class names in prompts by a backbone's text tower.
+
+    python -m stages.encode_text BACKBONE WEIGHTS BANK_INDEX TEXT
+
+Reads   WEIGHTS     weights folder of the backbone
+        BANK_INDEX  index of the ID training set: its class names, unless benchmark.class_names
+Writes  TEXT        Zarr store: class_embeddings, projection; with text.negative_words also
+                    negative_embeddings. Attribute `applicable` is false without a text tower.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from pipeline.class_names import class_names, equal_names
+from pipeline.index import read_index
+from pipeline.params import load_params, read_section
+from pipeline.prompts import prompt_set
+from pipeline.store import write_arrays
+from pipeline.text_params import TextParams
+
+
+def class_folders(index: pl.DataFrame) -> list[str]:
+    """Return the bank's class folders in label order.
+
+    Raises:
+        ValueError: If a label has no row, or rows under two names.
+    """
+    pairs = index.filter(pl.col("label") >= 0).select("label", "class_name").unique().sort("label")
+    labels = pairs["label"].to_list()
+    if twice := sorted({label for label in labels if labels.count(label) > 1}):
+        names = pairs.filter(pl.col("label") == twice[0])["class_name"].sort().to_list()
+        raise ValueError(f"class {twice[0]} of the bank has images under two names: {names}")
+    if absent := sorted(set(range(max(labels, default=-1) + 1)) - set(labels)):
+        raise ValueError(
+            f"ID class {absent[0]} has no training row ({len(absent)} of {labels[-1] + 1} classes "
+            "have none); add images, or leave the class out of the ID sets"
+        )
+    if len(labels) < 2:
+        raise ValueError(f"the bank must hold at least two classes, got {len(labels)}")
+    return pairs["class_name"].to_list()
+
+
+def run(
+    backbone: str,
+    entry: dict[str, Any],
+    weights: Path,
+    folders: list[str],
+    named: str | list[str] | None,
+    params: TextParams,
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Return the arrays and attributes of the text store; see the module docstring."""
+    names = class_names(named, folders, underscores_to_spaces=params.underscores_to_spaces)
+    attributes: dict[str, Any] = {
+        "backbone": backbone,
+        "class_names": names,
+        "equal_names": equal_names(names),
+        "names": named if isinstance(named, str) else "listed" if named else "folders",
+        "prompts": params.prompts,
+        "sentences": prompt_set(params.prompts),
+    }
+    if entry.get("loader") == "features":
+        return imported(backbone, entry, attributes)
+    if entry.get("loader") == "timm":  # known without building the model
+        return {}, attributes | not_applicable("its loader, timm, has no text tower")
+
+    from pipeline.backbones import load_backbone
+    from pipeline.text import class_embeddings
+
+    tower = load_backbone(backbone, entry, weights)
+    if tower.text is None:
+        return {}, attributes | not_applicable("it has no text tower")
+    arrays = {"class_embeddings": class_embeddings(tower.text, names, attributes["sentences"])}
+    if tower.projection is not None:
+        arrays["projection"] = tower.projection.astype(np.float32)
+    if params.negative_words is not None:
+        from pipeline.text_negatives import negative_labels
+
+        negatives, words = negative_labels(
+            tower.text, names, arrays["class_embeddings"], params=params
+        )
+        arrays["negative_embeddings"] = negatives
+        attributes["negative_words"] = words
+    attributes |= {
+        "applicable": True,
+        "logit_scale": tower.logit_scale,
+        "weights_sha256": tower.description["weights_sha256"],
+    }
+    return arrays, attributes
+
+
+def imported(
+    backbone: str, entry: dict[str, Any], attributes: dict[str, Any]
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Return class embeddings that came with imported features, if any did."""
+    if entry.get("class_embeddings") is None:
+        reason = f"models.{backbone}.class_embeddings names no file"
+        return {}, attributes | not_applicable(reason)
+    from pipeline.imports import import_text
+
+    arrays = import_text(backbone, entry, classes=len(attributes["class_names"]))
+    attributes |= {"prompts": "imported", "sentences": []}
+    return arrays, attributes | {"applicable": True, "logit_scale": entry.get("logit_scale")}
+
+
+def not_applicable(reason: str) -> dict[str, Any]:
+    """Return the attributes of a backbone without a text side."""
+    return {"applicable": False, "reason": f"no zero-shot, MCM or PLP: {reason}"}
+
+
+def main() -> None:
+    """Parse the paths, read the parameters, run, write."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("backbone")
+    for path in ("weights", "bank_index", "text"):
+        parser.add_argument(path, type=Path)
+    args = parser.parse_args()
+
+    arrays, attributes = run(
+        args.backbone,
+        read_section(f"models.{args.backbone}"),
+        args.weights,
+        class_folders(read_index(args.bank_index)),
+        read_section("benchmark").get("class_names"),
+        load_params("text", TextParams),
+    )
+    write_arrays(args.text, arrays, attributes)
+    for name, places in attributes["equal_names"].items():
+        print(
+            f"warning: classes {', '.join(map(str, places))} are all named '{name}': only "
+            f"class {places[0]} can win",
+            file=sys.stderr,
+        )
+    done = f"{len(attributes['class_names'])} class embeddings, prompts {attributes['prompts']}"
+    print(f"{args.backbone}: {done if attributes['applicable'] else attributes['reason']}")
+
+
+if __name__ == "__main__":
+    main()

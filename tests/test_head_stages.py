@@ -1,0 +1,217 @@
+"""The stages encode_text, pseudo_label and probe on a tiny bank, from disk to disk."""
+
+import json
+import sys
+
+import numpy as np
+import polars as pl
+import pytest
+import yaml
+
+from pipeline.geometry import unit_norm
+from pipeline.heads import read_probe
+from pipeline.probe_recipe import ProbeParams
+from pipeline.pseudo_labels import PseudoLabelParams
+from pipeline.store import read_arrays, write_arrays, write_store
+from pipeline.text_params import TextParams
+from stages import encode_text, probe, pseudo_label
+
+NAMES = ["cat", "dog", "fox"]
+QUICK = ProbeParams(epochs=20, batch_size=16, device="cpu")
+
+
+@pytest.fixture
+def world(tmp_path):
+    """A bank around three text directions, its text store, and their paths."""
+    rng = np.random.default_rng(0)
+    projection = rng.normal(size=(6, 4)).astype(np.float32)
+    labels = (np.arange(60) % 3).astype(np.int32)
+    features = (rng.normal(size=(3, 6))[labels] * 3 + rng.normal(size=(60, 6))).astype(np.float32)
+    means = np.stack([(features @ projection)[labels == c].mean(0) for c in range(3)])
+    about = {"backbone": "tiny", "dataset": "bank", "key": "k1", "norm": "raw", "space": "features"}
+    write_store(tmp_path / "bank.zarr", features, labels, about)
+    text = {
+        "backbone": "tiny",
+        "applicable": True,
+        "class_names": NAMES,
+        "names": "folders",
+        "prompts": "plp5",
+        "logit_scale": 100.0,
+    }
+    arrays = {"class_embeddings": unit_norm(means), "projection": projection}
+    write_arrays(tmp_path / "text.zarr", arrays, text)
+    return tmp_path, features, labels, arrays, text
+
+
+def command(monkeypatch, folder, module, *arguments, params):
+    """Run a stage as the command line does, in a folder with params.yaml."""
+    monkeypatch.chdir(folder)
+    (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    monkeypatch.setattr(sys, "argv", [module.__name__, *map(str, arguments)])
+    module.main()
+
+
+def test_from_bank_to_heads(world, monkeypatch, capsys):
+    folder, features, labels, arrays, _ = world
+    command(
+        monkeypatch, folder, pseudo_label, "bank.zarr", "text.zarr", "out/p.parquet", "out/r.json",
+        params={"pseudo_label": {}},
+    )  # fmt: skip
+    table = pl.read_parquet(folder / "out/p.parquet")
+    report = json.loads((folder / "out/r.json").read_text())
+    stored = features.astype(np.float16).astype(np.float32)
+    cosines = unit_norm(stored @ arrays["projection"]) @ arrays["class_embeddings"].T
+    assert table["pseudo_label"].to_list() == cosines.argmax(1).tolist()
+    assert table["row"].to_list() == list(range(60))
+    assert report["accuracy"] == pytest.approx((cosines.argmax(1) == labels).mean(), abs=1e-6)
+
+    command(
+        monkeypatch, folder, probe, "bank.zarr", "out/p.parquet", "text.zarr", "heads/tiny",
+        params={"probe": {"epochs": 20, "batch_size": 16, "seeds": [42, 43], "shots": 5}},
+    )  # fmt: skip
+    told = json.loads((folder / "heads/tiny/heads.json").read_text())
+    assert sorted(path.stem for path in (folder / "heads/tiny").glob("*.safetensors")) == [
+        "few_shot", "few_shot_seed43", "lp", "lp_seed43", "plp", "plp_seed43",
+    ]  # fmt: skip
+    assert told["fitted_on"]["bank"]["key"] == "k1"
+    assert told["heads"]["few_shot"]["rows"] == 15
+    assert [fit["seed"] for fit in told["heads"]["lp"]["seeds"]] == [42, 43]
+    assert set(told["heads"]["lp"]["spread"]) == {"loss", "accuracy"}
+    accuracy = (read_probe(folder / "heads/tiny/lp.safetensors").logits(stored).argmax(1)) == labels
+    assert accuracy.mean() == pytest.approx(told["heads"]["lp"]["seeds"][0]["accuracy"], abs=1e-6)
+    assert "tiny lp: 60 rows" in capsys.readouterr().out
+
+
+def test_the_same_bytes_twice(world, monkeypatch):
+    folder, *_ = world
+    params = {"pseudo_label": {}, "probe": {"epochs": 3, "batch_size": 16}}
+    for out in ("a", "b"):
+        command(
+            monkeypatch, folder, pseudo_label, "bank.zarr", "text.zarr", f"{out}/p.parquet",
+            f"{out}/r.json", params=params,
+        )  # fmt: skip
+        command(
+            monkeypatch, folder, probe, "bank.zarr", f"{out}/p.parquet", "text.zarr",
+            f"{out}/heads", params=params,
+        )  # fmt: skip
+
+    files = sorted(path.relative_to(folder / "a") for path in (folder / "a").rglob("*.*"))
+    assert len(files) == 5
+    for file in files:
+        assert (folder / "a" / file).read_bytes() == (folder / "b" / file).read_bytes(), file
+
+
+def test_a_backbone_without_text_tower_has_lp_only(world, monkeypatch):
+    folder, _, _, _, text = world
+    text = {**text, "applicable": False, "reason": "no zero-shot: it has no text tower"}
+    write_arrays(folder / "text.zarr", {}, text)
+
+    command(
+        monkeypatch, folder, pseudo_label, "bank.zarr", "text.zarr", "p.parquet", "r.json",
+        params={"pseudo_label": {}},
+    )  # fmt: skip
+    probes, told = probe.run(
+        folder / "bank.zarr", folder / "p.parquet", folder / "text.zarr", QUICK
+    )
+
+    assert len(pl.read_parquet(folder / "p.parquet")) == 0
+    assert json.loads((folder / "r.json").read_text())["reason"] == text["reason"]
+    assert set(probes) == {"lp"}
+    assert told["heads"]["plp"] == {"applicable": False, "reason": text["reason"]}
+
+
+def test_soft_pseudo_labels_reach_the_probe(world, monkeypatch):
+    """At a huge temperature every class is as likely, and the head learns nothing."""
+    folder, *_ = world
+    command(
+        monkeypatch, folder, pseudo_label, "bank.zarr", "text.zarr", "p.parquet", "r.json",
+        params={"pseudo_label": {"soft": True, "temperature": 1000.0}},
+    )  # fmt: skip
+
+    _, told = probe.run(folder / "bank.zarr", folder / "p.parquet", folder / "text.zarr", QUICK)
+
+    assert told["heads"]["plp"]["seeds"][0]["loss"] > told["heads"]["lp"]["seeds"][0]["loss"]
+    assert told["heads"]["plp"]["seeds"][0]["loss"] > np.log(3) - 0.01
+
+
+def test_a_small_memory_limit_streams(world, monkeypatch):
+    folder, *_ = world
+    command(
+        monkeypatch, folder, pseudo_label, "bank.zarr", "text.zarr", "p.parquet", "r.json",
+        params={"pseudo_label": {}},
+    )  # fmt: skip
+    limited = ProbeParams(epochs=60, batch_size=16, device="cpu", memory_gib=1e-9)
+
+    _, told = probe.run(folder / "bank.zarr", folder / "p.parquet", folder / "text.zarr", limited)
+
+    assert told["heads"]["lp"]["seeds"][0]["accuracy"] > 0.9
+    assert not list(folder.glob(".probe-*"))
+
+
+def test_an_unlabelled_bank_has_plp_only(world):
+    folder, features, *_ = world
+    about = {"backbone": "tiny", "dataset": "bank", "key": "k2", "norm": "raw", "space": "features"}
+    write_store(folder / "bank.zarr", features, np.full(60, -1, np.int32), about)
+    table, report = pseudo_label.run(
+        folder / "bank.zarr", folder / "text.zarr", PseudoLabelParams()
+    )
+    table.write_parquet(folder / "p.parquet")
+
+    probes, told = probe.run(
+        folder / "bank.zarr", folder / "p.parquet", folder / "text.zarr", QUICK
+    )
+
+    assert "accuracy" not in report
+    assert set(probes) == {"plp"}
+    assert "no labels" in told["heads"]["lp"]["reason"]
+
+
+def test_text_of_another_backbone_is_refused(world):
+    folder, _, _, arrays, text = world
+    write_arrays(folder / "text.zarr", arrays, {**text, "backbone": "other"})
+
+    with pytest.raises(ValueError, match="one backbone, got 'tiny' and 'other'"):
+        pseudo_label.run(folder / "bank.zarr", folder / "text.zarr", PseudoLabelParams())
+
+
+def test_text_of_another_width_is_refused(world):
+    folder, _, _, arrays, text = world
+    write_arrays(folder / "text.zarr", {**arrays, "projection": np.ones((5, 4), np.float32)}, text)
+
+    with pytest.raises(ValueError, match="width 6 do not fit .* width 5"):
+        pseudo_label.run(folder / "bank.zarr", folder / "text.zarr", PseudoLabelParams())
+
+
+def index(rows):
+    return pl.DataFrame(rows, schema={"label": pl.Int32, "class_name": pl.String}, orient="row")
+
+
+def test_class_folders_come_in_label_order():
+    assert encode_text.class_folders(index([(1, "a"), (0, "b"), (1, "a"), (-1, "")])) == ["b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([(0, "a"), (2, "c")], "ID class 1 has no training row"),
+        ([(0, "a"), (0, "b"), (1, "c")], r"class 0 .* under two names: \['a', 'b'\]"),
+        ([(0, "a")], "at least two classes, got 1"),
+        ([(-1, "")], "at least two classes, got 0"),
+    ],
+)
+def test_class_folders_that_do_not_fit_are_refused(rows, message):
+    with pytest.raises(ValueError, match=message):
+        encode_text.class_folders(index(rows))
+
+
+def test_a_timm_backbone_has_no_text_side(tmp_path):
+    arrays, about = encode_text.run(
+        "resnet", {"loader": "timm", "name": "resnet10t"}, tmp_path, NAMES, None, TextParams()
+    )
+    write_arrays(tmp_path / "text.zarr", arrays, about)
+
+    stored, attributes = read_arrays(tmp_path / "text.zarr")
+    assert stored == {}
+    assert attributes["applicable"] is False
+    assert "timm, has no text tower" in attributes["reason"]
+    assert attributes["class_names"] == NAMES
