@@ -1,0 +1,185 @@
+"""Which tables the report holds, each built from the records."""
+
+from pipeline.report.records import ALL_SETS, Records
+from pipeline.report.tables import NOT_APPLICABLE, Table, percent
+
+SENSE = {
+    "auroc": "AUROC in percent, higher = better, 50 = chance.",
+    "fpr95": (
+        "Share of OOD images accepted (%) when at least 95 % of the ID images are: ID is the "
+        "positive class. Lower = better."
+    ),
+}
+INTERVALS = "In brackets: 95 % intervals."
+
+
+def headline_table(records: Records) -> Table:
+    """AUROC of the headline methods: means with intervals first, then each OOD set."""
+    backbone = records.scope.backbone
+    means = _mean_columns(records)
+    rows = []
+    for method in records.headline_methods:
+        cells = [percent(*records.mean(backbone, name, method, "auroc")) for name in means]
+        cells += [
+            percent(records.metric(backbone, dataset, method, "auroc")[0])
+            for dataset in records.scope.sets
+        ]
+        rows.append((method, *cells))
+    return Table(
+        title=f"AUROC (%) on {records.scope.benchmark} with {backbone}",
+        header=("method", *(_mean_title(name) for name in means), *records.scope.sets),
+        rows=tuple(rows),
+        note=(
+            f"Higher = better, 50 = chance. {INTERVALS} {_means_sentence(records)} "
+            f"{_accuracy_sentence(records)}"
+        ),
+    )
+
+
+def metric_table(records: Records, metric: str) -> Table:
+    """One metric of every method on every OOD set, headline backbone, with intervals."""
+    backbone = records.scope.backbone
+    means = _mean_columns(records)
+    rows = tuple(
+        (
+            method,
+            *(percent(*records.mean(backbone, name, method, metric)) for name in means),
+            *(percent(*records.metric(backbone, d, method, metric)) for d in records.scope.sets),
+        )
+        for method in records.methods
+    )
+    return Table(
+        title=f"{metric} of every method on every OOD set, {backbone}",
+        header=("method", *(_mean_title(name) for name in means), *records.scope.sets),
+        rows=rows,
+        note=f"{SENSE[metric]} {INTERVALS} {_means_sentence(records)}",
+    )
+
+
+def backbones_table(records: Records) -> Table:
+    """Mean AUROC over all OOD sets of every method on every backbone."""
+    rows = tuple(
+        (
+            method,
+            *(
+                percent(*records.mean(b, ALL_SETS, method, "auroc"))
+                for b in records.scope.backbones
+            ),
+        )
+        for method in records.methods
+    )
+    return Table(
+        title="Mean AUROC over the OOD sets, every backbone",
+        header=("method", *records.scope.backbones),
+        rows=rows,
+        note=f"{SENSE['auroc']} {INTERVALS}",
+    )
+
+
+def accuracy_table(records: Records) -> Table:
+    """ID top-1 accuracy of every backbone by every classifier."""
+    rows = tuple(
+        (backbone, *(percent(*records.accuracy(backbone, how)) for how in records.classifiers))
+        for backbone in records.scope.backbones
+    )
+    return Table(
+        title="ID accuracy",
+        header=("backbone", *records.classifiers),
+        rows=rows,
+        note=f"Top-1 accuracy in percent on {records.scope.id_test}. {INTERVALS}",
+    )
+
+
+def not_applicable_table(records: Records) -> Table:
+    """What does not apply to which backbone, and why."""
+    rows = []
+    for backbone in records.scope.backbones:
+        reasons: dict[str, list[str]] = {}
+        for method in records.methods:
+            if (reason := records.why_not(backbone, method)) is not None:
+                reasons.setdefault(reason, []).append(method)
+        for classifier, reason in sorted(
+            records.accuracies[backbone].get("not_applicable", {}).items()
+        ):
+            reasons.setdefault(reason, []).append(f"{classifier} accuracy")
+        rows += [(backbone, reason, ", ".join(names)) for reason, names in reasons.items()]
+    return Table("Not applicable", ("backbone", "reason", "methods"), tuple(rows))
+
+
+def claims_table(records: Records) -> Table:
+    """The claims of the paper beside what was measured here, or why nothing was."""
+    claims = records.claims
+    rows = tuple(
+        tuple("" if cell is None else str(cell) for cell in row) for row in claims.iter_rows()
+    )
+    return Table(
+        title="Claims of the paper",
+        header=tuple(name.replace("_", " ") for name in claims.columns),
+        rows=rows,
+        note=f"Measured on {records.scope.benchmark}.",
+    )
+
+
+def sets_table(records: Records) -> Table:
+    """How many images each set holds."""
+    first = records.evaluations[records.scope.backbone]
+    members = {
+        dataset: ", ".join(name for name, group in records.scope.means.items() if dataset in group)
+        for dataset in records.scope.sets
+    } | dict.fromkeys(records.scope.crafted, "crafted")
+    n_id = max(record["n_id"] for record in first.values())
+    rows = [(records.scope.id_test, "ID", str(n_id))]
+    rows += [
+        (dataset, f"OOD {members[dataset]}".rstrip(), str(record["n_ood"]))
+        for dataset, record in first.items()
+    ]
+    return Table("Data sets", ("set", "kind", "images"), tuple(rows))
+
+
+def notes(records: Records) -> tuple[str, ...]:
+    """What a reader must know before believing a cell: one sentence each."""
+    found = []
+    for backbone, sets in records.evaluations.items():
+        for dataset, record in sets.items():
+            if constant := record.get("constant"):
+                found.append(
+                    f"Constant scores on {dataset} with {backbone}: {', '.join(sorted(constant))}. "
+                    "Ties count one half, so their AUROC says nothing about the images."
+                )
+    for backbone, record in records.pseudo_labels.items():
+        if "accuracy" in record:
+            found.append(
+                f"Pseudo-labels of {backbone}: {percent(record['accuracy'])} % of "
+                f"{record['rows']} training images are right (prompts {record['prompts']})."
+            )
+        if dead := record.get("dead_classes"):
+            names = ", ".join(f"{entry['label']} {entry['class']}" for entry in dead)
+            found.append(
+                f"Dead classes of {backbone}, which no training image got as pseudo-label: {names}."
+            )
+    for name, record in records.duplicates.items():
+        found += [f"Duplicates in {name}: {warning}" for warning in record.get("warnings", [])]
+    return tuple(found)
+
+
+def _mean_columns(records: Records) -> tuple[str, ...]:
+    """A mean over one set repeats it: leave the means out where there is only one set."""
+    return records.mean_names if len(records.scope.ood) > 1 else ()
+
+
+def _mean_title(name: str) -> str:
+    return "mean" if name == ALL_SETS else f"mean {name}"
+
+
+def _means_sentence(records: Records) -> str:
+    if len(records.scope.ood) < 2:
+        return ""
+    left_out = f", without {', '.join(records.scope.crafted)}" if records.scope.crafted else ""
+    return f"The mean counts each of the {len(records.scope.ood)} OOD sets once{left_out}."
+
+
+def _accuracy_sentence(records: Records) -> str:
+    cells = {how: records.accuracy(records.scope.backbone, how)[0] for how in records.classifiers}
+    known = [f"{how} {percent(value)}" for how, value in cells.items() if value is not None]
+    absent = [f"{how} {NOT_APPLICABLE}" for how, value in cells.items() if value is None]
+    return f"ID accuracy (%): {', '.join([*known, *absent])}."

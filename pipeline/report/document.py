@@ -1,0 +1,149 @@
+"""The report's order: sections of text, tables and pictures, and their Markdown form."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.report import contents
+from pipeline.report.records import Records
+from pipeline.report.tables import Table, markdown
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure on disk with what a reader needs to read it."""
+
+    path: Path
+    caption: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """One heading with everything under it; the name marks its block in Markdown."""
+
+    name: str
+    title: str
+    paragraphs: tuple[str, ...] = ()
+    tables: tuple[Table, ...] = ()
+    pictures: tuple[Picture, ...] = ()
+
+
+CONVENTIONS = (
+    "Scores are higher for in-distribution images. ID is the positive class.",
+    "fpr95 is the share of OOD images accepted at the highest observed threshold that accepts at "
+    "least 95 % of the ID images. OpenOOD 1.5 reports another quantity under this name (OOD is its "
+    "positive class): it stands here as fpr95_ood, in results.csv.",
+    "AUROC counts ties one half. Nothing is interpolated and no tie is dropped.",
+    "A mean over OOD sets is the mean of the per-set values; rows are never pooled.",
+    "Intervals are 95 % intervals of a seeded, stratified bootstrap over images. They hold the "
+    "spread of the test images, not that of another training run.",
+    "n/a: the method does not apply to the backbone; the reason stands in its own table.",
+)
+
+CAPTIONS = {
+    "mean_auroc": ("Mean AUROC of every method; bars are 95 % intervals of the headline backbone."),
+    "accuracy_against_auroc": (
+        "20-NN accuracy against 1-NN AUROC, one point a backbone, with the least-squares line "
+        "over the CLIP backbones of the study."
+    ),
+    "auroc_by_set": "AUROC of every method on every OOD set.",
+    "auroc_by_backbone": "Mean AUROC of every method on every backbone.",
+    "roc": "ROC curves of the headline methods, ID being the positive class.",
+    "score_histograms": "Scores of ID and OOD images; where they overlap, no threshold helps.",
+}
+
+
+def sections(
+    records: Records,
+    *,
+    figures: dict[str, Path],
+    contact_sheets: tuple[Path, ...] = (),
+    provenance: tuple[Table, ...] = (),
+) -> tuple[Section, ...]:
+    """Return the report in reading order: the result first, how it came about last.
+
+    Args:
+        records: What the tables show.
+        figures: Paths of the drawn figures by name.
+        contact_sheets: Pictures of crafted images.
+        provenance: Further tables on where weights and data come from.
+    """
+    pictures = {name: Picture(figures[name], CAPTIONS[name]) for name in figures}
+
+    def drawn(*names: str) -> tuple[Picture, ...]:
+        return tuple(pictures[name] for name in names if name in pictures)
+
+    absent = contents.not_applicable_table(records)
+    noted = contents.notes(records)
+    return (
+        Section("headline", "Result", tables=(contents.headline_table(records),)),
+        Section("claims", "Claims", tables=(contents.claims_table(records),)),
+        Section(
+            "accuracy",
+            "ID accuracy and OOD detection",
+            tables=(contents.accuracy_table(records),),
+            pictures=drawn("accuracy_against_auroc"),
+        ),
+        Section(
+            "auroc",
+            "AUROC",
+            tables=(contents.metric_table(records, "auroc"),),
+            pictures=drawn("mean_auroc", "auroc_by_set"),
+        ),
+        Section("fpr95", "FPR at 95 % TPR", tables=(contents.metric_table(records, "fpr95"),)),
+        Section(
+            "backbones",
+            "Every backbone",
+            tables=(contents.backbones_table(records),),
+            pictures=drawn("auroc_by_backbone"),
+        ),
+        Section("scores", "Scores", pictures=drawn("roc", "score_histograms")),
+        *(
+            (
+                Section(
+                    "adversarial",
+                    "Crafted images",
+                    pictures=tuple(
+                        Picture(path, path.stem.replace("_", " ")) for path in contact_sheets
+                    ),
+                ),
+            )
+            if contact_sheets
+            else ()
+        ),
+        Section(
+            "notes",
+            "Notes",
+            paragraphs=noted or ("No constant scores, no dead classes.",),
+            tables=(absent,) if absent.rows else (),
+        ),
+        Section("conventions", "Conventions", paragraphs=CONVENTIONS),
+        Section("provenance", "Provenance", tables=(contents.sets_table(records), *provenance)),
+    )
+
+
+def markdown_document(title: str, content: tuple[Section, ...], *, folder: Path) -> str:
+    """Write the sections as Markdown, each between the markers of its block.
+
+    Args:
+        title: First heading.
+        content: What to write.
+        folder: Where the document will lie; pictures are linked relative to it.
+    """
+    parts = [f"# {title}\n"]
+    for section in content:
+        lines = [f"## {section.title}\n", f"<!-- begin: {section.name} -->\n"]
+        if section.paragraphs:
+            lines.append("\n".join(f"- {text}" for text in section.paragraphs) + "\n")
+        lines += [markdown(table, level=3) for table in section.tables]
+        lines += [
+            f"![{picture.caption}]({_link(picture.path, folder)})\n\n*{picture.caption}*\n"
+            for picture in section.pictures
+        ]
+        lines.append(f"<!-- end: {section.name} -->\n")
+        parts.append("\n".join(lines))
+    return "\n".join(parts)
+
+
+def _link(path: Path, folder: Path) -> str:
+    return Path(os.path.relpath(path, folder)).as_posix()

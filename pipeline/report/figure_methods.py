@@ -1,0 +1,144 @@
+"""All methods at a glance: mean AUROC with intervals, and heat maps over sets and backbones."""
+
+from collections.abc import Sequence
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+
+from pipeline.report.figures import FAINT, PALETTE, STYLE, panels
+from pipeline.report.records import ALL_SETS, Records
+
+COLOURS = "cividis"  # even in lightness for every kind of colour vision
+SHOWN_FROM, SHOWN_TO = 50.0, 100.0  # AUROC in percent; below chance takes the darkest colour
+
+
+def mean_figure(records: Records) -> Figure:
+    """Draw every method's mean AUROC: the headline backbone with 95 % intervals, others hollow."""
+    headline = records.scope.backbone
+    others = [name for name in records.scope.backbones if name != headline]
+    if len(others) > len(PALETTE) - 1:
+        others = []  # the heat map over backbones shows them
+    cells = {m: records.mean(headline, ALL_SETS, m, "auroc") for m in records.methods}
+    methods = sorted(
+        (m for m, cell in cells.items() if cell[0] is not None), key=lambda m: cells[m][0] or 0.0
+    )
+    figure, (panel,) = panels(
+        1,
+        columns=1,
+        size=(5.2, 0.5 + 0.22 * len(methods)),
+        margins=(_width(methods), 0.55, 1.5, 0.4),
+    )
+    with mpl.rc_context(STYLE):
+        panel.grid(visible=True, axis="x")
+        for position, name in enumerate(others, 1):
+            values = [records.mean(name, ALL_SETS, m, "auroc")[0] for m in methods]
+            panel.plot(
+                [100 * v for v in values if v is not None],
+                [row for row, v in enumerate(values) if v is not None],
+                "s^Dv<>P"[position - 1],
+                color=PALETTE[position],
+                markerfacecolor="white",
+                markersize=4.5,
+                label=name,
+            )
+        for row, method in enumerate(methods):
+            value, low, high = (100 * v if v is not None else None for v in cells[method])
+            if low is not None and high is not None:
+                panel.plot([low, high], [row, row], color=PALETTE[0], linewidth=1.6)
+            panel.plot([value], [row], "o", color=PALETTE[0], markersize=5.5,
+                       label=headline if row == 0 else None)  # fmt: skip
+        if panel.get_xlim()[0] < 55:
+            panel.axvline(50, color=FAINT, linewidth=0.8, linestyle=":")
+        panel.set_yticks(range(len(methods)), methods)
+        panel.set_ylim(-0.7, len(methods) - 0.3)
+        panel.set_xlabel("mean AUROC over the OOD sets (%), higher = better; 50 = chance")
+        panel.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        panel.set_title("every method, every OOD set counted once", loc="left")
+    return figure
+
+
+def sets_figure(records: Records) -> Figure:
+    """Heat map of AUROC on the headline backbone: a row a method, a column a set or mean."""
+    backbone = records.scope.backbone
+    means = records.mean_names if len(records.scope.ood) > 1 else ()
+    values = [
+        [records.mean(backbone, name, method, "auroc")[0] for name in means]
+        + [records.metric(backbone, dataset, method, "auroc")[0] for dataset in records.scope.sets]
+        for method in records.methods
+    ]
+    columns = [f"mean {name}" for name in means] + [
+        dataset.replace("_", " ") for dataset in records.scope.sets
+    ]
+    return _heat_map(values, records.methods, columns, f"AUROC (%), {backbone}", split=len(means))
+
+
+def backbones_figure(records: Records) -> Figure:
+    """Heat map of the mean AUROC over all OOD sets: a row a method, a column a backbone."""
+    values = [
+        [records.mean(name, ALL_SETS, method, "auroc")[0] for name in records.scope.backbones]
+        for method in records.methods
+    ]
+    return _heat_map(
+        values, records.methods, list(records.scope.backbones), "mean AUROC over the OOD sets (%)"
+    )
+
+
+def _width(names: Sequence[str]) -> float:
+    """Inches that the longest row name needs beside its panel."""
+    return 0.3 + 0.075 * max((len(name) for name in names), default=0)
+
+
+def _heat_map(
+    values: list[list[float | None]],
+    rows: tuple[str, ...],
+    columns: list[str],
+    title: str,
+    *,
+    split: int = 0,
+) -> Figure:
+    """Draw shares as percent in coloured cells; n/a stays white; a gap follows `split` columns."""
+    grid = np.array([[np.nan if v is None else 100 * v for v in row] for row in values])
+    longest = max(len(name) for name in columns)
+    figure, (panel,) = panels(
+        1,
+        columns=1,
+        size=(0.52 * len(columns), 0.24 * len(rows)),
+        margins=(_width(rows), 0.3, 0.5, 0.3 + 0.055 * longest),
+    )
+    with mpl.rc_context(STYLE):
+        colours = mpl.colormaps[COLOURS]
+        panel.pcolormesh(
+            np.arange(len(columns) + 1) - 0.5,
+            np.arange(len(rows) + 1) - 0.5,
+            grid,
+            cmap=colours,
+            vmin=SHOWN_FROM,
+            vmax=SHOWN_TO,
+            edgecolors="white",
+            linewidth=0.8,
+        )
+        for (row, column), value in np.ndenumerate(grid):
+            missing = np.isnan(value)
+            dark = missing or value > (SHOWN_FROM + SHOWN_TO) / 2 + 5
+            panel.text(
+                column,
+                row,
+                "n/a" if missing else f"{value:.1f}",
+                ha="center",
+                va="center",
+                fontsize=7,
+                color=FAINT if missing else ("black" if dark else "white"),
+            )
+        if split:
+            panel.axvline(split - 0.5, color="white", linewidth=4)
+        panel.set_yticks(range(len(rows)), rows)
+        panel.set_xticks(
+            range(len(columns)), columns, rotation=50, ha="left", rotation_mode="anchor"
+        )
+        panel.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
+        panel.set_ylim(len(rows) - 0.5, -0.5)
+        for spine in panel.spines.values():
+            spine.set_visible(False)
+        panel.set_xlabel(f"{title}; higher = better")
+    return figure

@@ -1,0 +1,113 @@
+"""ID accuracy against OOD detection over the backbones: the picture of claim a."""
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from pipeline.report.figures import FAINT, INK, PALETTE, STYLE, panels
+from pipeline.report.least_squares import least_squares_line
+from pipeline.report.records import ALL_SETS, Records
+
+METHOD, CLASSIFIER = "knn_1", "knn_20"
+DIRECT_LABELS = 6  # with more backbones the points carry numbers and a key names them
+
+
+def accuracy_figure(records: Records) -> Figure:
+    """Draw 1-NN AUROC against 20-NN accuracy: the mean over all OOD sets, then one set a panel.
+
+    Filled points are the CLIP backbones of the claim; the line and its R² are theirs alone. Bars
+    are 95 % intervals.
+    """
+    sets = records.scope.ood if len(records.scope.ood) > 1 else ()
+    backbones = sorted(
+        records.scope.backbones, key=lambda name: records.accuracy(name, CLASSIFIER)[0] or 0.0
+    )
+    keyed = len(backbones) > DIRECT_LABELS
+    figure, axes = panels(
+        1 + len(sets),
+        columns=3,
+        size=(2.9, 2.5),
+        margins=(0.65, 0.62, 1.75 if keyed else 0.25, 0.45),
+    )
+    with mpl.rc_context(STYLE):
+        for panel, name in zip(axes, ("mean over the sets", *sets), strict=True):
+            points = [
+                (
+                    backbone,
+                    records.accuracy(backbone, CLASSIFIER),
+                    records.mean(backbone, ALL_SETS, METHOD, "auroc")
+                    if panel is axes[0]
+                    else records.metric(backbone, name, METHOD, "auroc"),
+                )
+                for backbone in backbones
+            ]
+            _panel(panel, points, set(records.scope.clip), keyed=keyed)
+            panel.set_title(name.replace("_", " "), loc="left")
+        if set(backbones) - set(records.scope.clip):
+            figure.text(
+                0.99, 0.006, "hollow: not among study.clip, not in the line", ha="right", fontsize=8
+            )
+        if keyed:
+            key = "\n".join(f"{i:>2}  {name}" for i, name in enumerate(backbones, 1))
+            width = figure.get_figwidth()
+            figure.text(
+                1 - 1.6 / width, axes[0].get_position().y1, key, va="top", fontsize=8, color=INK
+            )
+        figure.supxlabel("20-NN accuracy on the ID test set (%)", fontsize=9, y=0.02)
+        figure.supylabel("1-NN AUROC (%), higher = OOD told apart better", fontsize=9, x=0.01)
+    return figure
+
+
+def _panel(panel: Axes, points: list, in_line: set[str], *, keyed: bool) -> None:
+    panel.grid(visible=True)
+    shown = [point for point in points if point[1][0] is not None and point[2][0] is not None]
+    fitted = [point for point in shown if point[0] in in_line]
+    x = np.array([100 * point[1][0] for point in fitted], dtype=np.float64)
+    y = np.array([100 * point[2][0] for point in fitted], dtype=np.float64)
+    line = least_squares_line(x, y)
+    for number, (name, accuracy, auroc) in enumerate(points, 1):
+        if accuracy[0] is None or auroc[0] is None:
+            continue
+        filled = name in in_line
+        panel.errorbar(
+            100 * accuracy[0],
+            100 * auroc[0],
+            xerr=_bars(accuracy),
+            yerr=_bars(auroc),
+            fmt="o" if filled else "s",
+            markersize=5,
+            color=PALETTE[0] if filled else PALETTE[1],
+            markerfacecolor=PALETTE[0] if filled else "white",
+            elinewidth=0.9,
+            ecolor="#9fb9cc" if filled else "#e8bfa3",
+        )
+        height = 100 * auroc[0]
+        above = line is not None and height > line.intercept + line.slope * 100 * accuracy[0]
+        panel.annotate(
+            str(number) if keyed else name,
+            (100 * accuracy[0], height),
+            xytext=(-4, 5) if above else (4, -5),  # away from the line
+            ha="right" if above else "left",
+            va="bottom" if above else "top",
+            textcoords="offset points",
+            fontsize=7.5,
+            annotation_clip=False,
+        )
+    panel.margins(x=0.16 if keyed else 0.24, y=0.2)
+    if line is None:
+        label = f"no line: {len(fitted)} of three backbones needed"
+    else:
+        ends = np.array([x.min(), x.max()])
+        panel.plot(ends, line.intercept + line.slope * ends, color=FAINT, zorder=1.5)
+        label = f"R² = {line.r_squared:.3f}, {len(fitted)} backbones"
+    panel.text(
+        0.98, 0.03, label, transform=panel.transAxes, ha="right", va="bottom", fontsize=8, color=INK
+    )
+
+
+def _bars(cell: tuple[float | None, float | None, float | None]) -> list[list[float]] | None:
+    value, low, high = cell
+    if value is None or low is None or high is None:
+        return None
+    return [[100 * max(value - low, 0)], [100 * max(high - value, 0)]]

@@ -1,0 +1,219 @@
+"""The git-tracked records of a study, read by exact names into one value."""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+ALL_SETS = "all"  # the name of the mean over every OOD set
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Which records belong to the report: names, never a listing of a folder.
+
+    ``ood`` are the sets that the means count, ``crafted`` the adversarial ones beside them;
+    ``clip`` are the backbones that claim a draws its line through.
+    """
+
+    backbone: str
+    backbones: tuple[str, ...]
+    benchmark: str
+    id_test: str
+    ood: tuple[str, ...]
+    crafted: tuple[str, ...]
+    means: dict[str, tuple[str, ...]]
+    clip: tuple[str, ...]
+    headline_methods: tuple[str, ...]
+
+    @property
+    def sets(self) -> tuple[str, ...]:
+        """Every evaluated set."""
+        return (*self.ood, *self.crafted)
+
+
+@dataclass(frozen=True)
+class Records:
+    """Everything the tables and figures show; nothing here is computed from images.
+
+    ``evaluations[backbone][dataset]``, ``accuracies[backbone]`` and ``pseudo_labels[backbone]`` are
+    the JSON records as written; ``means`` and ``claims`` are tables of the study.
+    """
+
+    scope: Scope
+    evaluations: dict[str, dict[str, dict[str, Any]]]
+    accuracies: dict[str, dict[str, Any]]
+    pseudo_labels: dict[str, dict[str, Any]]
+    means: pl.DataFrame
+    claims: pl.DataFrame
+    study: dict[str, Any]
+    duplicates: dict[str, dict[str, Any]]
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Every method of the study: the headline ones first, the others by name."""
+        found = {
+            method
+            for sets in self.evaluations.values()
+            for record in sets.values()
+            for method in (*record["methods"], *record.get("not_applicable", {}))
+        }
+        headline = [method for method in self.scope.headline_methods if method in found]
+        return (*headline, *sorted(found - set(headline)))
+
+    @property
+    def headline_methods(self) -> tuple[str, ...]:
+        """The headline methods in the order of the parameters.
+
+        Raises:
+            ValueError: If a method was not evaluated; the message lists the known ones.
+        """
+        known = self.methods
+        for method in self.scope.headline_methods:
+            if method not in known:
+                raise ValueError(
+                    f"report.headline_methods names the unknown method '{method}'; "
+                    f"evaluated are: {', '.join(known)}"
+                )
+        return self.scope.headline_methods
+
+    @property
+    def mean_names(self) -> tuple[str, ...]:
+        """The named means: over all OOD sets first, then those of the benchmark."""
+        return (ALL_SETS, *self.scope.means)
+
+    def why_not(self, backbone: str, method: str) -> str | None:
+        """Return why a method does not apply to a backbone, or nothing where it does."""
+        for record in self.evaluations[backbone].values():
+            if method in record.get("not_applicable", {}):
+                return str(record["not_applicable"][method])
+        return None
+
+    def metric(
+        self, backbone: str, dataset: str, method: str, metric: str
+    ) -> tuple[float | None, float | None, float | None]:
+        """Return value, low and high of one cell; all empty where it does not apply."""
+        cell = self.evaluations[backbone][dataset]["methods"].get(method, {}).get(metric)
+        return _interval(cell)
+
+    def mean(
+        self, backbone: str, name: str, method: str, metric: str
+    ) -> tuple[float | None, float | None, float | None]:
+        """Return value, low and high of a metric's mean over the OOD sets of one named mean."""
+        dataset = "mean" if name == ALL_SETS else f"mean_{name}"
+        key = (backbone, dataset, method, metric)
+        return self._mean_cells.get(key, (None, None, None))
+
+    def accuracy(
+        self, backbone: str, classifier: str
+    ) -> tuple[float | None, float | None, float | None]:
+        """Return value, low and high of an ID accuracy; all empty where it does not apply."""
+        return _interval(self.accuracies[backbone]["classifiers"].get(classifier))
+
+    @property
+    def classifiers(self) -> tuple[str, ...]:
+        """Every ID classifier of the study, from zero-shot to trained."""
+        order = ("zero_shot", "knn_20", "plp", "lp")
+        found = {
+            name
+            for record in self.accuracies.values()
+            for name in (*record["classifiers"], *record.get("not_applicable", {}))
+        }
+        return (*(name for name in order if name in found), *sorted(found - set(order)))
+
+    @cached_property
+    def _mean_cells(self) -> dict[tuple[str, ...], tuple[Any, ...]]:
+        """The means by name, looked up once: a study of 20 backbones asks for thousands."""
+        columns = ("backbone", "dataset", "method", "metric", "value", "low", "high")
+        rows = self.means.select(columns).iter_rows()
+        return {tuple(map(str, row[:4])): row[4:] for row in rows}
+
+
+def _interval(cell: Any) -> tuple[float | None, float | None, float | None]:
+    if cell is None:
+        return None, None, None
+    if isinstance(cell, dict):
+        return cell["value"], cell.get("low"), cell.get("high")
+    return float(cell), None, None
+
+
+def read_records(reports: Path, scope: Scope, *, duplicates: tuple[str, ...] = ()) -> Records:
+    """Read the records of a study from its reports folder.
+
+    Args:
+        reports: Folder that holds ``evaluation/``, ``accuracy/``, ``pseudo_labels/``, ``study/``.
+        scope: Names of backbones and OOD sets.
+        duplicates: Names of the duplicate reports to quote.
+
+    Raises:
+        FileNotFoundError: If a record is missing; the message names it and the cure.
+        ValueError: If a record is no JSON, or speaks of another backbone or data set.
+    """
+    if scope.backbone not in scope.backbones:
+        raise ValueError(
+            f"backbone '{scope.backbone}' must be one of backbones: {', '.join(scope.backbones)}"
+        )
+    evaluations = {
+        backbone: {
+            dataset: read_record(
+                reports / "evaluation" / backbone / f"{dataset}.json",
+                backbone=backbone,
+                dataset=dataset,
+            )
+            for dataset in scope.sets
+        }
+        for backbone in scope.backbones
+    }
+    return Records(
+        scope=scope,
+        evaluations=evaluations,
+        accuracies={
+            name: read_record(reports / "accuracy" / f"{name}.json", backbone=name)
+            for name in scope.backbones
+        },
+        pseudo_labels={
+            name: read_record(reports / "pseudo_labels" / f"{name}.json")
+            for name in scope.backbones
+        },
+        means=read_table(reports / "study" / "results.csv"),
+        claims=read_table(reports / "study" / "claims.csv"),
+        study=read_record(reports / "study.json"),
+        duplicates={
+            name: read_record(reports / "duplicates" / f"{name}.json") for name in duplicates
+        },
+    )
+
+
+def read_record(path: Path, **expected: str) -> dict[str, Any]:
+    """Read one JSON record and check that it is about what its name says."""
+    try:
+        record = json.loads(_read_text(path))
+    except json.JSONDecodeError as error:
+        raise ValueError(
+            f"{path} must be a JSON record, but {error}; restore it with `git checkout {path}` "
+            "or remake it with `dvc repro`"
+        ) from error
+    for key, value in expected.items():
+        if record.get(key, value) != value:
+            raise ValueError(
+                f"{path} must be about {key} '{value}', but it says '{record[key]}'; "
+                "remake it with `dvc repro`"
+            )
+    return record
+
+
+def read_table(path: Path) -> pl.DataFrame:
+    """Read one CSV table of the study."""
+    return pl.read_csv(_read_text(path).encode(), infer_schema_length=None)
+
+
+def _read_text(path: Path) -> str:
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path} is missing: the report needs the records of every backbone and data set of "
+            "params.yaml; make it with `dvc repro`"
+        )
+    return path.read_text(encoding="utf-8")

@@ -1,0 +1,160 @@
+"""Write the tables, figures and page that a reader believes, and print the headline.
+
+    python -m stages.report REPORTS [--weights WEIGHTS_JSON ...]
+
+Reads   REPORTS/evaluation/<backbone>/<dataset>.json, REPORTS/accuracy/<backbone>.json,
+        REPORTS/pseudo_labels/<backbone>.json, REPORTS/study.json, REPORTS/study/results.csv and
+        claims.csv, and the duplicate reports and contact sheets that params.yaml names
+        WEIGHTS_JSON  records of backbones whose weights' hash is shown
+Writes  REPORTS/metrics.json  numbers of the headline backbone under keys every backbone shares
+        REPORTS/results.md, results.csv, results.parquet, headline.txt
+        REPORTS/figures/*.svg, REPORTS/roc/<dataset>.csv
+        REPORTS/report.html   one page, opens offline
+"""
+
+import argparse
+import csv
+import io
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline.params import load_params, read_section
+from pipeline.report import contents
+from pipeline.report.document import markdown_document, sections
+from pipeline.report.figure_curves import histogram_figure, roc_figure
+from pipeline.report.figure_methods import backbones_figure, mean_figure, sets_figure
+from pipeline.report.figure_scatter import accuracy_figure
+from pipeline.report.figures import save_figure
+from pipeline.report.headline import headline_metrics
+from pipeline.report.html import html_page
+from pipeline.report.long_table import long_table
+from pipeline.report.records import Records, Scope, read_record, read_records
+from pipeline.report.tables import Table, plain
+
+FIGURES = {
+    "mean_auroc": mean_figure,
+    "accuracy_against_auroc": accuracy_figure,
+    "auroc_by_set": sets_figure,
+    "auroc_by_backbone": backbones_figure,
+    "roc": roc_figure,
+    "score_histograms": histogram_figure,
+}
+
+
+@dataclass(frozen=True)
+class ReportParams:
+    """Section ``report``: what is shown first, and which optional records are quoted."""
+
+    headline_methods: list[str]
+    roc_method: str = "knn_1"
+    duplicates: list[str] = field(default_factory=list)
+    contact_sheets: list[str] = field(default_factory=list)
+
+
+def run(reports: Path, scope: Scope, params: ReportParams, weights: list[Path]) -> str:
+    """Write the report of one study and return its headline; see the module docstring."""
+    records = read_records(reports, scope, duplicates=tuple(params.duplicates))
+    headline = contents.headline_table(records)
+
+    _write(reports / "metrics.json", json.dumps(headline_metrics(records), indent=1) + "\n")
+    table = long_table(records)
+    _write(reports / "results.csv", table.write_csv(float_precision=6))
+    partial = reports / "results.parquet.partial"
+    table.write_parquet(partial, statistics=False)
+    partial.replace(reports / "results.parquet")
+    for dataset, text in roc_files(records, params.roc_method).items():
+        _write(reports / "roc" / f"{dataset}.csv", text)
+
+    figures = {}
+    for name, draw in FIGURES.items():
+        figures[name] = reports / "figures" / f"{name}.svg"
+        save_figure(draw(records), figures[name])
+    content = sections(
+        records,
+        figures=figures,
+        contact_sheets=tuple(Path(path) for path in params.contact_sheets),
+        provenance=(weights_table(weights),) if weights else (),
+    )
+    title = f"Out-of-distribution detection on {scope.benchmark}"
+    lead = (
+        f"Headline backbone {scope.backbone}; compared with "
+        f"{', '.join(name for name in scope.backbones if name != scope.backbone) or 'no other'}."
+    )
+    _write(reports / "results.md", markdown_document(title, content, folder=reports))
+    _write(reports / "report.html", html_page(title, lead, content))
+    printed = plain(headline, width=100)
+    _write(reports / "headline.txt", printed)
+    return printed
+
+
+def roc_files(records: Records, method: str) -> dict[str, str]:
+    """Return the ROC points of one method on each set as CSV, for `dvc plots`."""
+    files = {}
+    for dataset, record in records.evaluations[records.scope.backbone].items():
+        if method not in record["roc"]:
+            known = ", ".join(sorted(record["roc"]))
+            raise ValueError(
+                f"report.roc_method must apply to backbone '{records.scope.backbone}', "
+                f"got '{method}'; known: {known}"
+            )
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(("fpr", "tpr"))
+        writer.writerows(
+            zip(record["roc"][method]["fpr"], record["roc"][method]["tpr"], strict=True)
+        )
+        files[dataset] = text.getvalue()
+    return files
+
+
+def weights_table(paths: list[Path]) -> Table:
+    """Say which weights the features come from."""
+    rows = []
+    for path in paths:
+        record: dict[str, Any] = read_record(path)
+        rows.append((record["backbone"], record["loader"], record["sha256"]))
+    return Table("Weights", ("backbone", "loader", "SHA-256"), tuple(rows))
+
+
+def read_scope(params: ReportParams) -> Scope:
+    """Collect the names of params.yaml that say which records belong to the report."""
+    benchmark = read_section("benchmark")
+    return Scope(
+        backbone=read_section("backbone"),
+        backbones=tuple(read_section("backbones")),
+        benchmark=benchmark["name"],
+        id_test=benchmark["id_test"],
+        ood=tuple(read_section("matrix.ood")),
+        crafted=tuple(read_section("matrix.crafted")),
+        means={name: tuple(sets) for name, sets in benchmark["means"].items()},
+        clip=tuple(read_section("study.clip")),
+        headline_methods=tuple(params.headline_methods),
+    )
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a whole file or none of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+
+
+def main() -> None:
+    """Parse the paths, read the parameters, run, print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("reports", type=Path)
+    parser.add_argument("--weights", type=Path, nargs="*", default=[])
+    args = parser.parse_args()
+
+    params = load_params("report", ReportParams)
+    print(run(args.reports, read_scope(params), params, args.weights))
+    print(f"Report: {args.reports / 'report.html'}   tables: {args.reports / 'results.md'}")
+
+
+if __name__ == "__main__":
+    main()

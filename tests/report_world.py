@@ -1,0 +1,153 @@
+"""A made-up study on disk in the form that the stages evaluate, accuracy and study write."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+
+METHODS = ("knn_1", "mahalanobis", "mcm", "plp_energy", "plp_msp", "lp_msp")
+TEXT_METHODS = ("mcm", "plp_energy", "plp_msp")
+NO_TEXT = "backbone 'plain' has no text tower"
+
+
+def write_world(
+    root: Path,
+    *,
+    backbones: tuple[str, ...] = ("mini_s", "mini_m", "mini_l", "plain"),
+    sets: tuple[str, ...] = ("greek", "digits", "photo_patches"),
+    crafted: tuple[str, ...] = ("smooth",),
+    methods: tuple[str, ...] = METHODS,
+    means: dict[str, tuple[str, ...]] | None = None,
+) -> None:
+    """Write params.yaml and every record under `root`/reports; 'plain' has no text tower."""
+    means = {"near": sets[:2], "far": sets[2:]} if means is None else means
+    reports = root / "reports"
+    rng = np.random.default_rng(0)
+    quality = {name: 0.6 + 0.35 * i / len(backbones) for i, name in enumerate(backbones)}
+    rows, mean_rows = [], []
+    for backbone in backbones:
+        applicable = [m for m in methods if backbone != "plain" or m not in TEXT_METHODS]
+        missing = {m: NO_TEXT for m in methods if m not in applicable}
+        values: dict[tuple[str, str, str], float] = {}
+        for position, dataset in enumerate((*sets, *crafted)):
+            record = {
+                "backbone": backbone,
+                "dataset": dataset,
+                "id": "capitals_test",
+                "n_id": 1040,
+                "n_ood": 400 + position,
+                "methods": {},
+                "roc": {},
+                "histogram": {},
+                "constant": ["lp_msp"] if dataset == "digits" and backbone == "mini_s" else [],
+                "not_applicable": missing,
+            }
+            for method in applicable:
+                auroc = float(np.clip(quality[backbone] + rng.normal(0, 0.03), 0.3, 0.999))
+                fpr = float(np.clip(1.3 - auroc, 0.01, 1))
+                values[dataset, method, "auroc"], values[dataset, method, "fpr95"] = auroc, fpr
+                record["methods"][method] = {
+                    "auroc": _interval(auroc) | {"delong_low": auroc - 0.01, "delong_high": auroc},
+                    "fpr95": _interval(fpr),
+                    "fpr95_ood": round(fpr, 6),
+                    "aupr_in": 0.9,
+                    "aupr_out": 0.8,
+                }
+                record["roc"][method] = _curve(auroc)
+                record["histogram"][method] = _histogram(rng, auroc)
+            _write(reports / "evaluation" / backbone / f"{dataset}.json", record)
+        groups = {"mean": sets} | {f"mean_{name}": members for name, members in means.items()}
+        for dataset, members in groups.items():
+            for method in applicable:
+                for metric in ("auroc", "fpr95"):
+                    value = float(np.mean([values[name, method, metric] for name in members]))
+                    cell = _interval(value)
+                    mean_rows.append(
+                        (backbone, dataset, method, metric, *cell.values(), len(members))
+                    )
+        classifiers = {"zero_shot": 0.0, "knn_20": 0.01, "plp": 0.005, "lp": 0.02}
+        if backbone == "plain":
+            classifiers = {"knn_20": 0.01, "lp": 0.02}
+        _write(
+            reports / "accuracy" / f"{backbone}.json",
+            {
+                "backbone": backbone,
+                "n": 1040,
+                "classifiers": {
+                    how: _interval(quality[backbone] + extra) for how, extra in classifiers.items()
+                },
+                "not_applicable": {
+                    how: NO_TEXT for how in ("zero_shot", "plp") if how not in classifiers
+                },
+            },
+        )
+        _write(
+            reports / "pseudo_labels" / f"{backbone}.json",
+            {
+                "backbone": backbone,
+                "accuracy": 0.8,
+                "rows": 2600,
+                "prompts": "plp5",
+                "dead_classes": [{"label": 16, "class": "latin capital letter q"}]
+                if backbone == "mini_s"
+                else [],
+            }
+            if backbone != "plain"
+            else {"backbone": backbone, "applicable": False, "reason": NO_TEXT},
+        )
+    header = ("backbone", "dataset", "method", "metric", "value", "low", "high", "n")
+    _write_csv(reports / "study" / "results.csv", [header, *rows, *mean_rows])
+    _write_csv(
+        reports / "study" / "claims.csv",
+        [
+            ("claim", "statement", "paper", "ours", "low", "high", "on"),
+            ("a", "ID accuracy predicts 1-NN AUROC", "R² ≥ 0.92", "0.97", "", "", "3 backbones"),
+            ("e", "CIFAR-100 against CIFAR-10", "87.6", "not run: needs cifar100", "", "", ""),
+        ],
+    )
+    _write(reports / "study.json", {"a": {"r_squared": 0.97}})
+    names = "\n".join(f"- {name}" for name in backbones)
+    listed = "\n".join(f"  - {name}" for name in sets)
+    grouped = "".join(f"    {name}: [{', '.join(group)}]\n" for name, group in means.items())
+    (root / "params.yaml").write_text(
+        f"backbone: {backbones[0]}\nbackbones:\n{names}\n"
+        f"benchmark:\n  name: glyphs\n  id_train: capitals_train\n  id_test: capitals_test\n"
+        f"  means:\n{grouped}"
+        f"matrix:\n  ood:\n{listed}\n  crafted: [{', '.join(crafted)}]\n"
+        f"study:\n  clip: [{', '.join(name for name in backbones if name != 'plain')}]\n"
+        f"report:\n  headline_methods: [{', '.join(methods[:6])}]\n",
+        encoding="utf-8",
+    )
+
+
+def _interval(value: float) -> dict[str, float]:
+    low, high = max(0.0, value - 0.012), min(1.0, value + 0.011)
+    return {"value": round(value, 6), "low": round(low, 6), "high": round(high, 6)}
+
+
+def _curve(auroc: float) -> dict[str, list[float]]:
+    fpr = np.linspace(0, 1, 100)
+    return {"fpr": fpr.round(4).tolist(), "tpr": (fpr ** (1 / auroc - 1)).round(4).tolist()}
+
+
+def _histogram(rng: np.random.Generator, auroc: float) -> dict[str, list[float]]:
+    edges = np.linspace(-4, 6, 41)
+    counts_id, _ = np.histogram(rng.normal(3 * auroc, 1, 1040), edges)
+    counts_ood, _ = np.histogram(rng.normal(0, 1, 400), edges)
+    return {
+        "edges": edges.round(4).tolist(),
+        "id": counts_id.tolist(),
+        "ood": counts_ood.tolist(),
+    }
+
+
+def _write(path: Path, record: dict[str, object]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _write_csv(path: Path, rows: list[tuple[object, ...]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)

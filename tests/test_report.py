@@ -1,0 +1,262 @@
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+import pytest
+from PIL import Image
+from report_world import write_world
+
+from pipeline.params import load_params
+from pipeline.report.document import Picture, Section
+from pipeline.report.figure_scatter import accuracy_figure
+from pipeline.report.html import html_page
+from pipeline.report.tables import Table
+from stages import readme, report
+
+ALL_FIGURES = report.FIGURES
+
+
+@pytest.fixture
+def world(tmp_path, monkeypatch):
+    """A study of four backbones, one without text tower, in the working directory."""
+    write_world(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    quick = {"accuracy_against_auroc": accuracy_figure}  # all are drawn in test_report_figures
+    monkeypatch.setattr(report, "FIGURES", quick)
+    return tmp_path
+
+
+def make(**changes):
+    params = load_params("report", report.ReportParams)
+    weights = changes.pop("weights", [])
+    scope = replace(report.read_scope(params), **changes)
+    return report.run(Path("reports"), scope, params, weights)
+
+
+def numbers(node, path=()):
+    if isinstance(node, dict):
+        return {
+            k: v for name, child in node.items() for k, v in numbers(child, (*path, name)).items()
+        }
+    return {".".join(path): node}
+
+
+def headline():
+    return numbers(json.loads(Path("reports/metrics.json").read_text(encoding="utf-8")))
+
+
+def test_the_headline_is_the_record_of_its_backbone(world):
+    make(backbone="mini_m")
+    record = json.loads((world / "reports/evaluation/mini_m/greek.json").read_text())
+
+    found = headline()
+
+    assert found["ood.greek.knn_1.auroc"] == round(record["methods"]["knn_1"]["auroc"]["value"], 5)
+    assert found["ood.smooth.knn_1.fpr95"] == round(
+        json.loads((world / "reports/evaluation/mini_m/smooth.json").read_text())["methods"][
+            "knn_1"
+        ]["fpr95"]["value"],
+        5,
+    )
+    assert {"id.accuracy.zero_shot", "mean.all.mcm.auroc", "mean.near.lp_msp.fpr95"} <= set(found)
+
+
+def test_headlines_of_two_backbones_line_up(world):
+    """Otherwise `dvc metrics diff` would show two columns of half-empty rows."""
+    make(backbone="mini_s")
+    first = headline()
+    make(backbone="mini_l")
+
+    assert set(headline()) == set(first)
+    assert headline() != first
+
+
+def test_a_backbone_without_text_has_fewer_keys_and_no_null(world):
+    make(backbone="mini_s")
+    everything = set(headline())
+    make(backbone="plain")
+
+    found = headline()
+
+    assert set(found) < everything
+    assert not any("mcm" in key or "plp" in key or "zero_shot" in key for key in found)
+    assert all(isinstance(value, float) for value in found.values())
+
+
+def test_the_mean_is_the_study_s_own(world):
+    make(backbone="mini_l")
+    study = pl.read_csv("reports/study/results.csv")
+    row = study.filter(backbone="mini_l", dataset="mean_near", method="knn_1", metric="auroc")
+
+    assert headline()["mean.near.knn_1.auroc"] == round(row["value"].item(), 5)
+
+
+def test_the_long_table_holds_every_number_once(world):
+    make()
+    table = pl.read_parquet("reports/results.parquet")
+
+    keys = ["backbone", "dataset", "method", "metric"]
+    assert table.select(keys).is_duplicated().sum() == 0
+    assert table.equals(table.sort(keys))
+    assert table.columns == pl.read_csv("reports/results.csv").columns
+    sizes = table.filter(metric="auroc", method="knn_1", backbone="mini_l").select("dataset", "n")
+    assert dict(sizes.iter_rows()) == {
+        "greek": 400, "digits": 401, "photo_patches": 402, "smooth": 403,
+        "mean": 3, "mean_near": 2, "mean_far": 1,
+    }  # fmt: skip
+    assert set(table.filter(metric="accuracy")["dataset"]) == {"capitals_test"}
+
+
+def test_the_document_says_what_a_reader_must_know(world):
+    make(backbone="plain")
+    text = Path("reports/results.md").read_text(encoding="utf-8")
+
+    assert "| mcm | n/a | n/a |" in text
+    assert "backbone 'plain' has no text tower" in text
+    assert "Constant scores on digits with mini_s: lp_msp." in text
+    assert "Dead classes of mini_s, which no training image got as pseudo-label: 16 latin" in text
+    assert "not run: needs cifar100" in text
+    assert "OpenOOD 1.5 reports another quantity" in text
+
+
+def test_what_is_printed_fits_a_terminal(world):
+    printed = make()
+
+    assert printed == Path("reports/headline.txt").read_text(encoding="utf-8")
+    assert max(len(line) for line in printed.splitlines()) <= 100
+    assert "photo_patches" in printed
+    assert re.search(r"^knn_1 +\d+\.\d \(\d+\.\d–\d+\.\d\)", printed, re.MULTILINE)
+
+
+def test_the_same_records_give_the_same_bytes(world):
+    make()
+    first = {path: path.read_bytes() for path in Path("reports").rglob("*") if path.is_file()}
+    make()
+
+    assert first == {path: path.read_bytes() for path in first}
+    assert not list(Path("reports").rglob("*.partial*"))
+
+
+def test_the_page_opens_offline(world, monkeypatch):
+    """Nothing is loaded from elsewhere: pictures are data, styles are inside, no script."""
+    monkeypatch.setattr(report, "FIGURES", ALL_FIGURES)
+    make()
+    page = Path("reports/report.html").read_text(encoding="utf-8")
+
+    assert page.count("data:image/svg+xml;base64,") == len(ALL_FIGURES)
+    assert not re.search(r'(?:src|href)="(?!data:|#)', page)
+    assert "<script" not in page
+    assert "http" not in re.sub(r"base64,[A-Za-z0-9+/=]+", "", page)
+
+
+def test_the_page_escapes_what_users_named():
+    table = Table("<b>", ("m", "<i>"), (("a&b", "96.9 (96.1–97.6)"), ("c", "n/a")))
+    page = html_page("t", "l", (Section("s", "S & T", paragraphs=("x < y",), tables=(table,)),))
+
+    assert "<i>" not in page
+    assert "&lt;b&gt;" in page
+    assert "a&amp;b" in page
+    assert '<td class="absent">n/a</td>' in page
+    assert '96.9 <span class="interval">(96.1–97.6)</span>' in page
+
+
+def test_contact_sheets_and_weights_are_shown(world):
+    Image.new("RGB", (4, 4)).save("sheet.png")
+    Path("weights.json").write_text(
+        json.dumps({"backbone": "mini_l", "loader": "open_clip", "sha256": "ab12"})
+    )
+    text = Path("params.yaml").read_text() + "  contact_sheets: [sheet.png]\n"
+    Path("params.yaml").write_text(text)
+    make(weights=[Path("weights.json")])
+
+    assert "data:image/png;base64," in Path("reports/report.html").read_text()
+    document = Path("reports/results.md").read_text(encoding="utf-8")
+    assert "![sheet](../sheet.png)" in document
+    assert "| mini_l | open_clip | ab12 |" in document
+
+
+def test_roc_files_are_curves(world):
+    make()
+    table = pl.read_csv("reports/roc/greek.csv")
+
+    assert table.columns == ["fpr", "tpr"]
+    assert table["fpr"].is_sorted()
+    assert table["tpr"].is_sorted()
+
+
+def test_duplicate_warnings_are_quoted(world):
+    Path("reports/duplicates").mkdir()
+    Path("reports/duplicates/glyphs.json").write_text(json.dumps({"warnings": ["3 images shared"]}))
+    Path("params.yaml").write_text(Path("params.yaml").read_text() + "  duplicates: [glyphs]\n")
+    make()
+
+    assert "Duplicates in glyphs: 3 images shared" in Path("reports/results.md").read_text()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["evaluation/mini_m/smooth.json", "accuracy/plain.json", "study/claims.csv", "study.json"],
+)
+def test_a_missing_record_is_named(world, name):
+    (world / "reports" / name).unlink()
+
+    with pytest.raises(FileNotFoundError, match=re.escape(name) + " is missing.*dvc repro"):
+        make()
+
+
+def test_a_record_under_the_wrong_name_is_refused(world):
+    folder = world / "reports/evaluation/mini_m"
+    (folder / "greek.json").write_text((folder / "digits.json").read_text())
+
+    with pytest.raises(ValueError, match="must be about dataset 'greek', but it says 'digits'"):
+        make()
+
+
+def test_a_torn_record_is_refused(world):
+    path = world / "reports/accuracy/mini_m.json"
+    path.write_text(path.read_text()[:40])
+
+    with pytest.raises(ValueError, match=r"accuracy/mini_m\.json must be a JSON record"):
+        make()
+
+
+def test_a_backbone_outside_the_study_is_refused(world):
+    with pytest.raises(ValueError, match="'vit_h' must be one of backbones: mini_s, mini_m"):
+        make(backbone="vit_h")
+
+
+def test_an_unknown_headline_method_is_refused(world):
+    with pytest.raises(ValueError, match="unknown method 'knn_7'; evaluated are: .*knn_1"):
+        make(headline_methods=("knn_7",))
+
+
+def test_a_roc_method_that_does_not_apply_is_refused(world):
+    text = Path("params.yaml").read_text() + "  roc_method: mcm\n"
+    Path("params.yaml").write_text(text)
+
+    with pytest.raises(ValueError, match="roc_method must apply to backbone 'plain', got 'mcm'"):
+        make(backbone="plain")
+
+
+def test_a_picture_of_another_kind_is_refused(tmp_path):
+    section = Section("s", "S", pictures=(Picture(tmp_path / "x.gif", "x"),))
+
+    with pytest.raises(ValueError, match=r"must be \.svg or \.png, got"):
+        html_page("t", "l", (section,))
+
+
+def test_the_readme_takes_its_blocks_from_the_report(world):
+    make()
+    names = ("headline", "claims", "accuracy", "printed")
+    text = "\n".join(f"# {n}\n<!-- begin: {n} -->\n<!-- end: {n} -->" for n in names)
+    Path("README.md").write_text(text + "\n")
+
+    filled = readme.run(Path("README.md"), Path("reports"))
+
+    assert "### AUROC (%) on glyphs with mini_s" in filled
+    assert "](reports/figures/accuracy_against_auroc.svg)" in filled
+    assert "```text\nAUROC (%) on glyphs with mini_s" in filled
+    Path("README.md").write_text(filled)
+    assert readme.run(Path("README.md"), Path("reports")) == filled

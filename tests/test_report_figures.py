@@ -1,0 +1,127 @@
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+from report_world import write_world
+
+from pipeline.report.figure_curves import histogram_figure, roc_figure
+from pipeline.report.figure_methods import backbones_figure, mean_figure, sets_figure
+from pipeline.report.figure_scatter import accuracy_figure
+from pipeline.report.figures import panels, save_figure
+from pipeline.report.least_squares import least_squares_line
+from pipeline.report.records import Scope, read_records
+
+DRAWINGS = (
+    accuracy_figure,
+    backbones_figure,
+    histogram_figure,
+    mean_figure,
+    roc_figure,
+    sets_figure,
+)
+
+
+def records_of(root, *, backbones, sets, crafted=(), means=None):
+    write_world(root, backbones=backbones, sets=sets, crafted=crafted, means=means or {})
+    scope = Scope(
+        backbone=backbones[0],
+        backbones=backbones,
+        benchmark="glyphs",
+        id_test="capitals_test",
+        ood=sets,
+        crafted=crafted,
+        means=means or {},
+        clip=tuple(name for name in backbones if name != "plain"),
+        headline_methods=("knn_1", "mcm"),
+    )
+    return read_records(root / "reports", scope)
+
+
+def test_line_by_hand():
+    """Points (0,0), (1,1), (2,1), (3,2): slope 0.6, intercept 0.1, R² = 0.9."""
+    line = least_squares_line(np.array([0.0, 1, 2, 3]), np.array([0.0, 1, 1, 2]))
+
+    assert line.slope == pytest.approx(0.6)
+    assert line.intercept == pytest.approx(0.1)
+    assert line.r_squared == pytest.approx(0.9)
+
+
+def test_line_agrees_with_numpy():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(2, 9))
+
+    line = least_squares_line(x, y)
+
+    np.testing.assert_allclose([line.slope, line.intercept], np.polyfit(x, y, 1))
+    assert line.r_squared == pytest.approx(np.corrcoef(x, y)[0, 1] ** 2)
+
+
+def test_two_points_or_one_place_have_no_line():
+    assert least_squares_line(np.array([0.0, 1]), np.array([0.0, 1])) is None
+    assert least_squares_line(np.ones(4), np.arange(4.0)) is None
+    assert least_squares_line(np.arange(4.0), np.ones(4)) is None
+
+
+def test_panels_keep_their_size():
+    """A further panel makes the figure larger, not the panels smaller."""
+    sizes = []
+    for count in (1, 7):
+        figure, axes = panels(count, columns=3, size=(2.0, 1.5))
+        box = axes[-1].get_position()
+        sizes.append((box.width * figure.get_figwidth(), box.height * figure.get_figheight()))
+
+    np.testing.assert_allclose(sizes, [(2.0, 1.5)] * 2)
+
+
+@pytest.mark.parametrize("draw", DRAWINGS)
+@pytest.mark.parametrize(
+    ("backbones", "sets", "crafted"),
+    [
+        (("mini_l", "mini_s", "mini_m"), ("greek", "digits"), ("smooth",)),
+        (("plain",), ("vehicles",), ()),
+    ],
+)
+def test_a_figure_is_the_same_file_twice(tmp_path, draw, backbones, sets, crafted):
+    """Also for one backbone without text tower on one set, where half of the methods are absent."""
+    records = records_of(tmp_path, backbones=backbones, sets=sets, crafted=crafted)
+
+    save_figure(draw(records), tmp_path / "a.svg")
+    save_figure(draw(records), tmp_path / "b.svg")
+
+    text = (tmp_path / "a.svg").read_bytes()
+    assert text == (tmp_path / "b.svg").read_bytes()
+    ET.fromstring(text)
+    assert not list(tmp_path.glob("*.partial*"))
+
+
+def test_scatter_puts_the_backbone_where_its_numbers_are(tmp_path):
+    records = records_of(
+        tmp_path, backbones=("mini_l", "mini_s", "plain"), sets=("greek", "digits")
+    )
+
+    panel = accuracy_figure(records).axes[1]
+
+    drawn = {tuple(line.get_xydata()[0]) for line in panel.lines if len(line.get_xydata()) == 1}
+    expected = set()
+    for name in records.scope.backbones:
+        accuracy, _, _ = records.accuracy(name, "knn_20")
+        auroc, _, _ = records.metric(name, "greek", "knn_1", "auroc")
+        expected.add((100 * accuracy, 100 * auroc))
+    assert drawn == expected
+    assert panel.get_title(loc="left") == "greek"
+
+
+def test_scatter_says_when_there_are_too_few_backbones(tmp_path):
+    records = records_of(tmp_path, backbones=("mini_l", "plain"), sets=("greek", "digits"))
+
+    texts = [text.get_text() for text in accuracy_figure(records).axes[0].texts]
+
+    assert any("no line: 1 of three backbones needed" in text for text in texts)
+
+
+def test_more_than_six_backbones_are_numbered_and_named_beside(tmp_path):
+    names = tuple(f"net_{i}" for i in range(8))
+    figure = accuracy_figure(records_of(tmp_path, backbones=names, sets=("greek", "digits")))
+
+    assert {"1", "8"} <= {text.get_text() for text in figure.axes[0].texts}
+    assert any("1  net_0" in text.get_text() for text in figure.texts)

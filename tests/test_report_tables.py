@@ -1,0 +1,49 @@
+import pytest
+
+from pipeline.report.tables import Table, markdown, percent, plain
+
+FRUIT = Table("Fruit", ("kind", "weight", "price"), (("apple", "1", "20"), ("fig", "n/a", "3")))
+
+
+def test_percent_by_hand():
+    assert percent(0.9687) == "96.9"
+    assert percent(0.9687, 0.961, 0.9759) == "96.9 (96.1–97.6)"
+    assert percent(None) == "n/a"
+    assert percent(0.0, 0.0, 0.01) == "0.0 (0.0–1.0)"
+
+
+def test_markdown_by_hand():
+    assert markdown(FRUIT) == (
+        "## Fruit\n\n"
+        "| kind | weight | price |\n|:--|--:|--:|\n| apple | 1 | 20 |\n| fig | n/a | 3 |\n"
+    )
+
+
+def test_a_bar_in_a_cell_does_not_open_a_column():
+    table = Table("t", ("a",), (("x|y",),))
+
+    assert "| x\\|y |" in markdown(table, level=0)
+
+
+def test_terminal_text_is_aligned():
+    assert plain(FRUIT) == (
+        "Fruit\n\nkind   weight  price\napple       1     20\nfig       n/a      3\n"
+    )
+
+
+@pytest.mark.parametrize("width", [20, 40, 100])
+def test_terminal_text_keeps_every_cell_within_the_width(width):
+    """Columns that do not fit go on in a further block under the same row names."""
+    header = ("method", *(f"set_{i}" for i in range(12)))
+    table = Table("t", header, (("knn_1", *(str(100 + i) for i in range(12))),), note="word " * 40)
+
+    text = plain(table, width=width)
+
+    assert max(len(line) for line in text.splitlines()) <= width
+    for cell in (*header[1:], *table.rows[0][1:]):
+        assert text.split().count(cell) == 1
+
+
+def test_a_ragged_row_is_refused():
+    with pytest.raises(ValueError, match="must have 2 cells, got 1"):
+        Table("t", ("a", "b"), (("x",),))
