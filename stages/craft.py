@@ -1,0 +1,219 @@
+"""Push OOD images towards ID features of a surrogate, and write them as real image files.
+
+    python -m stages.craft DATASET SURROGATE WEIGHTS OOD_INDEX BANK_INDEX IMAGES INDEX STEPS
+                           [--text TEXT] [--heads HEADS] [--bank-store STORE]
+
+Reads   OOD_INDEX    index of the clean OOD images, datasets.<datasets.DATASET.ood>
+        BANK_INDEX   index of the ID training images, the targets
+        WEIGHTS      weights of the surrogate, models.SURROGATE
+        TEXT         class embeddings, for target: class_text
+        HEADS        trained heads, for target: probe (the PLP head)
+        STORE        the surrogate's features of the bank, for target: class_mean; saves encoding
+                     the bank for target: nearest
+Writes  IMAGES       8-bit PNG files at the surrogate's input size
+        INDEX        their index, with source row, target row, cosines, PSNR, SSIM, L2, L∞
+        STEPS        safetensors: the surrogate's features, objective and sizes on the way
+
+A killed run is resumed: finished images wait outside the outputs until the set is whole.
+"""
+
+import argparse
+import dataclasses
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+import torch
+
+from pipeline.attack_cache import explain_full_disk, open_cache
+from pipeline.attack_cost import estimate_cost, pick_batch_size
+from pipeline.attack_images import IndexedImages
+from pipeline.attack_output import assemble
+from pipeline.attack_pairs import draw_sources
+from pipeline.attack_spec import CraftSpec, craft_spec
+from pipeline.attack_targets import TargetInputs, choose_goal, identity
+from pipeline.backbones import Backbone, load_backbone, pick_device
+from pipeline.cache import cache_root
+from pipeline.content_key import content_key, library_versions
+from pipeline.crafting import Surrogate, batches, craft_missing
+from pipeline.heads import read_probe
+from pipeline.images import ImageParams
+from pipeline.index import read_index, write_index
+from pipeline.locks import claim
+from pipeline.params import load_params, read_section
+from pipeline.progress import Progress
+from pipeline.sources import load_spec, open_source
+from pipeline.store import read_arrays, read_features
+
+CODE_VERSION = 1  # raise it when the same numbers would give other images
+
+
+def run(
+    spec: CraftSpec,
+    *,
+    backbone: Backbone,
+    ood: IndexedImages,
+    bank: IndexedImages,
+    inputs: TargetInputs,
+    images: Path,
+    index: Path,
+    steps: Path,
+    root: Path,
+) -> pl.DataFrame:
+    """Craft one set; see the module docstring. `root` holds half-done work. Returns the index."""
+    surrogate = surrogate_of(backbone, ood, precision=spec.precision)
+    sources = draw_sources(len(ood), pairs=spec.pairs, seed=spec.seed).tolist()
+    goal_of, target_identity = choose_goal(spec, bank, surrogate, inputs)
+    height, width = ood.pixels(sources[0]).shape[1:]
+    batch_size = pick_batch_size(
+        surrogate.encode, (height, width), spec=spec, device=surrogate.device
+    )
+    parts = {
+        "version": CODE_VERSION,
+        "spec": dataclasses.asdict(spec),
+        "backbone": backbone.description,
+        "device": _device_name(surrogate.device),
+        "libraries": library_versions(),
+        "batch_size": batch_size,
+        "sources": identity(ood.index[sources]),
+        "target": target_identity,
+        "images": dataclasses.asdict(ood.images),
+    }
+    with claim(root / "claims", images) as ours, open_cache(root, content_key(parts)) as cache:
+        missing = [
+            batch
+            for batch in batches(spec.pairs, batch_size)
+            if not all(map(cache.has, range(batch.start, batch.stop)))
+        ]
+        kept = spec.pairs - sum(batch.stop - batch.start for batch in missing)
+        print(
+            f"{spec.attack} on {backbone.name}: {spec.pairs} images of {height} x {width} pixels, "
+            f"{spec.steps} steps, batches of {batch_size} on {_device_name(surrogate.device)}"
+            + (f"; {kept} images were finished before" if kept else "")
+        )
+        if missing:
+            cost = estimate_cost(
+                surrogate.encode,
+                (height, width),
+                batch_size=batch_size,
+                missing=len(missing),
+                spec=spec,
+                device=surrogate.device,
+            )
+            print(f"this takes {cost}", flush=True)
+        try:
+            _show(
+                spec,
+                kept,
+                craft_missing(
+                    spec,
+                    surrogate=surrogate,
+                    source_pixels=lambda pair: ood.pixels(sources[pair]),
+                    goal_of=goal_of,
+                    batch_size=batch_size,
+                    cache=cache,
+                ),
+            )
+            ours.check()
+            table = assemble(spec, cache, ood.index[sources], images=images, steps=steps)
+            write_index(index, table)
+        except OSError as error:
+            done = sum(map(cache.has, range(spec.pairs)))
+            cure = explain_full_disk(error, done=done, total=spec.pairs, folder=cache.folder)
+            if cure is None:
+                raise
+            raise RuntimeError(cure) from error
+        cache.clear()
+    return table
+
+
+def surrogate_of(backbone: Backbone, images: IndexedImages, *, precision: str) -> Surrogate:
+    """Wrap a backbone: pixels in, float32 features out, half precision inside where asked for."""
+    device = backbone.device
+    if precision == "auto":
+        precision = "bfloat16" if device.type == "cuda" else "float32"
+    backbone.tower.to(memory_format=torch.channels_last)
+
+    def encode(pixels: torch.Tensor) -> torch.Tensor:
+        normalised = backbone.normalise(pixels).contiguous(memory_format=torch.channels_last)
+        with torch.autocast(
+            device.type, dtype=getattr(torch, precision), enabled=precision != "float32"
+        ):
+            return backbone.encode(normalised).float()
+
+    return Surrogate(encode, images.read, device)
+
+
+def _show(spec: CraftSpec, kept: int, crafted: Iterator[list[float]]) -> None:
+    """Progress with the mean objective reached so far."""
+    progress = Progress(spec.attack, spec.pairs, done=kept)
+    reached: list[float] = []
+    for objectives in crafted:
+        reached += objectives
+        progress.name = f"{spec.attack} (objective {sum(reached) / len(reached):.3f})"
+        progress.advance(len(objectives))
+    progress.close()
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def main() -> None:
+    """Read the parameters and the inputs, craft, and say what was reached."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("dataset")
+    parser.add_argument("surrogate")
+    for path in ("weights", "ood_index", "bank_index", "images", "index", "steps"):
+        parser.add_argument(path, type=Path)
+    for option in ("--text", "--heads", "--bank-store"):
+        parser.add_argument(option, type=Path)
+    args = parser.parse_args()
+
+    spec = craft_spec(
+        read_section(f"datasets.{args.dataset}"),
+        defaults=read_section("craft.defaults"),
+        name=args.dataset,
+    )
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when the GPU is first used
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    backbone = load_backbone(
+        args.surrogate, read_section(f"models.{args.surrogate}"), args.weights, pick_device()
+    )
+    limits = load_params("images", ImageParams)
+
+    def indexed(dataset: str, path: Path) -> IndexedImages:
+        source = open_source(load_spec(dataset))
+        return IndexedImages(read_index(path), source, backbone.pixels_transform, limits)
+
+    store = args.bank_store
+    bank_features = None if store is None else read_features(store).features
+    table = run(
+        spec,
+        backbone=backbone,
+        ood=indexed(spec.ood, args.ood_index),
+        bank=indexed(read_section("benchmark.id_train"), args.bank_index),
+        inputs=TargetInputs(
+            text=None if args.text is None else read_arrays(args.text)[0],
+            head=None if args.heads is None else read_probe(args.heads / "plp.safetensors"),
+            bank_features=bank_features,
+        ),
+        images=args.images,
+        index=args.index,
+        steps=args.steps,
+        root=cache_root(),
+    )
+    means = {name: table[name].mean() for name in ("cosine_float", "cosine", "psnr", "ssim")}
+    said = ", ".join(f"{name} {value:.3f}" for name, value in means.items() if value is not None)
+    print(f"{args.dataset}: {len(table)} images in {args.images}; means: {said}")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (ValueError, KeyError, RuntimeError) as error:
+        sys.exit(f"error: {error.args[0] if isinstance(error, KeyError) else error}")
