@@ -15,11 +15,11 @@ Writes  REPORTS/metrics.json  numbers of the headline backbone under keys every 
 import argparse
 import csv
 import io
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipeline.json_text import write_json
 from pipeline.params import load_params, read_section
 from pipeline.report import contents
 from pipeline.report.document import markdown_document, sections
@@ -58,7 +58,7 @@ def run(reports: Path, scope: Scope, params: ReportParams, weights: list[Path]) 
     records = read_records(reports, scope, duplicates=tuple(params.duplicates))
     headline = contents.headline_table(records)
 
-    _write(reports / "metrics.json", json.dumps(headline_metrics(records), indent=1) + "\n")
+    write_json(reports / "metrics.json", headline_metrics(records))
     table = long_table(records)
     _write(reports / "results.csv", table.write_csv(float_precision=6))
     partial = reports / "results.parquet.partial"

@@ -27,7 +27,7 @@ thead th { border-bottom: 2px solid #999; vertical-align: bottom; }
 tbody tr { background: #fff; }
 tbody tr:hover { background: #f2f7fa; }
 td.absent { color: #888; }
-td .interval { color: #666; font-size: .85em; white-space: nowrap; }
+td .interval { display: block; color: #666; font-size: .85em; white-space: nowrap; }
 .note, figcaption { color: #555; font-size: .88rem; max-width: 60rem; }
 figure { margin: 1.2rem 0; }
 figure img { max-width: 100%; height: auto; }

@@ -1,12 +1,13 @@
 """The git-tracked records of a study, read by exact names into one value."""
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+
+from pipeline.json_text import read_json
 
 ALL_SETS = "all"  # the name of the mean over every OOD set
 
@@ -189,13 +190,7 @@ def read_records(reports: Path, scope: Scope, *, duplicates: tuple[str, ...] = (
 
 def read_record(path: Path, **expected: str) -> dict[str, Any]:
     """Read one JSON record and check that it is about what its name says."""
-    try:
-        record = json.loads(_read_text(path))
-    except json.JSONDecodeError as error:
-        raise ValueError(
-            f"{path} must be a JSON record, but {error}; restore it with `git checkout {path}` "
-            "or remake it with `dvc repro`"
-        ) from error
+    record = read_json(path)
     for key, value in expected.items():
         if record.get(key, value) != value:
             raise ValueError(
@@ -206,14 +201,13 @@ def read_record(path: Path, **expected: str) -> dict[str, Any]:
 
 
 def read_table(path: Path) -> pl.DataFrame:
-    """Read one CSV table of the study."""
-    return pl.read_csv(_read_text(path).encode(), infer_schema_length=None)
+    """Read one CSV table of the study.
 
-
-def _read_text(path: Path) -> str:
+    Raises:
+        FileNotFoundError: If it is missing; the message names it and the cure.
+    """
     if not path.is_file():
         raise FileNotFoundError(
-            f"{path} is missing: the report needs the records of every backbone and data set of "
-            "params.yaml; make it with `dvc repro`"
+            f"there is no table {path}; run `dvc repro` so that study writes it"
         )
-    return path.read_text(encoding="utf-8")
+    return pl.read_csv(path, infer_schema_length=None)
