@@ -36,6 +36,8 @@ def write_world(
                 "dataset": dataset,
                 "id": "capitals_test",
                 "n_id": 1040,
+                "tpr": 0.95,
+                "level": 0.95,
                 "n_ood": 400 + position,
                 "methods": {},
                 "roc": {},

@@ -6,11 +6,10 @@ from pipeline.report.tables import NOT_APPLICABLE, Table, percent
 SENSE = {
     "auroc": "AUROC in percent, higher = better, 50 = chance.",
     "fpr95": (
-        "Share of OOD images accepted (%) when at least 95 % of the ID images are: ID is the "
+        "Share of OOD images accepted (%) when at least {tpr:g} % of the ID images are: ID is the "
         "positive class. Lower = better."
     ),
 }
-INTERVALS = "In brackets: 95 % intervals."
 
 
 def headline_table(records: Records) -> Table:
@@ -30,7 +29,7 @@ def headline_table(records: Records) -> Table:
         header=("method", *(_mean_title(name) for name in means), *records.scope.sets),
         rows=tuple(rows),
         note=(
-            f"Higher = better, 50 = chance. {INTERVALS} {_means_sentence(records)} "
+            f"Higher = better, 50 = chance. {_intervals(records)} {_means_sentence(records)} "
             f"{_accuracy_sentence(records)}"
         ),
     )
@@ -52,7 +51,7 @@ def metric_table(records: Records, metric: str) -> Table:
         title=f"{metric} of every method on every OOD set, {backbone}",
         header=("method", *(_mean_title(name) for name in means), *records.scope.sets),
         rows=rows,
-        note=f"{SENSE[metric]} {INTERVALS} {_means_sentence(records)}",
+        note=f"{_sense(records, metric)} {_intervals(records)} {_means_sentence(records)}",
     )
 
 
@@ -72,7 +71,7 @@ def backbones_table(records: Records) -> Table:
         title="Mean AUROC over the OOD sets, every backbone",
         header=("method", *records.scope.backbones),
         rows=rows,
-        note=f"{SENSE['auroc']} {INTERVALS}",
+        note=f"{_sense(records, 'auroc')} {_intervals(records)}",
     )
 
 
@@ -86,7 +85,7 @@ def accuracy_table(records: Records) -> Table:
         title="ID accuracy",
         header=("backbone", *records.classifiers),
         rows=rows,
-        note=f"Top-1 accuracy in percent on {records.scope.id_test}. {INTERVALS}",
+        note=f"Top-1 accuracy in percent on {records.scope.id_test}. {_intervals(records)}",
     )
 
 
@@ -169,6 +168,20 @@ def _mean_columns(records: Records) -> tuple[str, ...]:
 
 def _mean_title(name: str) -> str:
     return "mean" if name == ALL_SETS else f"mean {name}"
+
+
+def _intervals(records: Records) -> str:
+    return f"In brackets: {100 * _setting(records, 'level'):g} % intervals."
+
+
+def _sense(records: Records, metric: str) -> str:
+    return SENSE[metric].format(tpr=100 * _setting(records, "tpr"))
+
+
+def _setting(records: Records, name: str) -> float:
+    """A number of section ``evaluate`` that the records were made with."""
+    first = records.evaluations[records.scope.backbone][records.scope.sets[0]]
+    return float(first[name])
 
 
 def _means_sentence(records: Records) -> str:

@@ -35,7 +35,7 @@ CONVENTIONS = (
     "positive class): it stands here as fpr95_ood, in results.csv.",
     "AUROC counts ties one half. Nothing is interpolated and no tie is dropped.",
     "A mean over OOD sets is the mean of the per-set values; rows are never pooled.",
-    "Intervals are 95 % intervals of a seeded, stratified bootstrap over images. They hold the "
+    "Intervals come from a seeded, stratified bootstrap over images. They hold the "
     "spread of the test images, not that of another training run.",
     "n/a: the method does not apply to the backbone; the reason stands in its own table.",
 )
