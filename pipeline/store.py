@@ -7,7 +7,7 @@ damage is an error that names the shard and the cure, never a row of zeros.
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,6 +98,7 @@ def write_store(
     dtype: str = "float16",
     shard_rows: int | None = None,
     codec: str = "none",
+    before_publishing: Callable[[], None] | None = None,
 ) -> None:
     """Write a feature store whole: under another name first, then moved into place.
 
@@ -109,6 +110,7 @@ def write_store(
         dtype: "float16" or "float32".
         shard_rows: Rows of a shard; None for 64 MiB.
         codec: "none" or "blosc".
+        before_publishing: Called when all is written and not yet in place; may refuse by raising.
 
     Raises:
         ValueError: If rows are not finite, overflow the dtype, or differ in number from labels.
@@ -213,7 +215,12 @@ def _plan(array: np.ndarray, *, codec: str = "none") -> ArrayPlan:
     return ArrayPlan([array], array.shape, array.dtype, rows, rows, codec)
 
 
-def _write_group(path: Path, plan: Mapping[str, ArrayPlan], attributes: Mapping[str, Any]) -> None:
+def _write_group(
+    path: Path,
+    plan: Mapping[str, ArrayPlan],
+    attributes: Mapping[str, Any],
+    before_publishing: Callable[[], None] | None = None,
+) -> None:
     """Write metadata by zarr, shards as streams, the manifest last; move all into place."""
     import zarr
 
@@ -241,6 +248,8 @@ def _write_group(path: Path, plan: Mapping[str, ArrayPlan], attributes: Mapping[
             for name, array in plan.items()
         }
         Manifest.measure(unfinished, arrays).save(unfinished)
+        if before_publishing is not None:
+            before_publishing()
         publish(unfinished, path)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)

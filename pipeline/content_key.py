@@ -1,0 +1,50 @@
+"""The identity of a store: a hash of everything that determines its bytes.
+
+Not in it: worker processes, threads, the number of devices, where files lie, and the time.
+"""
+
+import hashlib
+import importlib.metadata
+import json
+from typing import Any
+
+import polars as pl
+
+# Raise when a change of this code changes features, so that no older half-done work is continued.
+EXTRACTION_VERSION = 1
+
+# What else computes pixels and features. Build suffixes such as +cu130 do not count.
+LIBRARIES = ("torch", "torchvision", "open_clip_torch", "timm", "pillow")
+
+# Entries of a backbone that say how its weights came to be, or where they lie: the weights' own
+# hash stands for them.
+PROVENANCE_ONLY = ("checkpoint", "pretrain", "finetune", "class_embeddings", "logit_scale")
+
+
+def content_key(parts: dict[str, Any]) -> str:
+    """Return the sha256 of JSON-ready parts; the order of keys does not matter."""
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def index_digest(index: pl.DataFrame) -> str:
+    """Return a sha256 over paths, content hashes and labels, in order.
+
+    Rows that were not hashed count by their path only.
+    """
+    digest = hashlib.sha256()
+    for column in ("path", "sha256", "label", "class_name"):
+        values = index[column].cast(pl.String).fill_null("").to_list()
+        digest.update(f"{column}:{len(values)}:".encode())
+        digest.update("\0".join(values).encode())
+    return digest.hexdigest()
+
+
+def library_versions() -> dict[str, str]:
+    """Return the public versions of the libraries that compute features; imports none of them."""
+    return {name: importlib.metadata.version(name).split("+")[0] for name in LIBRARIES}
+
+
+def model_identity(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return the part of a backbone's entry that decides its features, beside its weights."""
+    return {key: value for key, value in entry.items() if key not in PROVENANCE_ONLY}

@@ -1,0 +1,83 @@
+"""Parameters of the extraction, and what of them decides the bytes of a store."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class ExtractParams:
+    """Section ``extract`` of params.yaml.
+
+    Attributes:
+        dtype: Numbers of the store.
+        batch_size: Images encoded together; the last bits of features depend on it.
+        precision: Arithmetic of the forward pass; ``auto`` is float32 on the CPU, bfloat16 on a
+            GPU.
+        device: ``auto`` takes every GPU of the machine, or the CPU where there is none.
+        workers: Decoding processes for each device; 0 decodes in threads of the stage itself;
+            ``auto`` takes threads on the CPU and the machine's cores for GPUs.
+        shard_rows: Rows of a Zarr shard; null for shards of 64 MiB.
+        codec: ``none`` or ``blosc`` (zstd 5 with byte shuffle).
+        compile: Run the tower through torch.compile.
+        lock_timeout: Seconds to wait for another run on the same content key; negative: for ever.
+        keep: Leave the finished rows in the side cache, so that the same store, deleted, returns
+            without the model.
+    """
+
+    dtype: Literal["float16", "float32"] = "float16"
+    batch_size: int = 64
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    workers: int | Literal["auto"] = "auto"
+    shard_rows: int | None = None
+    codec: Literal["none", "blosc"] = "none"
+    compile: bool = False
+    lock_timeout: float = -1.0
+    keep: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse sizes that mean nothing."""
+        if self.batch_size < 1:
+            raise ValueError(f"extract.batch_size must be at least 1, got {self.batch_size}")
+        if self.shard_rows is not None and self.shard_rows < 1:
+            raise ValueError(f"extract.shard_rows must be at least 1, got {self.shard_rows}")
+        if self.workers != "auto" and self.workers < 0:
+            raise ValueError(f"extract.workers must be 0 or more, or auto, got {self.workers}")
+
+
+def batch_grid(rows: int, batch_size: int) -> list[tuple[int, int]]:
+    """Return (start, stop) of every batch of a store: fixed, however often a run is resumed."""
+    return [(low, min(low + batch_size, rows)) for low in range(0, rows, batch_size)]
+
+
+def expected_device(device: str) -> str:
+    """Guess what `auto` will be, without importing torch: "cpu" or "cuda"."""
+    if device != "auto":
+        return device
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None and visible.strip() in ("", "-1"):
+        return "cpu"
+    signs = [*Path("/proc/driver/nvidia/gpus").glob("*"), Path("/dev/dxg"), Path("/dev/kfd")]
+    return "cuda" if any(sign.exists() for sign in signs) else "cpu"
+
+
+def precision_on(params: ExtractParams, device: str) -> str:
+    """Return the arithmetic of the forward pass on "cpu" or "cuda"."""
+    if params.precision != "auto":
+        return params.precision
+    return "bfloat16" if device == "cuda" else "float32"
+
+
+def key_parts(params: ExtractParams, device: str) -> dict[str, Any]:
+    """Return the parameters that determine a store's bytes."""
+    return {
+        "dtype": params.dtype,
+        "batch_size": params.batch_size,
+        "precision": precision_on(params, device),
+        "device": device,
+        "shard_rows": params.shard_rows,
+        "codec": params.codec,
+        "compile": params.compile,
+    }

@@ -1,0 +1,108 @@
+"""One writer at a time, and the latest run owns the output, whatever orphans still do."""
+
+import json
+import os
+import secrets
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+
+class CacheError(RuntimeError):
+    """Work that cannot go on for now; what is finished is kept."""
+
+
+@contextmanager
+def one_writer(lock: Path, *, what: str, timeout: float) -> Iterator[None]:
+    """Hold a lock that the system releases when its process dies, however it dies.
+
+    Args:
+        lock: The lock file; it stays.
+        what: What is locked, for the message.
+        timeout: Seconds to wait for another holder; negative waits for ever.
+
+    Raises:
+        CacheError: If another process still holds it after `timeout` seconds.
+    """
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    note = lock.with_suffix(".holder")
+    handle = FileLock(lock)
+    try:
+        handle.acquire(timeout=0)
+    except Timeout:
+        print(f"{what} is being extracted by {_holder(note)}; waiting for it", file=sys.stderr)
+        started = time.monotonic()
+        try:
+            handle.acquire(timeout=timeout, poll_interval=0.2)
+        except Timeout:
+            raise CacheError(
+                f"{what} is still being extracted by {_holder(note)} after "
+                f"{time.monotonic() - started:.0f} s (extract.lock_timeout): wait for it or stop it"
+            ) from None
+    try:
+        note.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
+        yield
+    finally:
+        note.unlink(missing_ok=True)
+        handle.release()
+
+
+def _holder(note: Path) -> str:
+    try:
+        return note.read_text(encoding="utf-8") or "another process"
+    except OSError:
+        return "another process"
+
+
+@contextmanager
+def claim(folder: Path, output: Path) -> Iterator["Claim"]:
+    """Declare that this run writes `output`; a later claim takes it over."""
+    owned = Claim(folder, output)
+    try:
+        yield owned
+    finally:
+        owned.release()
+
+
+class Claim:
+    """The right to move a finished store into place: the last one who asked has it.
+
+    DVC deletes a stage's outputs and starts it anew even where an orphan of the last run is still
+    at work, perhaps with older parameters. The orphan finds its claim gone and writes nothing.
+    """
+
+    def __init__(self, folder: Path, output: Path) -> None:
+        """Take the claim on `output`; notes lie in `folder`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        name = str(output.resolve()).replace("%", "%25").replace("/", "%2F")[-200:]
+        self.note = folder / f"{name}.json"
+        self.output = output
+        self.token = f"{os.getpid()}-{secrets.token_hex(8)}"
+        partial = self.note.with_suffix(f".{os.getpid()}.partial")
+        partial.write_text(json.dumps({"run": self.token}), encoding="utf-8")
+        partial.replace(self.note)
+
+    def held(self) -> bool:
+        """Return whether no later run has claimed the output."""
+        try:
+            return json.loads(self.note.read_text(encoding="utf-8"))["run"] == self.token
+        except (OSError, ValueError, KeyError):
+            return False
+
+    def check(self) -> None:
+        """Raise CacheError if a later run has taken over."""
+        if not self.held():
+            raise CacheError(
+                f"a later run has taken over {self.output}; this one stops, "
+                "what it finished is kept"
+            )
+
+    def release(self) -> None:
+        """Give the claim back if it is still ours."""
+        if self.held():
+            self.note.unlink(missing_ok=True)

@@ -1,0 +1,80 @@
+"""Progress of a long stage: one bar in a terminal, a line every ten seconds elsewhere."""
+
+import sys
+import time
+from typing import TextIO
+
+HEARTBEAT = 10.0  # seconds
+
+
+class Progress:
+    """Counts images; shows done, total, images/s and the time left."""
+
+    def __init__(
+        self,
+        name: str,
+        total: int,
+        *,
+        done: int = 0,
+        stream: TextIO | None = None,
+        every: float | None = None,
+    ) -> None:
+        """Start counting.
+
+        Args:
+            name: What is being done.
+            total: Images in all.
+            done: Images finished by earlier runs; they do not count as speed.
+            stream: Where to show it; None for standard error.
+            every: Seconds between two lines; None for 0.2 in a terminal and 10 elsewhere.
+        """
+        self.name, self.total, self.done, self.before = name, total, done, done
+        self.stream = stream or sys.stderr
+        self.bar = self.stream.isatty()
+        self.every = every if every is not None else (0.2 if self.bar else HEARTBEAT)
+        self.started = self.shown = time.monotonic()
+
+    def advance(self, images: int) -> None:
+        """Count finished images; show them if it is time."""
+        self.done += images
+        now = time.monotonic()
+        if now - self.shown >= self.every:
+            self.shown = now
+            self._show(self.line())
+
+    def line(self) -> str:
+        """Return the present state in one line."""
+        rate = self.rate()
+        left = clock((self.total - self.done) / rate) if rate > 0 else "?"
+        return f"{self.name}: {self.done:,} of {self.total:,} images, {rate:,.0f}/s, {left} left"
+
+    def rate(self) -> float:
+        """Return images per second of this run."""
+        return (self.done - self.before) / max(time.monotonic() - self.started, 1e-9)
+
+    def close(self, last: str | None = None) -> None:
+        """End the bar; leave one last line."""
+        if self.bar:
+            self.stream.write("\r\x1b[K")
+        if last:
+            self.stream.write(last + "\n")
+        self.stream.flush()
+
+    def _show(self, text: str) -> None:
+        if self.bar:
+            filled = round(20 * self.done / max(self.total, 1))
+            self.stream.write(f"\r\x1b[K{'█' * filled}{'·' * (20 - filled)} {text}")
+        else:
+            self.stream.write(text + "\n")
+        self.stream.flush()
+
+
+def clock(seconds: float) -> str:
+    """Return 42 s, 3:07 or 2:03:07."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, second = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes}:{second:02d}"
+    return f"{minutes // 60}:{minutes % 60:02d}:{second:02d}"

@@ -1,0 +1,52 @@
+"""What a store was computed from and with, for people; not part of its identity."""
+
+import importlib.metadata
+import json
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "open_clip_torch",
+    "timm",
+    "pillow",
+    "numpy",
+    "zarr",
+    "numcodecs",
+)
+
+
+def provenance(**facts: Any) -> dict[str, Any]:
+    """Return facts about a run with the versions and the git commit added."""
+    versions = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return {**facts, "versions": versions, "git_commit": git_commit()}
+
+
+def git_commit() -> str | None:
+    """Return the commit checked out, with '+' where tracked files differ from it."""
+    try:
+        head = subprocess.run(
+            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        changed = subprocess.run(
+            ["git", "diff-index", "--quiet", "HEAD", "--"], capture_output=True, check=False
+        ).returncode
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return head + ("+" if changed else "")
+
+
+def write_provenance(path: Path, facts: dict[str, Any]) -> None:
+    """Write the facts whole, keys sorted."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    partial.replace(path)
