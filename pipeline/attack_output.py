@@ -17,6 +17,7 @@ COLUMNS = pl.Schema(
         "source_row": pl.Int64,
         "target_row": pl.Int64,
         "target_class": pl.String,
+        "surrogate": pl.String,
         "attack": pl.String,
         "smoothness": pl.Float64,
         "steps": pl.Int64,

@@ -25,11 +25,13 @@ class Surrogate:
     """The model that is attacked.
 
     Attributes:
+        name: Its key in the backbone table.
         encode: [0, 1] pixels at its input size to float32 features, differentiable.
         read: An image file's bytes to its [0, 1] pixels [3 h w], as extraction reads them.
         device: Where it runs.
     """
 
+    name: str
     encode: Callable[[Tensor], Tensor]
     read: Callable[[bytes], Tensor]
     device: torch.device
@@ -87,7 +89,15 @@ def craft_batch(
     tries = [_one_start(spec, batch, images, r, surrogate, goal) for r in range(spec.restarts)]
     best = best_of([attempt.file_value for attempt in tries]).tolist()
     return [
-        _describe(spec, pixels[row], tries[best[row]], row, restart=best[row], goal=goal)
+        _describe(
+            spec,
+            pixels[row],
+            tries[best[row]],
+            row,
+            restart=best[row],
+            goal=goal,
+            name=surrogate.name,
+        )
         for row in range(len(pixels))
     ]
 
@@ -159,13 +169,21 @@ def _one_start(
 
 
 def _describe(
-    spec: CraftSpec, source: Tensor, attempt: _Attempt, row: int, *, restart: int, goal: Goal
+    spec: CraftSpec,
+    source: Tensor,
+    attempt: _Attempt,
+    row: int,
+    *,
+    restart: int,
+    goal: Goal,
+    name: str,
 ) -> CraftedImage:
     levels = attempt.levels[row]
     before = source.permute(1, 2, 0).numpy()
     after = levels.astype(np.float32) / 255
     ratio = quality.psnr(after, before)
     record = goal.names[row] | {
+        "surrogate": name,
         "attack": spec.attack,
         "smoothness": spec.smoothness,
         "steps": spec.steps,

@@ -143,7 +143,7 @@ def surrogate_of(backbone: Backbone, images: IndexedImages, *, precision: str) -
         ):
             return backbone.encode(normalised).float()
 
-    return Surrogate(encode, images.read, device)
+    return Surrogate(backbone.name, encode, images.read, device)
 
 
 def _show(spec: CraftSpec, kept: int, crafted: Iterator[list[float]]) -> None:
