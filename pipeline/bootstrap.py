@@ -7,7 +7,7 @@ files written by different runs.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from jaxtyping import Float, Int32
@@ -40,8 +40,8 @@ def block_size(n: int) -> int:
 
 
 def bootstrap(
-    scores_id: dict[str, Float[np.ndarray, " n"]],
-    scores_ood: dict[str, Float[np.ndarray, " m"]],
+    scores_id: Mapping[str, Float[np.ndarray, " n"]],
+    scores_ood: Mapping[str, Float[np.ndarray, " m"]],
     *,
     id_name: str,
     ood_name: str,
