@@ -1,0 +1,58 @@
+"""Cosine similarity to the k-th nearest bank feature."""
+
+import numpy as np
+from jaxtyping import Float32, Float64
+
+from pipeline.neighbours import Neighbours
+from pipeline.query import Query, sample_rows
+
+
+def knn_scores(
+    neighbours: Neighbours | Float32[np.ndarray, "n k"], *, k: int
+) -> Float64[np.ndarray, " n"]:
+    """Cosine similarity to the k-th nearest bank feature.
+
+    Deep nearest neighbours (Sun et al., ICML 2022, arXiv:2204.06507) thresholds the Euclidean
+    distance to the k-th neighbour. On unit vectors the similarity ranks images the same way and
+    keeps our direction. k = 1 is the 1-NN of the study (arXiv:2303.05828).
+
+    Args:
+        neighbours: At least k neighbours of each query, best first, or their similarities.
+        k: Which neighbour, counted from 1.
+
+    Returns:
+        Similarities in [-1, 1], higher = more in-distribution.
+
+    Raises:
+        ValueError: If k is not between 1 and the number of neighbours.
+    """
+    similarities = neighbours.similarities if isinstance(neighbours, Neighbours) else neighbours
+    if not 1 <= k <= similarities.shape[1]:
+        raise ValueError(f"k must be between 1 and {similarities.shape[1]} neighbours, got {k}")
+    return similarities[:, k - 1].astype(np.float64)
+
+
+def score(
+    query: Query,
+    *,
+    k: int | list[int] = 1,
+    alpha: float = 1.0,
+    balanced: bool = False,
+    seed: int = 0,
+    engine: str = "auto",
+) -> Float64[np.ndarray, " n"] | dict[str, Float64[np.ndarray, " n"]]:
+    """k-NN against the bank, or against a sample of it; a list of k costs one search.
+
+    Args:
+        query: The images.
+        k: Neighbours, counted from 1; a list gives one method for each, named by its k.
+        alpha: Share of the bank to compare with, drawn at random.
+        balanced: Whether the sample holds equally many images of each class.
+        seed: Of the draw.
+        engine: Of the search: see `pipeline.neighbours`.
+    """
+    wanted = k if isinstance(k, list) else [k]
+    rows = sample_rows(query.bank.labels, alpha=alpha, balanced=balanced, seed=seed)
+    found = query.neighbours(max(wanted), rows=rows, engine=engine)
+    scores = {str(one): knn_scores(found, k=one) for one in wanted}
+    return scores if isinstance(k, list) else scores[str(k)]

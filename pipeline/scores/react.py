@@ -1,0 +1,37 @@
+"""Energy after clipping the features."""
+
+import numpy as np
+from jaxtyping import Float, Float64
+
+from pipeline.heads import Probe
+from pipeline.query import Query
+from pipeline.scores.energy import energy_scores
+
+
+def react_scores(
+    features: Float[np.ndarray, "n d"], head: Probe, *, threshold: float, temperature: float = 1.0
+) -> Float64[np.ndarray, " n"]:
+    """Energy of a head on features that are cut off above a threshold.
+
+    ReAct (Sun, Guo & Li, NeurIPS 2021, arXiv:2111.12797). The paper clips the non-negative
+    activations of a ResNet; here the features enter as they are stored, before the head
+    standardises them, and negative ones stay.
+
+    Args:
+        features: As stored, of the width that the head takes.
+        head: A linear head.
+        threshold: The paper's: the 90th percentile of all ID activations.
+        temperature: Of the energy.
+
+    Returns:
+        Energies, higher = more in-distribution.
+    """
+    clipped = np.minimum(features, np.asarray(threshold, features.dtype))
+    return energy_scores(head.logits(clipped), temperature=temperature)
+
+
+def score(query: Query, *, head: str, temperature: float = 1.0) -> Float64[np.ndarray, " n"]:
+    """ReAct with the threshold that was fitted on the bank."""
+    threshold = float(query.detector.part("clipping", "features")["threshold"])
+    probe = Probe(**query.detector.part("heads", head))
+    return react_scores(query.features, probe, threshold=threshold, temperature=temperature)

@@ -1,0 +1,32 @@
+"""Mahalanobis distance to the nearest class, relative to the distance from all of them."""
+
+import numpy as np
+from jaxtyping import Float, Float64
+
+from pipeline.gaussians import ClassGaussians
+from pipeline.query import Query
+from pipeline.scores.mahalanobis import fitted
+
+
+def relative_mahalanobis_scores(
+    features: Float[np.ndarray, "n d"], gaussians: ClassGaussians
+) -> Float64[np.ndarray, " n"]:
+    """Minus the smallest difference of squared distances: to a class mean less to the centre.
+
+    Ren et al. (2021, arXiv:2106.09022): the second distance is under one Gaussian of all ID
+    features, so that directions in which every image varies cancel.
+
+    Args:
+        features: In the space that the Gaussians were fitted in.
+        gaussians: Means, shared covariance and the covariance of all rows.
+
+    Returns:
+        Values of either sign, higher = more in-distribution.
+    """
+    nearest, overall = gaussians.distances(features)
+    return overall - nearest
+
+
+def score(query: Query, *, gaussians: str = "labels") -> Float64[np.ndarray, " n"]:
+    """Relative Mahalanobis under one entry of the section ``fit.gaussians``."""
+    return relative_mahalanobis_scores(*fitted(query, gaussians))

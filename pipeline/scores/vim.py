@@ -1,0 +1,34 @@
+"""Virtual-logit matching: energy of a head minus the residual of the features."""
+
+import numpy as np
+from jaxtyping import Float, Float64
+
+from pipeline.query import Query
+from pipeline.scores.energy import energy_scores
+from pipeline.subspace import ResidualSpace
+
+
+def vim_scores(
+    logits: Float[np.ndarray, "n c"], residuals: Float[np.ndarray, " n"], *, scale: float
+) -> Float64[np.ndarray, " n"]:
+    """logsumexp(logits) - scale * residual norm.
+
+    Wang et al. (CVPR 2022, arXiv:2203.10807). The scaled residual is a virtual logit; minus its
+    log-odds against the others ranks as this difference does.
+
+    Args:
+        logits: Of the head.
+        residuals: Distances of the features to the head's principal subspace.
+        scale: Mean largest logit of the bank divided by its mean residual.
+
+    Returns:
+        Values of any size, higher = more in-distribution.
+    """
+    return energy_scores(logits) - scale * residuals
+
+
+def score(query: Query, *, head: str) -> Float64[np.ndarray, " n"]:
+    """ViM of one head, with the subspace and the scale fitted on the bank."""
+    part = query.detector.part("residuals", head)
+    residuals = ResidualSpace(part["origin"], part["basis"]).norms(query.features)
+    return vim_scores(query.logits(head), residuals, scale=float(part["scale"]))

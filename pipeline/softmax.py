@@ -1,0 +1,56 @@
+"""Softmax and log-sum-exp in float64, where confident heads do not saturate."""
+
+import numpy as np
+from jaxtyping import Float, Float64
+
+from pipeline.geometry import check_finite
+
+
+def as_logits(logits: Float[np.ndarray, "n c"]) -> Float64[np.ndarray, "n c"]:
+    """Logits in float64.
+
+    Raises:
+        ValueError: If there are fewer than two classes or a value is not finite.
+    """
+    if logits.shape[1] < 2:
+        raise ValueError(
+            f"a score on logits needs at least two classes, got {logits.shape[1]}; "
+            "use a score on features (knn, residual) for a single class"
+        )
+    check_finite(logits, "logits")
+    return logits.astype(np.float64)
+
+
+def log_sum_exp(values: Float64[np.ndarray, "n c"]) -> Float64[np.ndarray, " n"]:
+    """log(sum(exp(values))) of each row, without overflow."""
+    peak = values.max(axis=1)
+    return peak + np.log(np.exp(values - peak[:, None]).sum(axis=1))
+
+
+def log_softmax(values: Float64[np.ndarray, "n c"]) -> Float64[np.ndarray, "n c"]:
+    """Logarithms of the softmax probabilities of each row."""
+    return values - log_sum_exp(values)[:, None]
+
+
+def check_temperature(temperature: float) -> None:
+    """Refuse temperatures that are not positive and finite."""
+    if not 0 < temperature < np.inf:
+        raise ValueError(f"temperature must be positive, got {temperature}")
+
+
+def softmax_and_rest(
+    values: Float64[np.ndarray, "n c"],
+) -> tuple[Float64[np.ndarray, "n c"], Float64[np.ndarray, " n"]]:
+    """Probabilities, and what the largest of each row leaves to the others.
+
+    The rest is summed from the others: one minus a probability next to 1 would be zero.
+    """
+    probabilities = np.exp(log_softmax(values))
+    return probabilities, rest_of_largest(probabilities)
+
+
+def rest_of_largest(probabilities: Float64[np.ndarray, "n c"]) -> Float64[np.ndarray, " n"]:
+    """Sum of each row without its largest entry."""
+    others = probabilities.copy()
+    others[np.arange(len(others)), others.argmax(axis=1)] = 0
+    return others.sum(axis=1)
