@@ -67,7 +67,7 @@ def list_images(
         raise SourceError(f"'{dataset}' must hold images; '{spec.path}' holds none")
     own = resolve_classes(
         spec,
-        declared=source.classes,
+        declared=source.class_order(),
         present=(entry.class_key for entry in entries),
         dataset=dataset,
     )

@@ -10,9 +10,9 @@ Writes  INDEX                      one row an image: row, path, label, class_nam
 import argparse
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import polars as pl
 
@@ -21,7 +21,8 @@ from pipeline.index import write_index
 from pipeline.indexing import IndexParams, UnreadableImagesError, build_index, check_id, list_images
 from pipeline.labels import Classes
 from pipeline.params import load_params, read_section
-from pipeline.sources import ImageSet, load_spec
+from pipeline.progress import Progress
+from pipeline.sources import ImageSet, RowsSet, load_spec
 
 
 @dataclass(frozen=True)
@@ -41,12 +42,19 @@ def run(
     images: ImageParams,
     role: Role = Role(),
     reference: tuple[str, Classes] | None = None,
+    stream: TextIO | None = None,
 ) -> pl.DataFrame:
     """Index one data set; see the module docstring."""
+    if isinstance(spec, RowsSet):  # no files behind the rows
+        params = replace(params, hash=False, verify_images=False)
     entries, classes, source = list_images(dataset, spec, reference=reference)
     if role.training or role.testing:
         check_id(entries, dataset=dataset, training=role.training)
-    index = build_index(entries, classes, source, params=params, images=images)
+    progress = Progress(f"index {dataset}", len(entries), stream=stream)
+    index = build_index(
+        entries, classes, source, params=params, images=images, advance=progress.advance
+    )
+    progress.close()
     bad = index.filter(pl.col("error").is_not_null()).select("path", "error").rows()
     listed = path.with_suffix(".unreadable.txt")
     listed.unlink(missing_ok=True)

@@ -16,7 +16,6 @@ class FolderSource:
     root: Path
     class_depth: int
     ignore: tuple[str, ...]
-    classes: None = None
 
     @classmethod
     def open(cls, spec: FolderSet) -> "FolderSource":
@@ -30,6 +29,9 @@ class FolderSource:
         """All files of the tree, sorted by their path with '/' separators."""
         paths = sorted(walk(self.root, ignored_names(self.ignore)))
         return [Entry(path, class_of(path, depth=self.class_depth)) for path in paths]
+
+    def class_order(self) -> None:
+        """None: directories have no order of their own."""
 
     def read(self, path: str) -> bytes:
         """The bytes of one file."""

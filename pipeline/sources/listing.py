@@ -2,8 +2,8 @@
 
 import fnmatch
 import re
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from pipeline.sources.spec import SourceError
 
@@ -19,16 +19,16 @@ class Entry(NamedTuple):
     class_key: str
 
 
+@runtime_checkable
 class Source(Protocol):
     """A place with images. Picklable: worker processes open their own handles."""
 
-    @property
-    def classes(self) -> list[str] | None:
-        """Class keys in label order where the source numbers them itself, else None."""
-        ...
-
     def entries(self) -> list[Entry]:
         """All images, sorted by path."""
+        ...
+
+    def class_order(self) -> list[str] | None:
+        """Class keys in label order where the source numbers them itself, else None."""
         ...
 
     def read(self, path: str) -> bytes:
@@ -67,3 +67,15 @@ def below(paths: Sequence[str], subfolder: str, *, container: str) -> list[str]:
     if not kept:
         raise SourceError(f"{container} has no file below the subfolder '{subfolder}'")
     return kept
+
+
+def numbered_classes(keys: Iterable[str]) -> list[str] | None:
+    """Classes in numeric order, 0 to the largest, where every key is a number; else None.
+
+    Numbers come from lists and tables, where they are the labels themselves; directories keep
+    their string order.
+    """
+    present = set(keys) - {"", "-1"}
+    if not present or not all(key.isdecimal() and key == str(int(key)) for key in present):
+        return None
+    return [str(number) for number in range(max(map(int, present)) + 1)]

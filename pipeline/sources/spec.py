@@ -59,8 +59,97 @@ class ZipSet(ImageSet):
     class_depth: int = 1
 
 
-KINDS: dict[str, type[ImageSet]] = {"folder": FolderSet, "zip": ZipSet}
-SUFFIXES = {".zip": "zip"}
+@dataclass(frozen=True)
+class TarSet(ImageSet):
+    """Tar archives, also gzipped: of a folder tree, or WebDataset shards of key.jpg + key.cls.
+
+    The path may be a pattern: ``train-{0000..0012}.tar`` or ``*.tar``.
+    """
+
+    source: Literal["tar"] = "tar"
+    subfolder: str = ""
+    class_depth: int = 1
+
+
+@dataclass(frozen=True)
+class ListSet(ImageSet):
+    """A text file of "path label" lines, paths relative to ``root`` (a folder or an archive).
+
+    ``strip`` drops so many leading directories of each path in the list.
+    """
+
+    source: Literal["list"] = "list"
+    root: str = "."
+    strip: int = 0
+
+
+@dataclass(frozen=True)
+class ParquetSet(ImageSet):
+    """Parquet files with the images' bytes in a column, as data set hubs hand them out."""
+
+    source: Literal["parquet"] = "parquet"
+    image_column: str = "image"
+    label_column: str | None = "label"
+
+
+@dataclass(frozen=True)
+class CifarSet(ImageSet):
+    """CIFAR-10 or CIFAR-100 in their python version: the .tar.gz itself or its folder."""
+
+    source: Literal["cifar"] = "cifar"
+    split: Literal["train", "test"] = "test"
+    coarse: bool = False
+
+
+@dataclass(frozen=True)
+class MatSet(ImageSet):
+    """SVHN's cropped digits: a MATLAB file with X [h w 3 n] and y [n 1], where 10 stands for 0."""
+
+    source: Literal["mat"] = "mat"
+
+
+@dataclass(frozen=True)
+class IdxSet(ImageSet):
+    """MNIST's format: an idx file of images and one of labels, plain or gzipped."""
+
+    source: Literal["idx"] = "idx"
+    labels: str | None = None
+
+
+@dataclass(frozen=True)
+class RowsSet(ImageSet):
+    """Rows of features computed elsewhere, which have no image files; see pipeline.imports.
+
+    ``path`` is a features file (its rows are counted, and its own labels used) or a labels file;
+    ``labels`` a labels file beside it; ``columns`` names arrays or columns in either.
+    """
+
+    source: Literal["features"] = "features"
+    labels: str | None = None
+    columns: dict[str, str] = dataclasses.field(default_factory=dict)
+
+
+KINDS: dict[str, type[ImageSet]] = {
+    "folder": FolderSet,
+    "zip": ZipSet,
+    "tar": TarSet,
+    "list": ListSet,
+    "parquet": ParquetSet,
+    "cifar": CifarSet,
+    "mat": MatSet,
+    "idx": IdxSet,
+    "features": RowsSet,
+}
+SUFFIXES = {  # the first that fits
+    "-python.tar.gz": "cifar",
+    ".zip": "zip",
+    ".tar": "tar",
+    ".tar.gz": "tar",
+    ".tgz": "tar",
+    ".parquet": "parquet",
+    ".mat": "mat",
+}
+PATHS = ("root", "labels")  # further fields that are paths
 # Sets that a stage of this project makes: their images lie where that stage writes them.
 MADE = {"glyphs": "data/images", "craft": "data/adversarial"}
 
@@ -101,8 +190,12 @@ def read_spec(dataset: str, values: Any, *, data_root: Path = Path("data/raw")) 
         known = ", ".join(sorted([*KINDS, *MADE]))
         raise ValueError(f"'{section}.source' must be one of {known}, got {kind!r}")
     spec = from_mapping(KINDS[kind], {**values, "source": kind}, section=section)
-    found = resolve(spec.path, section=section, data_root=data_root)
-    return dataclasses.replace(spec, path=str(found))
+    places = {
+        name: str(resolve(value, section=f"{section}.{name}", data_root=data_root))
+        for name in ("path", *PATHS)
+        if (value := getattr(spec, name, None)) is not None
+    }
+    return dataclasses.replace(spec, **places)
 
 
 def _guess(path: str) -> str:
@@ -118,12 +211,14 @@ def resolve(path: str, *, section: str, data_root: Path) -> Path:
         SourceError: If it is at neither place.
     """
     given = Path(path).expanduser()
+    if any(sign in path for sign in "{*?["):  # a pattern: its folder must exist
+        return resolve(str(given.parent), section=section, data_root=data_root) / given.name
     places = [given] if given.is_absolute() else [given, data_root.expanduser() / given]
     for place in places:
         if place.exists():
             return place
     tried = " and ".join(f"'{place}'" for place in places)
     raise SourceError(
-        f"'{section}.path' does not exist; tried {tried}. Relative paths are taken from the "
+        f"'{section}' does not exist; tried {tried}. Relative paths are taken from the "
         "working directory, then from data_root"
     )

@@ -19,7 +19,6 @@ class ZipSource:
     subfolder: str
     class_depth: int
     ignore: tuple[str, ...]
-    classes: None = None
     _opened: dict[int, zipfile.ZipFile] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -48,16 +47,21 @@ class ZipSource:
         """All files of the archive, sorted by path."""
         ignored = ignored_names(self.ignore)
         container = f"the archive '{self.archive}'"
+        members = [name for name in self._handle().namelist() if not name.endswith("/")]
         names = [
-            check_member(name, container=container)
-            for name in self._handle().namelist()
-            if not name.endswith("/") and not any(map(ignored.match, name.split("/")))
+            name
+            for name in members
+            if check_member(name, container=container)
+            and not any(map(ignored.match, name.split("/")))
         ]
         paths = sorted(below(names, self.subfolder, container=container))
         if len(set(paths)) < len(paths):
             twice = next(path for path, after in itertools.pairwise(paths) if path == after)
             raise SourceError(f"{container} holds '{twice}' more than once; get a clean copy")
         return [Entry(path, class_of(path, depth=self.class_depth)) for path in paths]
+
+    def class_order(self) -> None:
+        """None: directories have no order of their own."""
 
     def read(self, path: str) -> bytes:
         """The bytes of one member, its checksum verified by the format."""

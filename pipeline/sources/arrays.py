@@ -1,0 +1,119 @@
+"""Sources whose images are pixels in one array: CIFAR's pickles, SVHN's .mat, MNIST's idx.
+
+Each image is handed out as the bytes of a PNM file, which are the pixels behind a short header,
+so that what follows reads, hashes and decodes it like any other file.
+"""
+
+import gzip
+import struct
+import threading
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pipeline.sources import cifar
+from pipeline.sources.listing import Entry
+from pipeline.sources.spec import CifarSet, IdxSet, ImageSet, MatSet, SourceError
+
+
+class Pixels(NamedTuple):
+    """Images [n h w] or [n h w 3] as bytes, their class keys, and the classes in label order."""
+
+    images: np.ndarray
+    class_keys: Sequence[str]
+    classes: list[str]
+
+
+_LOADED: dict[str, Any] = {}  # the last array used in this process
+_LOCK = threading.Lock()
+
+
+@dataclass(frozen=True)
+class ArraySource:
+    """Rows of an array, in its order; the path is the zero-padded row number."""
+
+    spec: ImageSet
+
+    @property
+    def pixels(self) -> Pixels:
+        """The array, loaded once a process however many copies of the source it holds."""
+        with _LOCK:
+            if _LOADED.get("spec") != self.spec:
+                _LOADED.update(spec=self.spec, pixels=load_pixels(self.spec))
+            return _LOADED["pixels"]
+
+    def class_order(self) -> list[str]:
+        """The publisher's classes in label order."""
+        return self.pixels.classes
+
+    def entries(self) -> list[Entry]:
+        """All rows."""
+        return [Entry(f"{row:06d}.pnm", key) for row, key in enumerate(self.pixels.class_keys)]
+
+    def read(self, path: str) -> bytes:
+        """One image as a binary PNM file."""
+        image = self.pixels.images[int(path.removesuffix(".pnm"))]
+        kind = "P6" if image.ndim == 3 else "P5"
+        header = f"{kind}\n{image.shape[1]} {image.shape[0]}\n255\n".encode()
+        return header + np.ascontiguousarray(image).tobytes()
+
+
+def load_pixels(spec: ImageSet) -> Pixels:
+    """Read the whole array of a publisher's file.
+
+    Raises:
+        SourceError: If the file is damaged or of another form.
+    """
+    try:
+        match spec:
+            case CifarSet():
+                return Pixels(*cifar.load(Path(spec.path), split=spec.split, coarse=spec.coarse))
+            case MatSet():
+                return _load_mat(Path(spec.path))
+            case IdxSet():
+                return _load_idx(Path(spec.path), spec.labels)
+    except SourceError:
+        raise
+    except (OSError, ValueError, KeyError, EOFError, struct.error, zlib.error) as error:
+        raise SourceError(f"'{spec.path}' is damaged or of another form ({error})") from error
+    raise TypeError(f"no array in a {type(spec).__name__}")
+
+
+def _load_mat(path: Path) -> Pixels:
+    from scipy.io import loadmat  # half a second to import, for one data set
+
+    content = loadmat(path, variable_names=["X", "y"])
+    images = np.ascontiguousarray(np.moveaxis(content["X"], 3, 0))
+    labels = content["y"].reshape(-1).astype(int) % 10  # SVHN writes 10 for the digit 0
+    return Pixels(images, [str(label) for label in labels], [str(digit) for digit in range(10)])
+
+
+def _load_idx(path: Path, labels: str | None) -> Pixels:
+    images = read_idx(path)
+    if images.ndim != 3:
+        raise SourceError(f"'{path}' must hold images [n h w], got the shape {images.shape}")
+    if labels is None:
+        return Pixels(images, [""] * len(images), [])
+    values = read_idx(Path(labels))
+    if values.shape != (len(images),):
+        raise SourceError(
+            f"'{labels}' must hold one label for each of the {len(images)} images of '{path}', "
+            f"got the shape {values.shape}"
+        )
+    classes = [str(number) for number in range(int(values.max()) + 1)]
+    return Pixels(images, [str(value) for value in values], classes)
+
+
+def read_idx(path: Path) -> np.ndarray:
+    """An array of bytes in the idx format of LeCun's MNIST page, plain or gzipped."""
+    data = path.read_bytes()
+    if data[:2] == b"\x1f\x8b":
+        data = gzip.decompress(data)
+    if data[:3] != b"\0\0\x08":
+        raise SourceError(f"'{path}' must be an idx file of unsigned bytes; begins {data[:4]!r}")
+    shape = struct.unpack(f">{data[3]}I", data[4 : 4 + 4 * data[3]])
+    return np.frombuffer(data, np.uint8, offset=4 + 4 * data[3]).reshape(shape)

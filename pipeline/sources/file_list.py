@@ -1,0 +1,89 @@
+"""A text file of "path label" lines as a source: how OpenOOD and the MOS subsets are given out."""
+
+import gzip
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.sources.listing import Entry, Source, check_member, numbered_classes
+from pipeline.sources.spec import ListSet, SourceError
+
+
+@dataclass
+class ListSource:
+    """The files that a list names, below a folder or inside an archive."""
+
+    path: Path
+    strip: int
+    container: Source
+    root: Path
+    _classes: list[str] | None = None
+
+    @classmethod
+    def open(cls, spec: ListSet, container: Source) -> "ListSource":
+        """Combine the list with the source that reads its files."""
+        return cls(Path(spec.path), spec.strip, container, Path(spec.root))
+
+    def entries(self) -> list[Entry]:
+        """The listed files, sorted by path; a label of -1 is none."""
+        entries = [self._entry(number, line) for number, line in self._lines()]
+        seen: dict[str, str] = {}
+        for entry in entries:
+            if entry.path in seen:
+                labels = f" with the labels {seen[entry.path]} and {entry.class_key}"
+                raise SourceError(
+                    f"'{self.path}' lists '{entry.path}' twice"
+                    f"{labels if seen[entry.path] != entry.class_key else ''}; remove one line"
+                )
+            seen[entry.path] = entry.class_key
+        labelled = sum(bool(entry.class_key) for entry in entries)
+        if 0 < labelled < len(entries) and not any(
+            line.endswith(" -1") for _, line in self._lines()
+        ):
+            raise SourceError(
+                f"'{self.path}' has a label on {labelled} of {len(entries)} lines only"
+            )
+        self._check_present(list(seen))
+        self._classes = numbered_classes(entry.class_key for entry in entries)
+        return sorted(entries)
+
+    def _lines(self) -> list[tuple[int, str]]:
+        try:
+            data = self.path.read_bytes()
+            text = (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode()
+        except (OSError, UnicodeDecodeError, EOFError) as error:
+            raise SourceError(f"the file list '{self.path}' cannot be read ({error})") from error
+        return [(n, line.strip()) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
+
+    def _entry(self, number: int, line: str) -> Entry:
+        path, _, last = line.rpartition(" ")
+        if not path or not last.removeprefix("-").isdecimal():
+            path, last = line, "-1"
+        parts = path.strip().removeprefix("./").split("/")
+        if len(parts) <= self.strip:
+            raise SourceError(
+                f"line {number} of '{self.path}' has no {self.strip} directories to strip: {line!r}"
+            )
+        kept = "/".join(parts[self.strip :])
+        checked = check_member(kept, container=f"line {number} of '{self.path}'")
+        return Entry(checked, "" if last == "-1" else last)
+
+    def _check_present(self, paths: list[str]) -> None:
+        """Name the listed files that do not exist, before any other is read."""
+        if self.root.is_dir():
+            missing = [path for path in paths if not (self.root / path).exists()]
+        else:
+            held = {entry.path for entry in self.container.entries()}
+            missing = [path for path in paths if path not in held]
+        if missing:
+            raise SourceError(
+                f"{len(missing)} of {len(paths)} files listed in '{self.path}' are not in "
+                f"'{self.root}': {', '.join(missing[:20])}{', ...' if len(missing) > 20 else ''}"
+            )
+
+    def class_order(self) -> list[str] | None:
+        """The labels' own numbering, known after `entries`."""
+        return self._classes
+
+    def read(self, path: str) -> bytes:
+        """The bytes of one file."""
+        return self.container.read(path)

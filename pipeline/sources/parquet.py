@@ -1,0 +1,108 @@
+"""Parquet files with image bytes in a column, read a few rows at a time."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from pipeline.sources.listing import Entry, numbered_classes
+from pipeline.sources.spec import ParquetSet, SourceError
+from pipeline.sources.tar import expand
+
+BLOCK = 64  # rows read at once; neighbours in order are asked for next
+KEPT = 4  # blocks kept
+
+
+@dataclass
+class ParquetSource:
+    """Rows of one or several Parquet files in order; the path is ``file.parquet::row``."""
+
+    files: list[Path]
+    image_column: str
+    label_column: str | None
+    _classes: list[str] | None = None
+    _blocks: dict[tuple[str, int], list[bytes | None]] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def open(cls, spec: ParquetSet) -> "ParquetSource":
+        """Find the part files: one file, a pattern, or all of a folder."""
+        path = Path(spec.path)
+        files = sorted(path.glob("*.parquet")) if path.is_dir() else expand(spec.path)
+        if not files:
+            raise SourceError(f"'{path}' holds no Parquet file")
+        return cls(files, spec.image_column, spec.label_column)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the rows read behind."""
+        return {**self.__dict__, "_blocks": {}}
+
+    def entries(self) -> list[Entry]:
+        """All rows, files in name order; labels are numbers with names, or text."""
+        entries: list[Entry] = []
+        names: list[str] | None = None
+        for file in self.files:
+            names = names or _label_names(file, self.label_column)
+            columns = self._columns(file)
+            if self.image_column not in columns:
+                raise SourceError(
+                    f"'{file}' has no column '{self.image_column}'; it has {', '.join(columns)}: "
+                    "set image_column"
+                )
+            rows = pl.scan_parquet(file).select(pl.len()).collect().item()
+            keys = [""] * rows
+            if self.label_column is not None and self.label_column in columns:
+                column = pl.scan_parquet(file).select(self.label_column).collect().to_series()
+                keys = ["" if value in (None, -1) else str(value) for value in column]
+            width = max(6, len(str(rows)))
+            entries += [Entry(f"{file.name}::{row:0{width}d}", key) for row, key in enumerate(keys)]
+        self._classes = numbered_classes(entry.class_key for entry in entries)
+        if names and self._classes is not None and len(self._classes) <= len(names):
+            self._classes = names
+            return [Entry(e.path, names[int(e.class_key)] if e.class_key else "") for e in entries]
+        return entries
+
+    def class_order(self) -> list[str] | None:
+        """The labels' own numbering, known after `entries`."""
+        return self._classes
+
+    def read(self, path: str) -> bytes:
+        """The image bytes of one row."""
+        name, _, number = path.rpartition("::")
+        block, place = divmod(int(number), BLOCK)
+        rows = self._blocks.get((name, block))
+        if rows is None:
+            rows = self._load(name, block)
+            for old in list(self._blocks)[: -KEPT + 1]:
+                self._blocks.pop(old, None)
+            self._blocks[name, block] = rows
+        data = rows[place]
+        if data is None:
+            raise SourceError(f"row {number} of '{name}' holds no image bytes")
+        return data
+
+    def _load(self, name: str, block: int) -> list[bytes | None]:
+        file = next(file for file in self.files if file.name == name)
+        rows = pl.scan_parquet(file).select(self.image_column).slice(block * BLOCK, BLOCK).collect()
+        column = rows.to_series()
+        return (column.struct.field("bytes") if column.dtype == pl.Struct else column).to_list()
+
+    def _columns(self, file: Path) -> list[str]:
+        try:
+            return list(pl.read_parquet_schema(file))
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise SourceError(f"'{file}' is no readable Parquet file ({error})") from error
+
+
+def _label_names(file: Path, column: str | None) -> list[str] | None:
+    """Class names that the `datasets` library writes into a file's metadata, if any."""
+    try:
+        metadata = pl.read_parquet_metadata(file).get("huggingface")
+    except (pl.exceptions.PolarsError, OSError):
+        return None
+    if column is None or not metadata:
+        return None
+    features = json.loads(metadata).get("info", {}).get("features", {})
+    names = features.get(column, {}).get("names")
+    return list(names) if isinstance(names, list) and names else None
