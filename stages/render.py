@@ -1,0 +1,101 @@
+"""Render one part of the embedded benchmark `glyphs` as PNG files, and list them.
+
+    python -m stages.render DATASET IMAGES INDEX
+
+Reads   datasets.DATASET of params.yaml, and the fonts and samples of installed packages
+Writes  IMAGES   <class>/<nnnn>.png, 32 by 32 RGB
+        INDEX    one row an image, in the sorted order of paths
+"""
+
+import argparse
+import hashlib
+import io
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+from PIL import Image
+
+from pipeline.glyph_sets import PARTS, class_names, directory, draw_class, stream
+from pipeline.glyphs import Distortion
+from pipeline.index import write_index
+from pipeline.params import load_params
+
+
+@dataclass(frozen=True)
+class RenderParams:
+    """One entry of ``datasets`` with ``source: glyphs``.
+
+    Attributes:
+        part: Which part of the benchmark, a key of `PARTS`.
+        per_class: Images a class.
+        source: Says that this stage makes the images.
+        seed: Seed of the draws; every part and class has its own stream of it.
+        distortion: The recipe of the images.
+    """
+
+    part: str
+    per_class: int
+    source: Literal["glyphs"] = "glyphs"
+    seed: int = 1
+    distortion: Distortion = field(default_factory=Distortion)
+
+    def __post_init__(self) -> None:
+        """Refuse unknown parts and empty classes."""
+        if self.part not in PARTS:
+            raise ValueError(f"unknown part '{self.part}' of glyphs; known: {', '.join(PARTS)}")
+        if not 1 <= self.per_class <= 10_000:
+            raise ValueError(f"per_class must be between 1 and 10000, got {self.per_class}")
+
+
+def run(params: RenderParams, images: Path) -> pl.DataFrame:
+    """Write the PNG files of one part; return their index."""
+    partial = images.with_name(f"{images.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    group = PARTS[params.part]
+    rows = []
+    for label, name in enumerate(class_names(group)):
+        folder = partial / directory(name)
+        folder.mkdir(parents=True)
+        rng = stream(params.seed, params.part, name)
+        drawn, _ = draw_class(group, name, params.per_class, rng, distortion=params.distortion)
+        for number, pixels in enumerate(drawn):
+            file = io.BytesIO()
+            Image.fromarray(pixels).save(file, format="PNG", compress_level=6)
+            path = f"{directory(name)}/{number:04d}.png"
+            (partial / path).write_bytes(file.getvalue())
+            rows.append((path, label, name, hashlib.sha256(file.getvalue()).hexdigest(), None))
+    shutil.rmtree(images, ignore_errors=True)
+    partial.replace(images)
+    return pl.DataFrame(
+        rows,
+        schema={
+            "path": pl.String,
+            "label": pl.Int32,
+            "class_name": pl.String,
+            "sha256": pl.String,
+            "error": pl.String,
+        },
+        orient="row",
+    )
+
+
+def main() -> None:
+    """Parse the paths, read the parameters, run, write."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("dataset")
+    parser.add_argument("images", type=Path)
+    parser.add_argument("index", type=Path)
+    args = parser.parse_args()
+
+    index = run(load_params(f"datasets.{args.dataset}", RenderParams), args.images)
+    write_index(args.index, index)
+    print(f"{args.dataset}: {len(index):,} images, {index['label'].n_unique()} classes")
+
+
+if __name__ == "__main__":
+    main()
