@@ -3,8 +3,9 @@
     python -m stages.report REPORTS [--weights WEIGHTS_JSON ...]
 
 Reads   REPORTS/evaluation/<backbone>/<dataset>.json, REPORTS/accuracy/<backbone>.json,
-        REPORTS/pseudo_labels/<backbone>.json, REPORTS/study.json, REPORTS/study/results.csv and
-        claims.csv, and the duplicate reports and contact sheets that params.yaml names
+        REPORTS/pseudo_labels/<backbone>.json, REPORTS/adversarial/<backbone>/<dataset>.json of
+        crafted sets, REPORTS/study.json, REPORTS/study/results.csv and claims.csv, and the
+        duplicate reports and contact sheets that params.yaml names
         WEIGHTS_JSON  records of backbones whose weights' hash is shown
 Writes  REPORTS/metrics.json  numbers of the headline backbone under keys every backbone shares
         REPORTS/results.md, results.csv, results.parquet, headline.txt
@@ -22,6 +23,7 @@ from typing import Any
 from pipeline.json_text import write_json
 from pipeline.params import load_params, read_section
 from pipeline.report import contents
+from pipeline.report.attacks import curves_figure
 from pipeline.report.document import markdown_document, sections
 from pipeline.report.figure_curves import histogram_figure, roc_figure
 from pipeline.report.figure_methods import backbones_figure, mean_figure, sets_figure
@@ -40,6 +42,7 @@ FIGURES = {
     "auroc_by_backbone": backbones_figure,
     "roc": roc_figure,
     "score_histograms": histogram_figure,
+    "attack_curves": curves_figure,
 }
 
 
@@ -69,8 +72,10 @@ def run(reports: Path, scope: Scope, params: ReportParams, weights: list[Path]) 
 
     figures = {}
     for name, draw in FIGURES.items():
-        figures[name] = reports / "figures" / f"{name}.svg"
-        save_figure(draw(records), figures[name])
+        figure = draw(records)
+        if figure is not None:
+            figures[name] = reports / "figures" / f"{name}.svg"
+            save_figure(figure, figures[name])
     content = sections(
         records,
         figures=figures,

@@ -178,6 +178,25 @@ def test_contact_sheets_and_weights_are_shown(world):
     assert "| mini_l | open_clip | ab12 |" in document
 
 
+def test_the_attack_is_told_score_by_score_and_backbone_by_backbone(world):
+    make(backbone="mini_m")
+    record = json.loads((world / "reports/adversarial/mini_m/smooth.json").read_text())
+    clean = 100 * record["methods"]["knn_1"]["auroc"]["clean"]
+    text = Path("reports/results.md").read_text(encoding="utf-8")
+
+    assert f"| knn_1 | {clean:.1f} | {clean - 20:.1f} | -20.0 (-22.0 to -19.0) |" in text
+    assert "| knn_1, bank without targets |" in text
+    assert "| smooth, on mini_m | " in text
+    assert f"{clean:.1f} → {clean - 20:.1f}" in text
+    assert "200 images, each compared with itself" in text
+
+
+def test_without_crafted_sets_there_is_no_such_section(world):
+    make(crafted=())
+
+    assert "Crafted images" not in Path("reports/results.md").read_text(encoding="utf-8")
+
+
 def test_roc_files_are_curves(world):
     make()
     table = pl.read_csv("reports/roc/greek.csv")
@@ -198,7 +217,13 @@ def test_duplicate_warnings_are_quoted(world):
 
 @pytest.mark.parametrize(
     "name",
-    ["evaluation/mini_m/smooth.json", "accuracy/plain.json", "study/claims.csv", "study.json"],
+    [
+        "evaluation/mini_m/smooth.json",
+        "adversarial/plain/smooth.json",
+        "accuracy/plain.json",
+        "study/claims.csv",
+        "study.json",
+    ],
 )
 def test_a_missing_record_is_named(world, name):
     (world / "reports" / name).unlink()

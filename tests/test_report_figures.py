@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from report_world import write_world
 
+from pipeline.report.attacks import curves_figure
 from pipeline.report.figure_curves import histogram_figure, roc_figure
 from pipeline.report.figure_methods import backbones_figure, mean_figure, sets_figure
 from pipeline.report.figure_scatter import accuracy_figure
@@ -125,3 +126,16 @@ def test_more_than_six_backbones_are_numbered_and_named_beside(tmp_path):
 
     assert {"1", "8"} <= {text.get_text() for text in figure.axes[0].texts}
     assert any("1  net_0" in text.get_text() for text in figure.texts)
+
+
+def test_the_attack_curve_is_the_surrogate_s(tmp_path):
+    """Steps and size on the axes, AUROC in percent; nothing to draw without the surrogate."""
+    records = records_of(
+        tmp_path / "a", backbones=("mini_m", "mini_s"), sets=("greek",), crafted=("smooth",)
+    )
+    by_steps, by_size = curves_figure(records).axes
+
+    np.testing.assert_allclose(by_steps.lines[0].get_xydata()[[0, -1]], [[0, 90], [250, 63]])
+    np.testing.assert_allclose(by_size.lines[0].get_xydata()[-1], [1.5, 63])
+    other = records_of(tmp_path / "b", backbones=("mini_s",), sets=("greek",), crafted=("smooth",))
+    assert curves_figure(other) is None

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.report import contents
+from pipeline.report.attacks import attack_table, transfer_table
 from pipeline.report.records import Records
 from pipeline.report.tables import Table, markdown
 
@@ -49,6 +50,9 @@ CAPTIONS = {
     "auroc_by_set": "AUROC of every method on every OOD set.",
     "auroc_by_backbone": "Mean AUROC of every method on every backbone.",
     "roc": "ROC curves of the headline methods, ID being the positive class.",
+    "attack_curves": (
+        "1-NN AUROC on the surrogate while the images are crafted, before they are rounded."
+    ),
     "score_histograms": "Scores of ID and OOD images; where they overlap, no threshold helps.",
 }
 
@@ -103,12 +107,17 @@ def sections(
                 Section(
                     "adversarial",
                     "Crafted images",
-                    pictures=tuple(
-                        Picture(path, path.stem.replace("_", " ")) for path in contact_sheets
+                    tables=(
+                        *(attack_table(records, name) for name in records.scope.crafted),
+                        transfer_table(records),
+                    ),
+                    pictures=(
+                        *drawn("attack_curves"),
+                        *(Picture(path, path.stem.replace("_", " ")) for path in contact_sheets),
                     ),
                 ),
             )
-            if contact_sheets
+            if records.scope.crafted
             else ()
         ),
         Section(

@@ -46,8 +46,14 @@ def mean_figure(records: Records) -> Figure:
             value, low, high = (100 * v if v is not None else None for v in cells[method])
             if low is not None and high is not None:
                 panel.plot([low, high], [row, row], color=PALETTE[0], linewidth=1.6)
-            panel.plot([value], [row], "o", color=PALETTE[0], markersize=5.5,
-                       label=headline if row == 0 else None)  # fmt: skip
+            panel.plot(
+                [np.nan if value is None else value],
+                [row],
+                "o",
+                color=PALETTE[0],
+                markersize=5.5,
+                label=headline if row == 0 else None,
+            )
         if panel.get_xlim()[0] < 55:
             panel.axvline(50, color=FAINT, linewidth=0.8, linestyle=":")
         panel.set_yticks(range(len(methods)), methods)

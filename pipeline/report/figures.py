@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -13,7 +14,7 @@ DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1)))
 ID_COLOUR, OOD_COLOUR = PALETTE[0], PALETTE[1]
 INK, FAINT = "#222222", "#8a8a8a"
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "svg.hashsalt": "figures of the report",
     "svg.fonttype": "path",
     "path.simplify_threshold": 0.2,
@@ -40,7 +41,7 @@ STYLE = {
 }
 
 
-def line_style(position: int) -> dict[str, object]:
+def line_style(position: int) -> dict[str, Any]:
     """Colour and dash of the line at a position: distinct for four rounds of the palette."""
     rounds = position // len(PALETTE)
     return {"color": PALETTE[position % len(PALETTE)], "linestyle": DASHES[rounds % len(DASHES)]}

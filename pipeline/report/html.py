@@ -84,7 +84,7 @@ def _cell(text: str) -> str:
     if text == NOT_APPLICABLE:
         return f'<td class="absent">{text}</td>'
     value, bracket, interval = text.partition(" (")
-    if bracket and "–" in interval and interval.endswith(")"):
+    if bracket and ("–" in interval or " to " in interval) and interval.endswith(")"):
         return f'<td>{escape(value)} <span class="interval">({escape(interval)}</span></td>'
     return f"<td>{escape(text)}</td>"
 

@@ -40,8 +40,9 @@ class Scope:
 class Records:
     """Everything the tables and figures show; nothing here is computed from images.
 
-    ``evaluations[backbone][dataset]``, ``accuracies[backbone]`` and ``pseudo_labels[backbone]`` are
-    the JSON records as written; ``means`` and ``claims`` are tables of the study.
+    ``evaluations[backbone][dataset]``, ``adversarial[backbone][dataset]`` (crafted sets only),
+    ``accuracies[backbone]`` and ``pseudo_labels[backbone]`` are the JSON records as written;
+    ``means`` and ``claims`` are tables of the study.
     """
 
     scope: Scope
@@ -52,6 +53,7 @@ class Records:
     claims: pl.DataFrame
     study: dict[str, Any]
     duplicates: dict[str, dict[str, Any]]
+    adversarial: dict[str, dict[str, dict[str, Any]]]
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -157,20 +159,24 @@ def read_records(reports: Path, scope: Scope, *, duplicates: tuple[str, ...] = (
         raise ValueError(
             f"backbone '{scope.backbone}' must be one of backbones: {', '.join(scope.backbones)}"
         )
-    evaluations = {
-        backbone: {
-            dataset: read_record(
-                reports / "evaluation" / backbone / f"{dataset}.json",
-                backbone=backbone,
-                dataset=dataset,
-            )
-            for dataset in scope.sets
+
+    def by_set(kind: str, datasets: tuple[str, ...]) -> dict[str, dict[str, dict[str, Any]]]:
+        return {
+            backbone: {
+                dataset: read_record(
+                    reports / kind / backbone / f"{dataset}.json",
+                    backbone=backbone,
+                    dataset=dataset,
+                )
+                for dataset in datasets
+            }
+            for backbone in scope.backbones
         }
-        for backbone in scope.backbones
-    }
+
     return Records(
         scope=scope,
-        evaluations=evaluations,
+        evaluations=by_set("evaluation", scope.sets),
+        adversarial=by_set("adversarial", scope.crafted),
         accuracies={
             name: read_record(reports / "accuracy" / f"{name}.json", backbone=name)
             for name in scope.backbones
