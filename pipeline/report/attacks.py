@@ -63,8 +63,8 @@ def transfer_table(records: Records) -> Table:
         header=("crafted set, on surrogate", *records.scope.backbones),
         rows=tuple(rows),
         note=(
-            f"AUROC (%) of {TRANSFERRED}, clean → crafted; the surrogate's own column is the attack "
-            "itself."
+            f"AUROC (%) of {TRANSFERRED}, clean → crafted; the surrogate's own column is "
+            "the attack itself."
         ),
     )
 
