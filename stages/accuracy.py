@@ -1,0 +1,55 @@
+"""Measure how well each classifier of one backbone names the ID test images.
+
+    python -m stages.accuracy PREDICTIONS ID_SCORES OUT --backbone B
+
+Reads   PREDICTIONS  prediction table of the ID test set
+        ID_SCORES    its score table, named after the set, for the accuracy among accepted images
+Writes  OUT          the accuracy record: zero-shot, 20-NN, PLP and LP top-1 with intervals
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from pipeline.accuracy import accuracy_record
+from pipeline.evaluation_params import EvaluateParams
+from pipeline.json_text import write_json
+from pipeline.params import load_params
+from pipeline.tables import read_predictions, read_scores
+
+
+def run(
+    predictions: Path, id_scores: Path, params: EvaluateParams, *, backbone: str
+) -> dict[str, Any]:
+    """Measure one backbone; see the module docstring."""
+    by_classifier, labels, no_classifier = read_predictions(predictions)
+    scores, no_method = read_scores(id_scores)
+    return accuracy_record(
+        by_classifier,
+        labels,
+        scores,
+        backbone=backbone,
+        id_name=id_scores.stem,
+        not_applicable=no_classifier,
+        methods_not_applicable=no_method,
+        params=params,
+    )
+
+
+def main() -> None:
+    """Parse the paths, read the parameters, run, write."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    for path in ("predictions", "id_scores", "out"):
+        parser.add_argument(path, type=Path)
+    parser.add_argument("--backbone", required=True)
+    args = parser.parse_args()
+
+    params = load_params("evaluate", EvaluateParams)
+    record = run(args.predictions, args.id_scores, params, backbone=args.backbone)
+    write_json(args.out, record)
+
+
+if __name__ == "__main__":
+    main()
