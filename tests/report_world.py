@@ -58,6 +58,14 @@ def write_world(
                 }
                 record["roc"][method] = _curve(auroc)
                 record["histogram"][method] = _histogram(rng, auroc)
+            if dataset == sets[0]:
+                record["classes"] = {
+                    method: {
+                        f"letter {i}": {"auroc": 0.9 - i / 10, "fpr95": i / 10, "n": 20 + i}
+                        for i in range(5)
+                    }
+                    for method in applicable
+                }
             _write(reports / "evaluation" / backbone / f"{dataset}.json", record)
         for dataset in crafted:
             _write(
@@ -81,6 +89,8 @@ def write_world(
             {
                 "backbone": backbone,
                 "n": 1040,
+                "tpr": 0.95,
+                "accepted": {how: dict.fromkeys(applicable, 0.987) for how in classifiers},
                 "classifiers": {
                     how: _interval(quality[backbone] + extra) for how, extra in classifiers.items()
                 },

@@ -121,6 +121,16 @@ def test_the_document_says_what_a_reader_must_know(world):
     assert "OpenOOD 1.5 reports another quantity" in text
 
 
+def test_the_hardest_classes_come_first(world):
+    make(backbone="mini_l")
+    text = Path("reports/results.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| greek \| (letter \d) \| (\d+) \| (\S+) \|", text, re.MULTILINE)
+
+    assert [row[0] for row in rows] == ["letter 4", "letter 3", "letter 2"]
+    assert rows[0] == ("letter 4", "24", "50.0")
+    assert "| mcm | 98.7 | 98.7 | 98.7 | 98.7 |" in text
+
+
 def test_what_is_printed_fits_a_terminal(world):
     printed = make()
 

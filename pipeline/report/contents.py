@@ -3,6 +3,7 @@
 from pipeline.report.records import ALL_SETS, Records
 from pipeline.report.tables import NOT_APPLICABLE, Table, percent
 
+TITLES = {"auroc": "AUROC", "fpr95": "fpr95"}
 SENSE = {
     "auroc": "AUROC in percent, higher = better, 50 = chance.",
     "fpr95": (
@@ -48,7 +49,7 @@ def metric_table(records: Records, metric: str) -> Table:
         for method in records.methods
     )
     return Table(
-        title=f"{metric} of every method on every OOD set, {backbone}",
+        title=f"{TITLES[metric]} of every method on every OOD set, {backbone}",
         header=("method", *(_mean_title(name) for name in means), *records.scope.sets),
         rows=rows,
         note=f"{_sense(records, metric)} {_intervals(records)} {_means_sentence(records)}",
@@ -86,6 +87,46 @@ def accuracy_table(records: Records) -> Table:
         header=("backbone", *records.classifiers),
         rows=rows,
         note=f"Top-1 accuracy in percent on {records.scope.id_test}. {_intervals(records)}",
+    )
+
+
+def accepted_table(records: Records) -> Table:
+    """ID accuracy of the headline backbone among the ID images that each method accepts."""
+    record = records.accuracies[records.scope.backbone]
+    accepted = record["accepted"]
+    classifiers = [how for how in records.classifiers if how in accepted]
+    rows = tuple(
+        (method, *(percent(accepted[how].get(method)) for how in classifiers))
+        for method in records.methods
+    )
+    return Table(
+        title=f"ID accuracy among accepted images, {records.scope.backbone}",
+        header=("accepted by", *classifiers),
+        rows=rows,
+        note=(
+            f"Top-1 accuracy in percent among the ID images with the highest scores, at least "
+            f"{100 * record['tpr']:g} % of them."
+        ),
+    )
+
+
+def classes_table(records: Records, *, shown: int = 3) -> Table:
+    """The OOD classes that the first headline method tells apart worst, of each OOD set."""
+    method = records.headline_methods[0]
+    rows = []
+    for dataset, record in records.evaluations[records.scope.backbone].items():
+        classes = record.get("classes", {}).get(method, {})
+        worst = sorted(classes.items(), key=lambda item: (item[1]["auroc"], item[0]))[:shown]
+        rows += [
+            (dataset, name, str(cell["n"]), percent(cell["auroc"]), percent(cell["fpr95"]))
+            for name, cell in worst
+        ]
+    return Table(
+        title=f"Hardest OOD classes, {records.scope.backbone}, {method}",
+        header=("set", "class", "images", "AUROC", "fpr95"),
+        rows=tuple(rows),
+        note=f"The {shown} lowest of each set that has classes; every class and method stands in "
+        f"reports/evaluation/{records.scope.backbone}/.",
     )
 
 

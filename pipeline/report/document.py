@@ -77,6 +77,7 @@ def sections(
     def drawn(*names: str) -> tuple[Picture, ...]:
         return tuple(pictures[name] for name in names if name in pictures)
 
+    hardest = contents.classes_table(records)
     absent = contents.not_applicable_table(records)
     noted = contents.notes(records)
     return (
@@ -85,13 +86,16 @@ def sections(
         Section(
             "accuracy",
             "ID accuracy and OOD detection",
-            tables=(contents.accuracy_table(records),),
+            tables=(contents.accuracy_table(records), contents.accepted_table(records)),
             pictures=drawn("accuracy_against_auroc"),
         ),
         Section(
             "auroc",
             "AUROC",
-            tables=(contents.metric_table(records, "auroc"),),
+            tables=(
+                contents.metric_table(records, "auroc"),
+                *((hardest,) if hardest.rows else ()),
+            ),
             pictures=drawn("mean_auroc", "auroc_by_set"),
         ),
         Section("fpr95", "FPR at 95 % TPR", tables=(contents.metric_table(records, "fpr95"),)),

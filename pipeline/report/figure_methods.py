@@ -106,11 +106,13 @@ def _heat_map(
     """Draw shares as percent in coloured cells; n/a stays white; a gap follows `split` columns."""
     grid = np.array([[np.nan if v is None else 100 * v for v in row] for row in values])
     longest = max(len(name) for name in columns)
+    label = f"{title}; higher = better"
+    beside = max(0.5, 0.075 * len(label) - 0.52 * len(columns))  # inches; the label may overhang
     figure, (panel,) = panels(
         1,
         columns=1,
         size=(0.52 * len(columns), 0.24 * len(rows)),
-        margins=(_width(rows), 0.3, 0.5, 0.3 + 0.055 * longest),
+        margins=(_width(rows), 0.3, beside, 0.3 + 0.055 * longest),
     )
     with mpl.rc_context(STYLE):
         colours = mpl.colormaps[COLOURS]
@@ -146,5 +148,5 @@ def _heat_map(
         panel.set_ylim(len(rows) - 0.5, -0.5)
         for spine in panel.spines.values():
             spine.set_visible(False)
-        panel.set_xlabel(f"{title}; higher = better")
+        panel.set_xlabel(label, loc="left")
     return figure

@@ -12,7 +12,7 @@ MEDIA_TYPES = {".svg": "image/svg+xml", ".png": "image/png"}
 STYLESHEET = """
 :root { color-scheme: light; }
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; background: #fff;
-       margin: 0 auto; padding: 1.5rem 2rem 4rem; max-width: 76rem; }
+       margin: 0 auto; padding: 1.5rem 2rem 4rem; max-width: 84rem; }
 h1 { font-size: 1.6rem; margin: 0 0 .2rem; }
 h2 { font-size: 1.25rem; margin: 2.6rem 0 .6rem; border-bottom: 1px solid #ddd; }
 h3 { font-size: 1rem; margin: 1.2rem 0 .4rem; }
@@ -20,7 +20,7 @@ nav a { margin-right: 1rem; white-space: nowrap; }
 a { color: #0b5a8c; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .88rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .25rem .7rem; text-align: right; border-bottom: 1px solid #eee; }
+th, td { padding: .25rem .5rem; text-align: right; border-bottom: 1px solid #eee; }
 th:first-child, td:first-child, table.prose th, table.prose td { text-align: left; }
 td:first-child { position: sticky; left: 0; background: inherit; white-space: nowrap; }
 thead th { border-bottom: 2px solid #999; vertical-align: bottom; }

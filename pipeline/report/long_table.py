@@ -20,8 +20,9 @@ def long_table(records: Records) -> pl.DataFrame:
     """Return one row for each backbone, data set, method and metric, sorted.
 
     ID accuracies stand under the ID test set with the classifier as method; means over OOD sets
-    stand under ``mean`` and ``mean_<name>``. ``n`` counts the OOD images of an OOD set, the ID
-    images of an accuracy, and the sets of a mean.
+    stand under ``mean`` and ``mean_<name>``. Intervals are the bootstrap's; ``auroc_delong``
+    repeats the AUROC with DeLong's. ``n`` counts the OOD images of an OOD set, the ID images of an
+    accuracy, and the sets of a mean.
     """
     rows = []
     for backbone, sets in records.evaluations.items():
@@ -31,6 +32,9 @@ def long_table(records: Records) -> pl.DataFrame:
                     (backbone, dataset, method, metric, *_cell(cell), record["n_ood"])
                     for metric, cell in metrics.items()
                 ]
+                auroc = metrics["auroc"]
+                delong = auroc["value"], auroc["delong_low"], auroc["delong_high"]
+                rows.append((backbone, dataset, method, "auroc_delong", *delong, record["n_ood"]))
         accuracy = records.accuracies[backbone]
         rows += [
             (backbone, records.scope.id_test, how, "accuracy", *_cell(cell), accuracy.get("n"))
