@@ -12,7 +12,7 @@ import sys
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import polars as pl
 
@@ -42,7 +42,6 @@ def run(
     images: ImageParams,
     role: Role = Role(),
     reference: tuple[str, Classes] | None = None,
-    stream: TextIO | None = None,
 ) -> pl.DataFrame:
     """Index one data set; see the module docstring."""
     if isinstance(spec, RowsSet):  # no files behind the rows
@@ -50,7 +49,7 @@ def run(
     entries, classes, source = list_images(dataset, spec, reference=reference)
     if role.training or role.testing:
         check_id(entries, dataset=dataset, training=role.training)
-    progress = Progress(f"index {dataset}", len(entries), stream=stream)
+    progress = Progress(f"index {dataset}", len(entries))
     index = build_index(
         entries, classes, source, params=params, images=images, advance=progress.advance
     )

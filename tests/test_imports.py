@@ -1,0 +1,182 @@
+"""Features computed elsewhere arrive unchanged from every kind of file, or not at all."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from pipeline.array_files import ImportedFileError, natural, open_arrays
+from pipeline.imports import import_features, import_text
+from pipeline.store import read_features, write_store
+
+RNG = np.random.default_rng(0)
+FEATURES = RNG.normal(size=(30, 6)).astype(np.float32) * 4
+INDEX = pl.DataFrame({"label": pl.Series(range(30), dtype=pl.Int32)})
+
+
+def save(path: Path, features: np.ndarray) -> Path:
+    """Write features as the kind that the suffix says."""
+    match path.suffix:
+        case ".npy":
+            np.save(path, features)
+        case ".npz":
+            np.savez(path, labels=np.zeros(len(features)), image_features=features)
+        case ".pt":
+            torch = pytest.importorskip("torch")
+            torch.save({"features": torch.from_numpy(features), "labels": torch.zeros(3)}, path)
+        case ".safetensors":
+            from safetensors.numpy import save_file
+
+            save_file({"embeddings": features}, path)
+        case ".parquet":
+            pl.DataFrame({"id": range(len(features)), "features": features}).write_parquet(path)
+        case _:
+            write_clip_retrieval(path, features)
+    return path
+
+
+def write_clip_retrieval(path: Path, features: np.ndarray) -> None:
+    """Twelve parts, so that part 10 must not come before part 2."""
+    (path / "img_emb").mkdir(parents=True)
+    (path / "metadata").mkdir()
+    for number, part in enumerate(np.array_split(features, 12)):
+        np.save(path / f"img_emb/img_emb_{number}.npy", part)
+        pl.DataFrame({"label": [0] * len(part)}).write_parquet(
+            path / f"metadata/metadata_{number}.parquet"
+        )
+
+
+def imported(path: Path, **model: object):
+    return import_features("mine", {"files": {"set": str(path)}, **model}, "set", INDEX)
+
+
+@pytest.mark.parametrize("name", ["f.npy", "f.npz", "f.pt", "f.safetensors", "f.parquet", "clip"])
+def test_every_kind_of_file_gives_the_same_rows(name, tmp_path):
+    rows, labels, norm, space = imported(save(tmp_path / name, FEATURES))
+
+    np.testing.assert_array_equal(rows.read(), FEATURES)
+    assert (norm, space, rows.shape) == ("raw", "features", (30, 6))
+    np.testing.assert_array_equal(labels, np.arange(30))
+
+
+def test_an_import_becomes_a_store_like_any_other(tmp_path):
+    rows, labels, norm, space = imported(save(tmp_path / "f.npy", FEATURES))
+
+    write_store(tmp_path / "s.zarr", iter(rows), labels, {"norm": norm, "space": space})
+
+    stored = read_features(tmp_path / "s.zarr")
+    np.testing.assert_array_equal(stored.features, FEATURES.astype(np.float16))
+    np.testing.assert_array_equal(stored.labels, labels)
+    assert stored.attributes["norm"] == "raw"
+
+
+def test_half_precision_and_double_are_widened_or_narrowed(tmp_path):
+    for dtype in (np.float16, np.float64):
+        rows = imported(save(tmp_path / "f.npy", FEATURES.astype(dtype))).features.read()
+        assert rows.dtype == np.float32
+        np.testing.assert_array_equal(rows, FEATURES.astype(dtype).astype(np.float32))
+
+
+def test_unit_rows_are_noticed_and_a_wrong_declaration_refused(tmp_path):
+    unit = FEATURES / np.linalg.norm(FEATURES, axis=1, keepdims=True)
+    path = save(tmp_path / "f.npy", unit.astype(np.float16))
+
+    assert imported(path).norm == imported(path, norm="unit").norm == "unit"
+    with pytest.raises(ImportedFileError, match=r"declares 'raw', but .* 'unit' \(norms from"):
+        imported(path, norm="raw")
+    raw = save(tmp_path / "g.npy", FEATURES)
+    with pytest.raises(ImportedFileError, match=r"declares 'unit', but .*'raw'.*normalise: true"):
+        imported(raw, norm="unit")
+    rows, _, norm, _ = imported(raw, norm="unit", normalise=True)
+    assert norm == "unit"
+    np.testing.assert_allclose(rows.read(), unit, atol=1e-6)
+
+
+def test_text_without_a_projection_means_joint_rows(tmp_path):
+    path = save(tmp_path / "f.npy", FEATURES)
+
+    assert imported(path, class_embeddings="c.npy").space == "joint"
+    assert imported(path, class_embeddings="c.npy", projection="p.npy").space == "features"
+    assert imported(path, space="joint").space == "joint"
+
+
+def spoiled(value: float, row: int) -> np.ndarray:
+    features = FEATURES.copy()
+    features[row] = value
+    return features
+
+
+@pytest.mark.parametrize(
+    ("features", "message"),
+    [
+        (FEATURES[:29], r"has 29 rows, and the index of 'set' 30 labels"),
+        (spoiled(np.nan, 7), r"must be finite; NaN or infinity in 1 rows .* row 7"),
+        (spoiled(np.inf, 0), r"must be finite.* row 0"),
+        (FEATURES.astype(np.float64) * 1e300, r"must be finite"),
+        (spoiled(0, 12), r"zero rows.* row 12"),
+        (FEATURES.astype(np.int32), r"floating point features, got int32; is it a file of labels"),
+        (FEATURES[0], r"must hold a matrix \[rows width\], got the shape \(6,\)"),
+    ],
+)
+def test_rows_that_cannot_be_features_are_refused(features, message, tmp_path):
+    with pytest.raises(ImportedFileError, match=message):
+        imported(save(tmp_path / "f.npy", features))
+
+
+def test_a_file_that_is_missing_damaged_ambiguous_or_unsafe_is_refused(tmp_path):
+    with pytest.raises(
+        ImportedFileError, match=r"models\.mine\.files has no file for 'set'; it has a"
+    ):
+        import_features("mine", {"files": {"a": "b"}}, "set", INDEX)
+    with pytest.raises(ImportedFileError, match="there is no file"):
+        imported(tmp_path / "none.npy")
+    (tmp_path / "cut.npy").write_bytes(save(tmp_path / "f.npy", FEATURES).read_bytes()[:300])
+    with pytest.raises(ImportedFileError, match=r"cut\.npy' cannot be read as \.npy"):
+        imported(tmp_path / "cut.npy")
+    np.savez(tmp_path / "two.npz", a=FEATURES, b=FEATURES)
+    with pytest.raises(ImportedFileError, match=r"holds a, b; none of them is called .*columns"):
+        imported(tmp_path / "two.npz")
+    assert len(imported(tmp_path / "two.npz", columns={"features": "b"}).features) == 30
+    np.save(tmp_path / "objects.npy", np.array([{}], dtype=object), allow_pickle=True)
+    with pytest.raises(ImportedFileError, match="cannot be read"):
+        imported(tmp_path / "objects.npy")
+    with pytest.raises(ImportedFileError, match=r"must be one of \.npy, "):
+        imported(Path(__file__))
+
+
+def test_text_vectors_become_unit_and_must_fit(tmp_path):
+    vectors, projection = RNG.normal(size=(5, 3)), RNG.normal(size=(6, 3))
+    paths = {"class_embeddings": str(save(tmp_path / "c.npy", vectors))}
+    paths["projection"] = str(save(tmp_path / "p.npy", projection))
+
+    arrays = import_text("mine", paths, classes=5)
+
+    np.testing.assert_allclose(np.linalg.norm(arrays["class_embeddings"], axis=1), 1, atol=1e-6)
+    np.testing.assert_allclose(arrays["projection"], projection, atol=1e-6)
+    with pytest.raises(ImportedFileError, match=r"each of the 3 classes, got .*transposed"):
+        import_text("mine", paths, classes=3)
+    paths["projection"] = str(save(tmp_path / "q.npy", projection.T))
+    with pytest.raises(ImportedFileError, match=re.escape("got the shape (3, 6) (it looks transp")):
+        import_text("mine", paths, classes=5)
+
+
+def test_parts_sort_as_people_count():
+    names = [Path(f"img_emb_{number}.npy") for number in range(12)]
+
+    assert sorted(sorted(names), key=natural) == names
+
+
+def test_large_files_are_mapped_and_read_in_blocks(tmp_path, monkeypatch):
+    monkeypatch.setattr("pipeline.array_files.BLOCK_ROWS", 7)
+    parts = open_arrays(save(tmp_path / "f.npy", FEATURES), column=None, names=())
+
+    assert isinstance(parts.arrays[0], np.memmap)
+    assert [(start, len(rows)) for start, rows in parts.blocks()] == [
+        (0, 7),
+        (7, 7),
+        (14, 7),
+        (21, 7),
+        (28, 2),
+    ]
