@@ -1,0 +1,101 @@
+"""A straight line through a few backbones, and how sure its R² is."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from scipy.special import ndtri
+
+
+@dataclass(frozen=True)
+class Line:
+    """The least-squares line ``y = intercept + slope * x`` and the share of variance it explains.
+
+    Attributes:
+        slope: Change of y for a change of x by one.
+        intercept: y at x = 0.
+        r2: Squared correlation of x and y, in [0, 1]; the sign of the slope says which way.
+        n: Number of points.
+    """
+
+    slope: float
+    intercept: float
+    r2: float
+    n: int
+
+
+def fit_line(x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]) -> Line:
+    """Fit a least-squares line.
+
+    Raises:
+        ValueError: If there are fewer than three points (two always lie on a line), or all x or
+            all y are equal.
+    """
+    if len(x) < 3:
+        raise ValueError(f"R² needs at least 3 points, got {len(x)}: two always lie on a line")
+    if np.ptp(x) == 0 or np.ptp(y) == 0:
+        raise ValueError("R² needs points that differ in both x and y, got a constant")
+    slope = float(np.cov(x, y, bias=True)[0, 1] / np.var(x))
+    return Line(
+        slope=slope,
+        intercept=float(y.mean() - slope * x.mean()),
+        r2=min(1.0, float(np.corrcoef(x, y)[0, 1] ** 2)),
+        n=len(x),
+    )
+
+
+def fisher_interval(line: Line, *, level: float = 0.95) -> tuple[float, float] | None:
+    """Interval of R² over other backbones of the same kind, by Fisher's transformation.
+
+    atanh of the correlation is nearly normal with variance 1 / (n - 3) (Fisher, Metron 1921),
+    for points drawn from a bivariate normal.
+
+    Returns:
+        Lower and upper end, or nothing below four points, where the variance does not exist.
+    """
+    if line.n < 4:
+        return None
+    correlation = np.sign(line.slope) * np.sqrt(line.r2)
+    if abs(correlation) >= 1:
+        return 1.0, 1.0
+    half = float(ndtri((1 + level) / 2)) / np.sqrt(line.n - 3)
+    low, high = np.tanh(np.arctanh(correlation) + np.array([-half, half]))
+    if low <= 0 <= high:
+        return 0.0, float(max(low**2, high**2))
+    return float(min(low**2, high**2)), float(max(low**2, high**2))
+
+
+def bootstrap_interval(
+    x: Float[np.ndarray, " n"],
+    y: Float[np.ndarray, " n"],
+    *,
+    resamples: int = 2000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> tuple[float, float] | None:
+    """Percentile interval of R² over resampled backbones.
+
+    Resamples with fewer than three different points are left out, for they lie on a line.
+
+    Returns:
+        Lower and upper end, or nothing below four points.
+    """
+    if len(x) < 4:
+        return None
+    rng = np.random.default_rng([seed, len(x)])
+    draws = rng.integers(len(x), size=(resamples, len(x)))
+    distinct = np.array([len(set(zip(x[row], y[row], strict=True))) for row in draws])
+    replicates = r2_replicates(x[draws[distinct >= 3]], y[draws[distinct >= 3]])
+    low, high = np.quantile(replicates, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def r2_replicates(
+    x: Float[np.ndarray, "b n"], y: Float[np.ndarray, "b n"]
+) -> Float[np.ndarray, " _"]:
+    """R² of each row's points; rows where x or y is constant are left out."""
+    x = x - x.mean(axis=1, keepdims=True)
+    y = y - y.mean(axis=1, keepdims=True)
+    spread = (x * x).sum(axis=1) * (y * y).sum(axis=1)
+    defined = spread > 1e-18
+    return (x * y).sum(axis=1)[defined] ** 2 / spread[defined]

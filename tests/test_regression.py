@@ -1,0 +1,90 @@
+"""R² by hand, by scipy, and honest about how little a few points say."""
+
+import numpy as np
+import pytest
+from scipy.stats import linregress, pearsonr
+
+from pipeline.regression import bootstrap_interval, fisher_interval, fit_line, r2_replicates
+
+
+def points(n=10, noise=0.3, seed=0):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=n)
+    return x, 2 * x + rng.normal(0, noise, n)
+
+
+def test_by_hand():
+    """Through (0, 0), (1, 1), (2, 1): slope 1/2, intercept 1/6, three quarters explained."""
+    line = fit_line(np.array([0.0, 1, 2]), np.array([0.0, 1, 1]))
+
+    assert (line.slope, line.intercept, line.r2) == pytest.approx((1 / 2, 1 / 6, 3 / 4))
+    assert line.n == 3
+
+
+def test_agrees_with_scipy():
+    x, y = points()
+    line, expected = fit_line(x, -y), linregress(x, -y)
+
+    assert (line.slope, line.intercept) == pytest.approx((expected.slope, expected.intercept))
+    assert line.r2 == pytest.approx(expected.rvalue**2)
+    low, high = pearsonr(x, -y).confidence_interval(0.9)
+    assert fisher_interval(line, level=0.9) == pytest.approx((high**2, low**2))
+
+
+def test_an_interval_over_zero_starts_at_zero():
+    x, y = points(noise=9)
+    low, high = fisher_interval(fit_line(x, y))
+
+    assert low == 0 < fit_line(x, y).r2 < high
+
+
+def test_three_points_have_no_interval():
+    x, y = points(3)
+
+    assert fisher_interval(fit_line(x, y)) is None
+    assert bootstrap_interval(x, y) is None
+
+
+def test_a_perfect_line():
+    x = np.arange(5.0)
+
+    assert fit_line(x, 3 - x).r2 == pytest.approx(1)
+    assert fisher_interval(fit_line(x, 3 - x)) == pytest.approx((1, 1))
+    assert bootstrap_interval(x, 3 - x) == pytest.approx((1, 1))
+
+
+def test_bootstrap_holds_the_value_and_repeats():
+    x, y = points(10, noise=1.0)
+    low, high = bootstrap_interval(x, y)
+
+    assert 0 < low < fit_line(x, y).r2 < high < 1
+    assert bootstrap_interval(x, y) == (low, high)
+    assert bootstrap_interval(x, y, seed=1) != (low, high)
+
+
+def test_fisher_covers_the_truth():
+    rng = np.random.default_rng(0)
+    truth = 0.8  # correlation of x and y
+    hits = []
+    for _ in range(400):
+        x = rng.normal(size=10)
+        y = truth * x + np.sqrt(1 - truth**2) * rng.normal(size=10)
+        low, high = fisher_interval(fit_line(x, y))
+        hits.append(low <= truth**2 <= high)
+
+    assert 0.92 <= np.mean(hits) <= 0.98
+
+
+def test_replicates_are_lines_by_row():
+    rows = [points(6, seed=seed) for seed in range(3)]
+    x, y = (np.stack(part) for part in zip(*rows, strict=True))
+
+    np.testing.assert_allclose(r2_replicates(x, y), [fit_line(*row).r2 for row in rows])
+    assert len(r2_replicates(np.zeros((2, 4)), np.ones((2, 4)))) == 0
+
+
+def test_refusals():
+    with pytest.raises(ValueError, match="at least 3 points, got 2"):
+        fit_line(np.arange(2.0), np.arange(2.0))
+    with pytest.raises(ValueError, match="differ in both x and y"):
+        fit_line(np.arange(4.0), np.ones(4))
