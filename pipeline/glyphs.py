@@ -56,6 +56,7 @@ def place(
     mask: Image.Image, rng: np.random.Generator, *, distortion: Distortion
 ) -> UInt8[np.ndarray, "32 32"]:
     """Turn, scale and move a square mask at random; return how much ink each pixel gets."""
+    # Image.transform asks where in the mask each pixel of the result comes from.
     angle = np.deg2rad(rng.uniform(-distortion.rotation, distortion.rotation))
     zoom = mask.width / _FINE / rng.uniform(*distortion.scale)  # mask pixels per fine pixel
     shift = rng.uniform(-distortion.shift, distortion.shift, size=2) * _FINE
