@@ -13,8 +13,8 @@ from typing import Any
 
 from pipeline.cache import SideCache
 from pipeline.decoding import ImageReader, die_with_parent
-from pipeline.extract_params import ExtractParams, precision_on
-from pipeline.extraction import encode_batches
+from pipeline.extract_params import ExtractParams
+from pipeline.extraction import Encoder, encode_batches
 from pipeline.images import ImageParams
 from pipeline.sources import Source
 
@@ -26,7 +26,7 @@ class Job:
     """What a process needs to encode batches of one data set by one backbone; picklable.
 
     Attributes:
-        load: Device name to loaded backbone.
+        load: Device name to encoder.
         source: Where image bytes come from.
         paths: Path of each row.
         hashes: sha256 of each row's bytes, or None.
@@ -35,7 +35,7 @@ class Job:
         cache: Where finished rows go.
     """
 
-    load: Callable[[str], Any]
+    load: Callable[[str], Encoder]
     source: Source
     paths: Sequence[str]
     hashes: Sequence[str | None]
@@ -52,13 +52,7 @@ class Job:
         advance: Callable[[int], None],
     ) -> None:
         """Encode batches on one device and leave them in the side cache."""
-        from pipeline.encoder import TorchEncoder
-
-        kind = device.partition(":")[0]
-        backbone = self.load(device)
-        encoder = TorchEncoder(
-            backbone, precision=precision_on(self.params, kind), compiled=self.params.compile
-        )
+        encoder = self.load(device)
         self.cache.remember(encoder.facts())
         reader = ImageReader(
             self.source, self.paths, self.hashes, encoder.prepare, params=self.images
@@ -70,7 +64,7 @@ class Job:
             self.cache,
             advance=advance,
             workers=workers,
-            pin=kind == "cuda",
+            pin=device != "cpu",
         )
 
 

@@ -12,7 +12,8 @@ class ExtractParams:
 
     Attributes:
         dtype: Numbers of the store.
-        batch_size: Images encoded together; the last bits of features depend on it.
+        batch_size: Images encoded together; the last bits of features depend on it. ``auto`` is
+            32 on the CPU, whose caches hold no more, and 256 on a GPU.
         precision: Arithmetic of the forward pass; ``auto`` is float32 on the CPU, bfloat16 on a
             GPU.
         device: ``auto`` takes every GPU of the machine, or the CPU where there is none.
@@ -27,7 +28,7 @@ class ExtractParams:
     """
 
     dtype: Literal["float16", "float32"] = "float16"
-    batch_size: int = 64
+    batch_size: int | Literal["auto"] = "auto"
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     workers: int | Literal["auto"] = "auto"
@@ -39,7 +40,7 @@ class ExtractParams:
 
     def __post_init__(self) -> None:
         """Refuse sizes that mean nothing."""
-        if self.batch_size < 1:
+        if self.batch_size != "auto" and self.batch_size < 1:
             raise ValueError(f"extract.batch_size must be at least 1, got {self.batch_size}")
         if self.shard_rows is not None and self.shard_rows < 1:
             raise ValueError(f"extract.shard_rows must be at least 1, got {self.shard_rows}")
@@ -70,11 +71,18 @@ def precision_on(params: ExtractParams, device: str) -> str:
     return "bfloat16" if device == "cuda" else "float32"
 
 
+def batch_size_on(params: ExtractParams, device: str) -> int:
+    """Return the images encoded together on "cpu" or "cuda"."""
+    if params.batch_size != "auto":
+        return params.batch_size
+    return 256 if device == "cuda" else 32
+
+
 def key_parts(params: ExtractParams, device: str) -> dict[str, Any]:
     """Return the parameters that determine a store's bytes."""
     return {
         "dtype": params.dtype,
-        "batch_size": params.batch_size,
+        "batch_size": batch_size_on(params, device),
         "precision": precision_on(params, device),
         "device": device,
         "shard_rows": params.shard_rows,

@@ -22,9 +22,7 @@ COMMIT_BYTES = 8 << 20
 class Encoder(Protocol):
     """What the loop needs of a model; `pipeline.encoder` has the one that runs backbones."""
 
-    def prepare(self, image: Any) -> Any:
-        """Turn a PIL image into an array."""
-        ...
+    prepare: Callable[[Any], Any]  # PIL image to array, in threads or worker processes
 
     def encode(self, pieces: Sequence[Any]) -> Any:
         """Encode the prepared images of one batch."""
@@ -32,6 +30,10 @@ class Encoder(Protocol):
 
     def rows(self, batches: Sequence[Any]) -> np.ndarray:
         """Return encoded batches as float32 rows."""
+        ...
+
+    def facts(self) -> dict[str, Any]:
+        """Return `width`, `space` and whatever else the provenance should say."""
         ...
 
 
