@@ -139,3 +139,24 @@ def test_the_attack_curve_is_the_surrogate_s(tmp_path):
     np.testing.assert_allclose(by_size.lines[0].get_xydata()[-1], [1.5, 63])
     other = records_of(tmp_path / "b", backbones=("mini_s",), sets=("greek",), crafted=("smooth",))
     assert curves_figure(other) is None
+
+
+def test_roc_has_ood_to_the_right_and_id_upwards(tmp_path):
+    records = records_of(tmp_path, backbones=("mini_l",), sets=("greek",))
+    curve = records.evaluations["mini_l"]["greek"]["roc"]["knn_1"]
+
+    (panel,) = roc_figure(records).axes
+
+    drawn = next(line for line in panel.lines if line.get_label() == "knn_1")
+    np.testing.assert_allclose(drawn.get_xdata(), curve["fpr"])
+    np.testing.assert_allclose(drawn.get_ydata(), curve["tpr"])
+
+
+def test_histograms_are_shares_of_their_own_set(tmp_path):
+    """ID and OOD sets of different size are drawn with equal area."""
+    records = records_of(tmp_path, backbones=("mini_l",), sets=("greek",))
+
+    panel = histogram_figure(records).axes[0]
+
+    sums = [patch.get_data().values.sum() for patch in panel.patches]
+    np.testing.assert_allclose(sums, 1.0)

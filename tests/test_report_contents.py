@@ -1,0 +1,110 @@
+import json
+
+import pytest
+from report_world import write_world
+
+from pipeline.report import contents
+from pipeline.report.records import Scope, read_records
+
+BACKBONES = ("mini_s", "mini_l", "plain")
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """The records as read, and the same records as plain JSON by backbone and set."""
+    root = tmp_path_factory.mktemp("study")
+    write_world(root, backbones=BACKBONES, sets=("greek", "digits"), crafted=("smooth",), means={})
+    scope = Scope(
+        backbone="mini_l",
+        backbones=BACKBONES,
+        benchmark="glyphs",
+        id_test="capitals_test",
+        ood=("greek", "digits"),
+        crafted=("smooth",),
+        means={},
+        clip=("mini_s", "mini_l"),
+        headline_methods=("mcm", "knn_1"),
+    )
+    plain = {
+        (backbone, dataset): json.loads(
+            (root / "reports" / "evaluation" / backbone / f"{dataset}.json").read_text()
+        )
+        for backbone in BACKBONES
+        for dataset in scope.sets
+    }
+    return read_records(root / "reports", scope), plain
+
+
+def cell(table, row, column):
+    position = table.header.index(column)
+    return next(cells[position] for cells in table.rows if cells[0] == row)
+
+
+def written(metric):
+    return "{value:.1f} ({low:.1f}–{high:.1f})".format(
+        **{key: 100 * metric[key] for key in ("value", "low", "high")}
+    )
+
+
+@pytest.mark.parametrize("metric", ["auroc", "fpr95"])
+@pytest.mark.parametrize("dataset", ["greek", "digits", "smooth"])
+def test_a_cell_is_the_record_s(study, metric, dataset):
+    records, plain = study
+
+    table = contents.metric_table(records, metric)
+
+    expected = plain["mini_l", dataset]["methods"]["mahalanobis"][metric]
+    assert cell(table, "mahalanobis", dataset) == written(expected)
+
+
+def test_the_mean_column_is_the_mean_of_the_sets(study):
+    """Of the two OOD sets, without the crafted one."""
+    records, plain = study
+    values = [plain["mini_l", d]["methods"]["knn_1"]["auroc"]["value"] for d in ("greek", "digits")]
+
+    table = contents.headline_table(records)
+
+    assert cell(table, "knn_1", "mean").split()[0] == f"{100 * sum(values) / 2:.1f}"
+    assert [row[0] for row in table.rows] == ["mcm", "knn_1"]
+    assert "each of the 2 OOD sets once, without smooth" in table.note
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_every_backbone_has_its_own_column(study, backbone):
+    records, _ = study
+    value, _, _ = records.mean(backbone, "all", "knn_1", "auroc")
+
+    assert cell(contents.backbones_table(records), "knn_1", backbone).startswith(
+        f"{100 * value:.1f} "
+    )
+
+
+def test_accuracies_stand_in_their_backbone_s_row(study):
+    records, _ = study
+    table = contents.accuracy_table(records)
+
+    for backbone in BACKBONES:
+        value, _, _ = records.accuracy(backbone, "knn_20")
+        assert cell(table, backbone, "knn_20").startswith(f"{100 * value:.1f} ")
+    assert cell(table, "plain", "zero_shot") == "n/a"
+
+
+def test_what_does_not_apply_has_its_reason(study):
+    records, _ = study
+
+    (row,) = contents.not_applicable_table(records).rows
+
+    assert row[0] == "plain"
+    assert row[1] == "backbone 'plain' has no text tower"
+    assert set(row[2].split(", ")) >= {"mcm", "plp_msp", "zero_shot accuracy"}
+
+
+def test_sets_and_their_sizes(study):
+    records, _ = study
+
+    assert contents.sets_table(records).rows == (
+        ("capitals_test", "ID", "1040"),
+        ("greek", "OOD", "400"),
+        ("digits", "OOD", "401"),
+        ("smooth", "OOD crafted", "402"),
+    )
