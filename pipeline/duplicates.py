@@ -1,0 +1,229 @@
+"""The same image twice: by content hash, and nearly, by the cosine of its features.
+
+A copy of a test or OOD image inside the ID training bank decides its nearest-neighbour score;
+copies within a set make its rows depend on each other.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import polars as pl
+from jaxtyping import Float32
+
+from pipeline.geometry import unit_norm
+from pipeline.neighbours import nearest_in_shards
+
+Role = Literal["ID train", "ID test", "OOD"]
+
+
+@dataclass(frozen=True)
+class ImageSetRows:
+    """One data set: its index, and its features where they are at hand.
+
+    Attributes:
+        name: The data set's name.
+        role: What the benchmark uses it for.
+        index: Its extractable rows.
+        excluded: Images left out as unreadable.
+        shards: Opens its features anew, as (first row, float32 rows); None without features.
+    """
+
+    name: str
+    role: Role
+    index: pl.DataFrame
+    excluded: int = 0
+    shards: Callable[[], Iterable[tuple[int, np.ndarray]]] | None = None
+
+
+class Pair(NamedTuple):
+    """Two images taken for the same; cosine 1 and ``exact`` where their files are equal."""
+
+    row: int
+    other_row: int
+    cosine: float
+    exact: bool
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """How many images of ``name`` have a copy in ``other``; the same name twice: within the set.
+
+    Attributes:
+        name: The set whose images are counted.
+        other: The set searched for copies of them.
+        exact: Images whose file is byte for byte in the other set; None where not hashed.
+        near: Images with a cosine above the threshold, exact copies included; None where not
+            searched.
+        reason: Why a number is missing.
+        pairs: The worst pairs, most alike first.
+    """
+
+    name: str
+    other: str
+    exact: int | None
+    near: int | None
+    reason: str | None
+    pairs: list[Pair]
+
+
+def exact_copies(one: pl.DataFrame, other: pl.DataFrame, *, within: bool) -> list[Pair]:
+    """For each image of one index, its first copy in the other by content hash.
+
+    Within one set the first of several equal files counts as the original.
+    """
+    hashed = other.filter(pl.col("sha256").is_not_null())
+    first = hashed.group_by("sha256").agg(pl.col("row").min().alias("other_row"))
+    joined = one.select("row", "sha256").join(first, on="sha256", how="inner").sort("row")
+    if within:
+        joined = joined.filter(pl.col("row") != pl.col("other_row"))
+    return [
+        Pair(row, other_row, 1.0, exact=True)
+        for row, other_row in joined.select("row", "other_row").iter_rows()
+    ]
+
+
+def near_copies(
+    queries: Float32[np.ndarray, "n d"],
+    shards: Iterable[tuple[int, np.ndarray]],
+    *,
+    threshold: float,
+    within: bool,
+) -> list[Pair]:
+    """For each query above the threshold, its most similar row of the other set.
+
+    Args:
+        queries: Features of one set.
+        shards: Features of the other, as (first row, rows); any norm.
+        threshold: Cosine from which two images count as nearly the same.
+        within: The two sets are one: a row is not compared with itself.
+    """
+    if within and len(queries) < 2:
+        return []
+    unit = ((start, unit_norm(rows)) for start, rows in shards)
+    found = nearest_in_shards(
+        unit_norm(queries), unit, k=1, exclude=np.arange(len(queries)) if within else None
+    )
+    cosines, rows = found.similarities[:, 0], found.rows[:, 0]
+    return [
+        Pair(int(row), int(rows[row]), min(float(cosines[row]), 1.0), exact=False)
+        for row in np.flatnonzero(cosines >= threshold)
+    ]
+
+
+def find_overlap(
+    one: ImageSetRows, other: ImageSetRows, *, threshold: float, largest: int, shown: int
+) -> Overlap:
+    """Compare one set with another, or with itself.
+
+    Args:
+        one: The set whose images are counted.
+        other: The set searched for copies.
+        threshold: Cosine of near duplicates.
+        largest: Search near duplicates for at most so many images times images, in millions.
+        shown: How many pairs to keep.
+    """
+    within = one.name == other.name
+    hashed = not (one.index["sha256"].has_nulls() or other.index["sha256"].has_nulls())
+    exact = exact_copies(one.index, other.index, within=within) if hashed else []
+    near: list[Pair] | None = None
+    millions = len(one.index) * len(other.index) / 1e6
+    reasons = [] if hashed else ["no content hashes (index.hash is false)"]
+    if one.shards is None or other.shards is None:
+        reasons.append("no features given")
+    elif millions > largest:
+        reasons.append(
+            f"{millions:,.0f} million pairs are more than duplicates.largest = {largest:,}"
+        )
+    else:
+        queries = np.concatenate([rows for _, rows in one.shards()])
+        near = near_copies(queries, other.shards(), threshold=threshold, within=within)
+    return Overlap(
+        one.name,
+        other.name,
+        len(exact) if hashed else None,
+        None if near is None else len({pair.row for pair in near} | {pair.row for pair in exact}),
+        "; ".join(reasons) or None,
+        _worst(exact, near or [], within=within)[:shown],
+    )
+
+
+def _worst(exact: list[Pair], near: list[Pair], *, within: bool) -> list[Pair]:
+    """One pair an image, exact copies first; within a set each couple once."""
+    known = {pair.row for pair in exact}
+    every = exact + [pair for pair in near if pair.row not in known]
+    if within:
+        couples = {frozenset((pair.row, pair.other_row)): pair for pair in reversed(every)}
+        every = list(couples.values())
+    return sorted(every, key=lambda pair: (-pair.exact, -pair.cosine, pair.row))
+
+
+def warnings(overlaps: Iterable[Overlap], sets: Mapping[str, ImageSetRows]) -> list[str]:
+    """What a reader of results must know: test or OOD images in the bank, then the rest."""
+    leaks, copies = [], []
+    for overlap in overlaps:
+        one, other = sets[overlap.name], sets[overlap.other]
+        if overlap.name == overlap.other:
+            if overlap.exact:
+                copies.append(f"{overlap.exact} images of {one.name} are copies of others in it")
+            continue
+        if overlap.exact:
+            what = f"{overlap.exact} images of {one.name} ({one.role}) are also in {other.name}"
+            if other.role == "ID train":
+                leaks.append(f"{what}, the bank: their nearest-neighbour scores mean nothing")
+            else:
+                copies.append(f"{what} ({other.role})")
+        if overlap.near is not None and (further := overlap.near - (overlap.exact or 0)) > 0:
+            where = "the bank " if other.role == "ID train" else ""
+            copies.append(
+                f"{further} further images of {one.name} ({one.role}) are nearly those of "
+                f"{where}{other.name}; look at the pictures"
+            )
+    gone = [
+        f"{one.excluded} unreadable files of {one.name} are left out"
+        for one in sets.values()
+        if one.excluded
+    ]
+    return leaks + copies + gone
+
+
+def as_record(
+    overlaps: list[Overlap], sets: Mapping[str, ImageSetRows], *, threshold: float
+) -> dict[str, Any]:
+    """The report as JSON values, in the order of the sets."""
+
+    def path(name: str, row: int) -> str:
+        return sets[name].index["path"][row]
+
+    return {
+        "threshold": threshold,
+        "sets": {
+            one.name: {"role": one.role, "images": len(one.index), "unreadable": one.excluded}
+            for one in sets.values()
+        },
+        "overlaps": {
+            f"{overlap.name} in {overlap.other}": {
+                "exact": overlap.exact,
+                "near": overlap.near,
+                "reason": overlap.reason,
+                "pairs": [
+                    {
+                        "image": path(overlap.name, pair.row),
+                        "other": path(overlap.other, pair.other_row),
+                        "cosine": round(pair.cosine, 4),
+                        "exact": pair.exact,
+                    }
+                    for pair in overlap.pairs
+                ],
+            }
+            for overlap in overlaps
+        },
+        "warnings": warnings(overlaps, sets),
+    }
+
+
+def excluded_count(index: Path) -> int:
+    """How many files of an index were left out."""
+    return pl.scan_parquet(index).select(pl.col("error").count()).collect().item()

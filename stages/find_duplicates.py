@@ -1,0 +1,140 @@
+"""Report images that occur twice within or across ID train, ID test and OOD sets.
+
+    python -m stages.find_duplicates REPORT SHEET --set NAME INDEX STORE [--set NAME INDEX STORE …]
+
+Reads   INDEX   content hashes: exact copies
+        STORE   features of any one backbone: near copies; '-' compares hashes only
+Writes  REPORT  counts, worst pairs and warnings, JSON (in git)
+        SHEET   pictures of the worst pairs, PNG
+"""
+
+import argparse
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from pipeline.duplicates import (
+    ImageSetRows,
+    Overlap,
+    Role,
+    as_record,
+    excluded_count,
+    find_overlap,
+)
+from pipeline.images import ImageError, decode_image
+from pipeline.index import read_index
+from pipeline.json_text import write_json
+from pipeline.pair_sheet import PicturePair, pair_sheet
+from pipeline.params import load_params, read_section
+from pipeline.sources import Source, SourceError, load_spec, open_source
+from pipeline.store import iter_shards
+
+
+@dataclass(frozen=True)
+class DuplicateParams:
+    """Section ``duplicates`` of params.yaml.
+
+    Attributes:
+        threshold: Cosine of features from which two images count as nearly the same.
+        largest: Most pairs to compare by features for two sets, in millions.
+        shown: Pairs listed for two sets.
+        pictures: Pairs on the sheet.
+    """
+
+    threshold: float = 0.99
+    largest: int = 200_000
+    shown: int = 20
+    pictures: int = 24
+
+
+def run(sets: list[ImageSetRows], params: DuplicateParams) -> list[Overlap]:
+    """Compare each set with itself and with every set before it; the bank comes first."""
+    return [
+        find_overlap(
+            one, other, threshold=params.threshold, largest=params.largest, shown=params.shown
+        )
+        for number, one in enumerate(sets)
+        for other in sets[: number + 1]
+    ]
+
+
+def pictures(
+    overlaps: list[Overlap],
+    sets: dict[str, ImageSetRows],
+    sources: dict[str, Source],
+    *,
+    count: int,
+) -> list[PicturePair]:
+    """The worst pairs over all sets, exact copies and those in the bank first."""
+    bank = next(iter(sets))
+    worst = sorted(
+        ((overlap, pair) for overlap in overlaps for pair in overlap.pairs),
+        key=lambda item: (
+            -item[1].exact,
+            item[0].name == item[0].other,
+            item[0].other != bank,
+            -item[1].cosine,
+        ),
+    )[:count]
+
+    def shown(name: str, row: int) -> tuple[Image.Image | None, str]:
+        path = sets[name].index["path"][row]
+        try:
+            return decode_image(sources[name].read(path), path=path), f"{name}: {path}"
+        except (KeyError, ImageError, SourceError, OSError):
+            return None, f"{name}: {path} (no picture)"
+
+    found = []
+    for overlap, pair in worst:
+        left, first = shown(overlap.name, pair.row)
+        right, second = shown(overlap.other, pair.other_row)
+        alike = "equal files" if pair.exact else f"cosine {pair.cosine:.4f}"
+        found.append(PicturePair(left, right, (alike, first, second)))
+    return found
+
+
+def main() -> None:
+    """Parse the paths, read the parameters, compare, write."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("report", type=Path)
+    parser.add_argument("sheet", type=Path)
+    parser.add_argument("--set", action="append", nargs=3, required=True, dest="sets")
+    args = parser.parse_args()
+
+    params = load_params("duplicates", DuplicateParams)
+    benchmark = read_section("benchmark")
+    roles: dict[str, Role] = {benchmark["id_train"]: "ID train", benchmark["id_test"]: "ID test"}
+    given = sorted(args.sets, key=lambda one: list(roles).index(one[0]) if one[0] in roles else 2)
+    sets = {
+        name: ImageSetRows(
+            name,
+            roles.get(name, "OOD"),
+            read_index(Path(index)),
+            excluded_count(Path(index)),
+            None if store == "-" else functools.partial(iter_shards, Path(store)),
+        )
+        for name, index, store in given
+    }
+    overlaps = run(list(sets.values()), params)
+    record = as_record(overlaps, sets, threshold=params.threshold)
+    write_json(args.report, record)
+    sources = {name: open_source(load_spec(name)) for name in sets}
+    drawn = pictures(overlaps, sets, sources, count=params.pictures)
+    title = f"{len(drawn)} most alike pairs" if drawn else "no duplicates found"
+    args.sheet.parent.mkdir(parents=True, exist_ok=True)
+    partial = args.sheet.with_name(f".{args.sheet.name}")
+    pair_sheet(drawn, title=title).save(partial, "PNG")
+    partial.replace(args.sheet)
+    for warning in record["warnings"]:
+        print(f"warning: {warning}")
+    print(
+        f"{len(sets)} sets compared, {len(record['warnings'])} warnings, pictures in {args.sheet}"
+    )
+
+
+if __name__ == "__main__":
+    main()
