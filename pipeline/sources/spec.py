@@ -186,6 +186,9 @@ def read_spec(dataset: str, values: Any, *, data_root: Path = Path("data/raw")) 
             f"for example -S '{section}.path=/data/{dataset}'"
         )
     kind = values.get("source") or _guess(str(values["path"]))
+    packed = _guess(str(values["path"]))
+    if kind == "folder" and packed in ("zip", "tar") and not Path(values["path"]).is_dir():
+        kind = packed  # a folder, but packed
     if kind not in KINDS:
         known = ", ".join(sorted([*KINDS, *MADE]))
         raise ValueError(f"'{section}.source' must be one of {known}, got {kind!r}")
