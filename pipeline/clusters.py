@@ -36,7 +36,7 @@ def kmeans(
         labels, distances = _assign(features, centres)
         for empty in np.setdiff1d(np.arange(clusters), labels):
             farthest = int(distances.argmax())
-            labels[farthest], distances[farthest] = empty, 0
+            labels[farthest], distances[farthest] = empty, -1
         if np.array_equal(labels, previous):
             break
         counts = np.bincount(labels, minlength=clusters)

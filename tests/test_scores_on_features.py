@@ -1,0 +1,147 @@
+import numpy as np
+import pytest
+from sklearn.cluster import KMeans
+from sklearn.decomposition import PCA
+
+from pipeline import fitting
+from pipeline.clusters import kmeans
+from pipeline.geometry import unit_norm
+from pipeline.heads import Probe
+from pipeline.knn_classifier import knn_predictions
+from pipeline.query import sample_rows
+from pipeline.scores.knn import knn_scores
+from pipeline.scores.residual import residual_scores
+from pipeline.subspace import ResidualSpace, vanishing_point
+
+RNG = np.random.default_rng(0)
+FEATURES = (RNG.standard_normal((300, 8)) @ RNG.standard_normal((8, 8)) + 5).astype(np.float32)
+
+
+def random_head(classes=3):
+    shapes = [(classes, 8), (classes,), (8,), (8,)]
+    return Probe(*(RNG.uniform(0.5, 2, shape).astype(np.float32) for shape in shapes))
+
+
+def test_the_kth_similarity():
+    similarities = np.array([[0.9, 0.5, 0.1]], np.float32)
+    assert [float(knn_scores(similarities, k=k)[0]) for k in (1, 3)] == pytest.approx([0.9, 0.1])
+    with pytest.raises(ValueError, match="k must be between 1 and 3 neighbours, got 4"):
+        knn_scores(similarities, k=4)
+
+
+def test_one_near_vote_outweighs_two_far_ones():
+    """exp(0.1 / 0.02) is 148; at 0.5 it would take more votes."""
+    similarities = np.array([[0.9, 0.8, 0.8], [0.9, 0.9, 0.9]])
+    labels = np.array([[2, 1, 1], [2, 1, 1]])
+    np.testing.assert_array_equal(knn_predictions(similarities, labels), [2, 1])
+    np.testing.assert_array_equal(knn_predictions(similarities, labels, temperature=0.5), [1, 1])
+    with pytest.raises(ValueError, match="needs a labelled bank"):
+        knn_predictions(similarities, labels - 2)
+
+
+def test_residual_is_the_reconstruction_error_of_a_pca():
+    pca = PCA(3).fit(FEATURES.astype(np.float64))
+    error = FEATURES - pca.inverse_transform(pca.transform(FEATURES))
+    scores = residual_scores(FEATURES, ResidualSpace.fit(FEATURES, dimension=3))
+    np.testing.assert_allclose(scores, -np.linalg.norm(error, axis=1), rtol=1e-5)
+
+
+def test_residual_space_by_hand():
+    """Points along the x axis around (0, 1): what is left is the height above 1."""
+    line = np.array([[-2.0, 1.0], [2.0, 1.0]])
+    space = ResidualSpace.fit(line, dimension=1)
+    np.testing.assert_allclose(residual_scores(np.array([[7.0, 4.0]]), space), [-3])
+    around_zero = ResidualSpace.fit(line, origin=np.zeros(2), dimension=1)
+    np.testing.assert_allclose(residual_scores(np.array([[7.0, 4.0]]), around_zero), [-4])
+
+
+def test_vim_follows_the_paper():
+    """Around the point where the head's logits vanish, scaled by the bank's largest logits."""
+    head = random_head()
+    weight = head.weight / head.std
+    origin = -np.linalg.pinv(weight) @ (head.bias - weight @ head.mean)
+    np.testing.assert_allclose(weight @ origin + head.bias - weight @ head.mean, 0, atol=1e-4)
+    np.testing.assert_allclose(
+        vanishing_point(weight, head.bias - weight @ head.mean), origin, rtol=1e-3
+    )
+    shifted = FEATURES - origin
+    null = np.linalg.svd(shifted, full_matrices=True)[2][4:].T
+    residual = np.linalg.norm(shifted @ null, axis=1)
+
+    part = fitting.fit_residuals(FEATURES, head, dimension=None)
+
+    np.testing.assert_allclose(part["basis"].shape, (8, 4))
+    norms = ResidualSpace(part["origin"], part["basis"]).norms(FEATURES)
+    np.testing.assert_allclose(norms, residual, rtol=1e-3)
+    scale = head.logits(FEATURES).max(axis=1).mean() / residual.mean()
+    np.testing.assert_allclose(part["scale"], scale, rtol=1e-3)
+
+
+def test_a_subspace_must_leave_something():
+    with pytest.raises(ValueError, match="between 1 and 7 of 8 dimensions, got 8"):
+        ResidualSpace.fit(FEATURES, dimension=8)
+
+
+def test_statistics_of_a_head_on_the_bank(monkeypatch):
+    monkeypatch.setattr(fitting, "_BLOCK", 64)
+    head = random_head(2)
+    logits = head.logits(FEATURES).astype(np.float64)
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    predicted = logits.argmax(axis=1)
+
+    energies, posteriors = fitting.head_statistics(FEATURES, head)
+
+    np.testing.assert_allclose(energies["energies"], np.log(np.exp(logits).sum(1)), rtol=1e-5)
+    np.testing.assert_array_equal(posteriors["classes"], np.unique(predicted))
+    expected = [p[predicted == c].mean(axis=0) for c in np.unique(predicted)]
+    np.testing.assert_allclose(posteriors["posteriors"], expected, rtol=1e-6)
+
+
+def test_the_clip_threshold_is_a_quantile_of_all_activations():
+    assert fitting.clip_threshold(FEATURES, quantile=0.9) == pytest.approx(
+        np.quantile(FEATURES, 0.9)
+    )
+    with pytest.raises(ValueError, match=r"clip_quantile must be in \(0, 1\), got 90"):
+        fitting.clip_threshold(FEATURES, quantile=90.0)
+
+
+def test_kmeans_is_as_tight_as_scikit_learns():
+    rows = np.concatenate([FEATURES, FEATURES + 40, FEATURES * 3 - 60])
+
+    labels = kmeans(rows, clusters=6, seed=0)
+
+    centres = np.stack([rows[labels == c].mean(axis=0) for c in range(6)])
+    inertia = ((rows - centres[labels]) ** 2).sum()
+    assert inertia < 1.1 * KMeans(6, n_init=5, random_state=0).fit(rows).inertia_
+    np.testing.assert_array_equal(labels, kmeans(rows, clusters=6, seed=0))
+
+
+def test_kmeans_of_equal_rows_fills_every_cluster():
+    assert set(kmeans(np.ones((5, 2)), clusters=5, seed=0)) == set(range(5))
+    with pytest.raises(ValueError, match="between 1 and the 5 rows, got 6"):
+        kmeans(np.ones((5, 2)), clusters=6, seed=0)
+
+
+def test_samples_of_the_bank():
+    labels = np.repeat([0, 1, 2], [50, 30, 20])
+    assert sample_rows(labels, alpha=1.0, balanced=False, seed=0) is None
+    some = sample_rows(labels, alpha=0.25, balanced=False, seed=0)
+    assert len(set(some)) == 25
+    assert list(some) == sorted(some)
+    balanced = sample_rows(labels, alpha=1.0, balanced=True, seed=0)
+    np.testing.assert_array_equal(np.bincount(labels[balanced]), [20, 20, 20])
+    with pytest.raises(ValueError, match="needs labels"):
+        sample_rows(labels - 1, alpha=1.0, balanced=True, seed=0)
+    with pytest.raises(ValueError, match=r"alpha must be in \(0, 1\], got 2"):
+        sample_rows(labels, alpha=2.0, balanced=False, seed=0)
+
+
+def test_unit_norm_gaussians_see_directions_only():
+    labels = np.arange(300) % 2
+    spec = fitting.GaussianSpec(norm="unit")
+    plain, facts = fitting.fit_gaussians(FEATURES, labels, spec, ["a", "b"])
+    scale = RNG.uniform(1, 5, (300, 1)).astype(np.float32)
+    scaled, _ = fitting.fit_gaussians(FEATURES * scale, labels, spec, ["a", "b"])
+    np.testing.assert_allclose(plain["centre"], scaled["centre"], atol=1e-6)
+    np.testing.assert_allclose(plain["centre"], unit_norm(FEATURES).mean(axis=0), atol=1e-6)
+    assert facts["norm"] == "unit"

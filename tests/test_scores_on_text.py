@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+from scipy.special import softmax
+
+from pipeline.geometry import unit_norm
+from pipeline.scores.max_cosine import max_cosine_scores
+from pipeline.scores.mcm import mcm_scores
+from pipeline.scores.neglabel import neglabel_scores
+
+EAST_NORTH = np.eye(2, dtype=np.float32)
+
+
+def units(n, d=16, seed=0):
+    return unit_norm(np.random.default_rng(seed).standard_normal((n, d)).astype(np.float32))
+
+
+def test_by_hand():
+    """Classes east and north; images east and south-west; the negative word is south-west."""
+    images = unit_norm(np.array([[1, 0], [-1, -1]], np.float32))
+    e, r = np.e, np.exp(-np.sqrt(0.5))
+    np.testing.assert_allclose(max_cosine_scores(images, EAST_NORTH), [1, -np.sqrt(0.5)], rtol=1e-6)
+    np.testing.assert_allclose(mcm_scores(images, EAST_NORTH), [e / (e + 1), 0.5], rtol=1e-6)
+    scores = neglabel_scores(images, EAST_NORTH, images[1:], temperature=1.0, groups=1)
+    np.testing.assert_allclose(scores, [(e + 1) / (e + 1 + r), 2 * r / (2 * r + e)], rtol=1e-6)
+
+
+def test_mcm_agrees_with_the_definition():
+    images, classes = units(30), units(10, seed=1)
+    for temperature in (1.0, 0.01):
+        expected = softmax(images @ classes.T / temperature, axis=1).max(axis=1)
+        scores = mcm_scores(images, classes, temperature=temperature)
+        np.testing.assert_allclose(scores, expected, rtol=1e-4)
+
+
+def test_mcm_keeps_images_apart():
+    """At temperature 1 and 1000 classes all probabilities are near 0.001; half precision ties."""
+    scores = mcm_scores(units(5000, 64), units(1000, 64, seed=1))
+    assert len(np.unique(scores)) > 4950
+    assert len(np.unique(scores.astype(np.float16))) < 500
+
+
+def test_neglabel_agrees_with_the_definition():
+    images, classes, words = units(20), units(5, seed=1), units(23, seed=2)
+    shares = []
+    for group in np.array_split(words, 4):
+        probabilities = softmax(images @ np.concatenate([classes, group]).T / 0.1, axis=1)
+        shares.append(probabilities[:, :5].sum(axis=1))
+    scores = neglabel_scores(images, classes, words, temperature=0.1, groups=4)
+    np.testing.assert_allclose(scores, np.mean(shares, axis=0), rtol=1e-5)
+
+
+def test_bad_parameters_are_refused():
+    images = units(3)
+    with pytest.raises(ValueError, match="temperature must be positive"):
+        mcm_scores(images, images, temperature=-1.0)
+    with pytest.raises(ValueError, match="at least two classes, got 1"):
+        mcm_scores(images, images[:1])
+    with pytest.raises(
+        ValueError, match="groups must be between 1 and the 3 negative words, got 4"
+    ):
+        neglabel_scores(images, images, images, groups=4)
