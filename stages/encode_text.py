@@ -14,35 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 
+from pipeline.class_folders import class_folders
 from pipeline.class_names import class_names, equal_names
 from pipeline.index import read_index
 from pipeline.params import load_params, read_section
 from pipeline.prompts import prompt_set
 from pipeline.store import write_arrays
 from pipeline.text_params import TextParams
-
-
-def class_folders(index: pl.DataFrame) -> list[str]:
-    """Return the bank's class folders in label order.
-
-    Raises:
-        ValueError: If a label has no row, or rows under two names.
-    """
-    pairs = index.filter(pl.col("label") >= 0).select("label", "class_name").unique().sort("label")
-    labels = pairs["label"].to_list()
-    if twice := sorted({label for label in labels if labels.count(label) > 1}):
-        names = pairs.filter(pl.col("label") == twice[0])["class_name"].sort().to_list()
-        raise ValueError(f"class {twice[0]} of the bank has images under two names: {names}")
-    if absent := sorted(set(range(max(labels, default=-1) + 1)) - set(labels)):
-        raise ValueError(
-            f"ID class {absent[0]} has no training row ({len(absent)} of {labels[-1] + 1} classes "
-            "have none); add images, or leave the class out of the ID sets"
-        )
-    if len(labels) < 2:
-        raise ValueError(f"the bank must hold at least two classes, got {len(labels)}")
-    return pairs["class_name"].to_list()
 
 
 def run(

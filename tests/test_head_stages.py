@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 import yaml
 
+from pipeline.class_folders import class_folders
 from pipeline.geometry import unit_norm
 from pipeline.heads import read_probe
 from pipeline.probe_recipe import ProbeParams
@@ -187,7 +188,7 @@ def index(rows):
 
 
 def test_class_folders_come_in_label_order():
-    assert encode_text.class_folders(index([(1, "a"), (0, "b"), (1, "a"), (-1, "")])) == ["b", "a"]
+    assert class_folders(index([(1, "a"), (0, "b"), (1, "a"), (-1, "")])) == ["b", "a"]
 
 
 @pytest.mark.parametrize(
@@ -201,7 +202,7 @@ def test_class_folders_come_in_label_order():
 )
 def test_class_folders_that_do_not_fit_are_refused(rows, message):
     with pytest.raises(ValueError, match=message):
-        encode_text.class_folders(index(rows))
+        class_folders(index(rows))
 
 
 def test_a_timm_backbone_has_no_text_side(tmp_path):
