@@ -133,7 +133,7 @@ def read_scope(params: ReportParams) -> Scope:
         id_test=benchmark["id_test"],
         ood=tuple(read_section("matrix.ood")),
         crafted=tuple(read_section("matrix.crafted")),
-        means={name: tuple(sets) for name, sets in benchmark["means"].items()},
+        means={name: tuple(sets) for name, sets in (benchmark.get("means") or {}).items()},
         clip=tuple(read_section("study.clip")),
         headline_methods=tuple(params.headline_methods),
     )

@@ -8,8 +8,7 @@ from pipeline.report.attacks import curves_figure
 from pipeline.report.figure_curves import histogram_figure, roc_figure
 from pipeline.report.figure_methods import backbones_figure, mean_figure, sets_figure
 from pipeline.report.figure_scatter import accuracy_figure
-from pipeline.report.figures import panels, save_figure
-from pipeline.report.least_squares import least_squares_line
+from pipeline.report.figures import FAINT, panels, save_figure
 from pipeline.report.records import Scope, read_records
 
 DRAWINGS = (
@@ -36,31 +35,6 @@ def records_of(root, *, backbones, sets, crafted=(), means=None):
         headline_methods=("knn_1", "mcm"),
     )
     return read_records(root / "reports", scope)
-
-
-def test_line_by_hand():
-    """Points (0,0), (1,1), (2,1), (3,2): slope 0.6, intercept 0.1, R² = 0.9."""
-    line = least_squares_line(np.array([0.0, 1, 2, 3]), np.array([0.0, 1, 1, 2]))
-
-    assert line.slope == pytest.approx(0.6)
-    assert line.intercept == pytest.approx(0.1)
-    assert line.r_squared == pytest.approx(0.9)
-
-
-def test_line_agrees_with_numpy():
-    rng = np.random.default_rng(0)
-    x, y = rng.normal(size=(2, 9))
-
-    line = least_squares_line(x, y)
-
-    np.testing.assert_allclose([line.slope, line.intercept], np.polyfit(x, y, 1))
-    assert line.r_squared == pytest.approx(np.corrcoef(x, y)[0, 1] ** 2)
-
-
-def test_two_points_or_one_place_have_no_line():
-    assert least_squares_line(np.array([0.0, 1]), np.array([0.0, 1])) is None
-    assert least_squares_line(np.ones(4), np.arange(4.0)) is None
-    assert least_squares_line(np.arange(4.0), np.ones(4)) is None
 
 
 def test_panels_keep_their_size():
@@ -160,3 +134,18 @@ def test_histograms_are_shares_of_their_own_set(tmp_path):
 
     sums = [patch.get_data().values.sum() for patch in panel.patches]
     np.testing.assert_allclose(sums, 1.0)
+
+
+def test_the_drawn_line_is_the_least_squares_line(tmp_path):
+    backbones = ("mini_s", "mini_m", "mini_l", "plain")
+    records = records_of(tmp_path, backbones=backbones, sets=("greek", "digits"))
+    x = [100 * records.accuracy(name, "knn_20")[0] for name in backbones[:3]]
+    y = [100 * records.metric(name, "greek", "knn_1", "auroc")[0] for name in backbones[:3]]
+
+    panel = accuracy_figure(records).axes[1]
+
+    (drawn,) = (line for line in panel.lines if line.get_color() == FAINT)
+    slope, intercept = np.polyfit(x, y, 1)
+    np.testing.assert_allclose(drawn.get_ydata(), intercept + slope * drawn.get_xdata())
+    r2 = np.corrcoef(x, y)[0, 1] ** 2
+    assert any(f"R² = {r2:.3f}, 3 backbones" in text.get_text() for text in panel.texts)

@@ -148,15 +148,29 @@ def not_applicable_table(records: Records) -> Table:
 
 def claims_table(records: Records) -> Table:
     """The claims of the paper beside what was measured here, or why nothing was."""
-    claims = records.claims
-    rows = tuple(
-        tuple("" if cell is None else str(cell) for cell in row) for row in claims.iter_rows()
-    )
+    rows = []
+    for row in records.claims.iter_rows(named=True):
+        cell = {name: "" if value is None else str(value) for name, value in row.items()}
+        interval = f"{cell['low']} to {cell['high']}: {cell['interval']}" if cell["low"] else ""
+        rows.append(
+            (
+                cell["claim"],
+                cell["statement"],
+                cell["paper"],
+                cell["ours"],
+                interval,
+                cell["p"],
+                cell["on"],
+            )
+        )
     return Table(
         title="Claims of the paper",
-        header=tuple(name.replace("_", " ") for name in claims.columns),
-        rows=rows,
-        note=f"Measured on {records.scope.benchmark}.",
+        header=("claim", "statement", "paper", "ours", "interval", "test", "measured on"),
+        rows=tuple(rows),
+        note=(
+            f"Measured on {records.scope.benchmark}. AUROC differences in points; intervals of "
+            f"{100 * _setting(records, 'level'):g} %."
+        ),
     )
 
 

@@ -5,8 +5,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from pipeline.regression import Line, fit_line
 from pipeline.report.figures import FAINT, INK, PALETTE, STYLE, panels
-from pipeline.report.least_squares import least_squares_line
 from pipeline.report.records import ALL_SETS, Records
 
 METHOD, CLASSIFIER = "knn_1", "knn_20"
@@ -65,7 +65,7 @@ def _panel(panel: Axes, points: list, in_line: set[str], *, keyed: bool) -> None
     fitted = [point for point in shown if point[0] in in_line]
     x = np.array([100 * point[1][0] for point in fitted], dtype=np.float64)
     y = np.array([100 * point[2][0] for point in fitted], dtype=np.float64)
-    line = least_squares_line(x, y)
+    line = _line(x, y)
     for number, (name, accuracy, auroc) in enumerate(points, 1):
         if accuracy[0] is None or auroc[0] is None:
             continue
@@ -100,10 +100,18 @@ def _panel(panel: Axes, points: list, in_line: set[str], *, keyed: bool) -> None
     else:
         ends = np.array([x.min(), x.max()])
         panel.plot(ends, line.intercept + line.slope * ends, color=FAINT, zorder=1.5)
-        label = f"R² = {line.r_squared:.3f}, {len(fitted)} backbones"
+        label = f"R² = {line.r2:.3f}, {len(fitted)} backbones"
     panel.text(
         0.98, 0.03, label, transform=panel.transAxes, ha="right", va="bottom", fontsize=8, color=INK
     )
+
+
+def _line(x: np.ndarray, y: np.ndarray) -> Line | None:
+    """Fit the line of the claims table, or none where it is not defined."""
+    try:
+        return fit_line(x, y)
+    except ValueError:  # fewer than three points, or all in one column or row
+        return None
 
 
 def _bars(cell: tuple[float | None, float | None, float | None]) -> list[list[float]] | None:

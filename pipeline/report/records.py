@@ -186,7 +186,7 @@ def read_records(reports: Path, scope: Scope, *, duplicates: tuple[str, ...] = (
             for name in scope.backbones
         },
         means=read_table(reports / "study" / "results.csv"),
-        claims=read_table(reports / "study" / "claims.csv"),
+        claims=read_table(reports / "study" / "claims.csv", as_text=True),
         study=read_record(reports / "study.json"),
         duplicates={
             name: read_record(reports / "duplicates" / f"{name}.json") for name in duplicates
@@ -206,8 +206,8 @@ def read_record(path: Path, **expected: str) -> dict[str, Any]:
     return record
 
 
-def read_table(path: Path) -> pl.DataFrame:
-    """Read one CSV table of the study.
+def read_table(path: Path, *, as_text: bool = False) -> pl.DataFrame:
+    """Read one CSV table of the study; `as_text` keeps its numbers as they are written.
 
     Raises:
         FileNotFoundError: If it is missing; the message names it and the cure.
@@ -216,4 +216,4 @@ def read_table(path: Path) -> pl.DataFrame:
         raise FileNotFoundError(
             f"there is no table {path}; run `dvc repro` so that study writes it"
         )
-    return pl.read_csv(path, infer_schema_length=None)
+    return pl.read_csv(path, infer_schema=not as_text, infer_schema_length=None)
