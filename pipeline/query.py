@@ -46,6 +46,7 @@ class Query:
         own_rows: Bank row of each query where the queries are the bank itself, so that no image
             is its own neighbour; None elsewhere.
         deepest: Neighbours to fetch at the first search of the whole bank.
+        recalls: What approximate searches say about themselves.
     """
 
     features: Float32[np.ndarray, "n d"]
@@ -53,6 +54,7 @@ class Query:
     bank: Bank
     own_rows: Int64[np.ndarray, " n"] | None = None
     deepest: int = 1
+    recalls: list[str] = field(default_factory=list)
     _logits: dict = field(default_factory=dict)
     _neighbours: dict = field(default_factory=dict)
 
@@ -120,7 +122,7 @@ class Query:
                     np.arange(len(self.bank.labels)), None, max(k, self.deepest), engine
                 )
                 self._neighbours[engine] = found
-            return Neighbours(found.similarities[:, :k], found.rows[:, :k])
+            return Neighbours(found.similarities[:, :k], found.rows[:, :k], found.recall)
         chosen = np.arange(len(self.bank.labels)) if rows is None else rows
         return self._search(chosen, weights, k, engine)
 
@@ -132,7 +134,10 @@ class Query:
             place = np.minimum(np.searchsorted(rows, self.own_rows), len(rows) - 1)
             own = np.where(rows[place] == self.own_rows, place, -1)
         shards = self.bank.unit_shards(rows, weights)
-        return nearest_in_shards(self.units, shards, k=k, exclude=own, engine=engine)
+        found = nearest_in_shards(self.units, shards, k=k, exclude=own, engine=engine)
+        if found.recall is not None:
+            self.recalls.append(f"{engine} index: recall@{k} {found.recall:.4f}")
+        return found
 
 
 def sample_rows(

@@ -70,6 +70,8 @@ def run(
             except ValueError as error:
                 error.add_note(f"while scoring {queries} by methods.{name}")
                 raise
+        for told in query.recalls:
+            print(f"{detector.backbone}: {told}, rows {start} to {start + len(features) - 1}")
         for name in (ZERO_SHOT, "knn_20", "plp", "lp"):
             try:
                 predictions.setdefault(name, []).append(predict(query, name))

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.neighbors import NearestNeighbors
 
-from pipeline import neighbours
+from pipeline import block_search
 from pipeline.geometry import unit_norm
 from pipeline.neighbours import nearest, nearest_in_shards
 
@@ -50,7 +50,7 @@ def test_agrees_with_the_definition_whatever_the_blocks(data):
     sizes = [data.draw(st.integers(1, 20)) for _ in range(3)]
     with pytest.MonkeyPatch.context() as patch:
         for name, size in zip(["_QUERIES", "_FIRST", "_BANK"], sizes, strict=True):
-            patch.setattr(neighbours, name, size)
+            patch.setattr(block_search, name, size)
         found = nearest_in_shards(queries, shards, k=k, exclude=own, engine="blocks")
 
     for query in range(n):
@@ -95,5 +95,22 @@ def test_excluding_oneself_leaves_one_fewer():
 
 
 def test_an_unknown_engine_is_refused():
-    with pytest.raises(ValueError, match="known: auto, blocks, faiss"):
+    with pytest.raises(ValueError, match="known: auto, blocks, faiss, ivf, hnsw"):
         nearest(units(2), units(5), k=1, engine="gpu")
+
+
+@pytest.mark.parametrize("kind", ["ivf", "hnsw"])
+def test_an_approximate_search_knows_its_recall(kind):
+    bank = units(2000, 4)
+    own = np.arange(300)
+
+    found = nearest(bank[:300], bank, k=10, exclude=own, engine=kind)
+
+    truth = nearest(bank[:300], bank, k=10, exclude=own)
+    hits = np.mean([np.isin(a, b).mean() for a, b in zip(found.rows, truth.rows, strict=True)])
+    assert truth.recall is None
+    assert found.recall > 0.5
+    assert found.recall == pytest.approx(hits, abs=0.05)
+    assert not (found.rows == own[:, None]).any()
+    expected = np.take_along_axis(bank[:300] @ bank.T, found.rows, axis=1)
+    np.testing.assert_allclose(found.similarities, expected, atol=1e-5)
