@@ -55,14 +55,39 @@ def fisher_interval(line: Line, *, level: float = 0.95) -> tuple[float, float] |
     """
     if line.n < 4:
         return None
-    correlation = np.sign(line.slope) * np.sqrt(line.r2)
-    if abs(correlation) >= 1:
-        return 1.0, 1.0
+    limit = 1 - 1e-12  # a perfect line is finite on Fisher's scale, if far out
+    center = np.arctanh(np.clip(np.sign(line.slope) * np.sqrt(line.r2), -limit, limit))
     half = float(ndtri((1 + level) / 2)) / np.sqrt(line.n - 3)
-    low, high = np.tanh(np.arctanh(correlation) + np.array([-half, half]))
-    if low <= 0 <= high:
+    low, high = np.tanh([center - half, center + half])
+    if low <= 0 <= high:  # the sign of the slope is open
         return 0.0, float(max(low**2, high**2))
     return float(min(low**2, high**2)), float(max(low**2, high**2))
+
+
+def measurement_interval(
+    line: Line,
+    x: Float[np.ndarray, "b n"],
+    y: Float[np.ndarray, "b n"],
+    *,
+    level: float = 0.95,
+) -> tuple[float, float]:
+    """Interval of R² for just these backbones, whose x and y were measured on few images.
+
+    Args:
+        line: The line through the measured points.
+        x: Replicates of every point's x, a row a resample of the images.
+        y: Replicates of every point's y on the same images.
+        level: Confidence level.
+
+    Returns:
+        Percentiles of the replicates' R², stretched to hold the measured one: resampling adds
+        noise to points that carry noise already, which lowers an R² near one.
+    """
+    replicates = correlation_replicates(x, y) ** 2
+    if len(replicates) == 0:
+        return line.r2, line.r2
+    low, high = np.quantile(replicates, [(1 - level) / 2, (1 + level) / 2])
+    return min(line.r2, float(low)), max(line.r2, float(high))
 
 
 def bootstrap_interval(
@@ -85,17 +110,17 @@ def bootstrap_interval(
     rng = np.random.default_rng([seed, len(x)])
     draws = rng.integers(len(x), size=(resamples, len(x)))
     distinct = np.array([len(set(zip(x[row], y[row], strict=True))) for row in draws])
-    replicates = r2_replicates(x[draws[distinct >= 3]], y[draws[distinct >= 3]])
+    replicates = correlation_replicates(x[draws[distinct >= 3]], y[draws[distinct >= 3]]) ** 2
     low, high = np.quantile(replicates, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 
-def r2_replicates(
+def correlation_replicates(
     x: Float[np.ndarray, "b n"], y: Float[np.ndarray, "b n"]
 ) -> Float[np.ndarray, " _"]:
-    """R² of each row's points; rows where x or y is constant are left out."""
+    """Correlation of each row's points; rows where x or y is constant are left out."""
     x = x - x.mean(axis=1, keepdims=True)
     y = y - y.mean(axis=1, keepdims=True)
     spread = (x * x).sum(axis=1) * (y * y).sum(axis=1)
     defined = spread > 1e-18
-    return (x * y).sum(axis=1)[defined] ** 2 / spread[defined]
+    return (x * y).sum(axis=1)[defined] / np.sqrt(spread[defined])

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from scipy.stats import linregress, pearsonr
 
-from pipeline.regression import bootstrap_interval, fisher_interval, fit_line, r2_replicates
+from pipeline.regression import (
+    bootstrap_interval,
+    correlation_replicates,
+    fisher_interval,
+    fit_line,
+    measurement_interval,
+)
 
 
 def points(n=10, noise=0.3, seed=0):
@@ -78,9 +84,29 @@ def test_fisher_covers_the_truth():
 def test_replicates_are_lines_by_row():
     rows = [points(6, seed=seed) for seed in range(3)]
     x, y = (np.stack(part) for part in zip(*rows, strict=True))
+    expected = [pearsonr(*row).statistic for row in rows]
 
-    np.testing.assert_allclose(r2_replicates(x, y), [fit_line(*row).r2 for row in rows])
-    assert len(r2_replicates(np.zeros((2, 4)), np.ones((2, 4)))) == 0
+    np.testing.assert_allclose(correlation_replicates(x, y), expected)
+    assert len(correlation_replicates(np.zeros((2, 4)), np.ones((2, 4)))) == 0
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_noisy_points_widen_the_interval_around_the_measured_value(sign):
+    """Points on a perfect line, each measured with noise: R² near one stays inside."""
+    rng = np.random.default_rng(0)
+    x = np.array([0.7, 0.8, 0.95])
+    y = 0.5 + sign * 0.4 * x
+    line = fit_line(x, y)
+    widths = []
+    for noise in (0.005, 0.02):
+        replicates = (part + rng.normal(0, noise, (200, 3)) for part in (x, y))
+        low, high = measurement_interval(line, *replicates)
+        assert low <= line.r2 <= high <= 1
+        widths.append(high - low)
+
+    assert widths[0] < widths[1]
+    still = np.tile(x, (5, 1)), np.tile(y, (5, 1))
+    assert measurement_interval(line, *still) == pytest.approx((1, 1))
 
 
 def test_refusals():
