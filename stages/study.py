@@ -1,0 +1,81 @@
+"""Compare the backbones and methods of the study, and judge the paper's claims.
+
+    python -m stages.study REPORTS
+
+Reads   REPORTS/evaluation/<backbone>/<dataset>.json and REPORTS/accuracy/<backbone>.json of every
+        backbone and OOD set that params.yaml names
+Writes  REPORTS/study.json              R², differences and drops, for `dvc metrics`
+        REPORTS/study/results.csv, results.parquet   every metric, per set and mean over sets
+        REPORTS/study/comparisons.csv   paired tests with Holm's correction
+        REPORTS/study/adversarial.csv   AUROC before and after each attack
+        REPORTS/study/claims.csv        the claims table
+"""
+
+import argparse
+from pathlib import Path
+
+import polars as pl
+
+from pipeline.claims import claims_table
+from pipeline.json_text import write_json
+from pipeline.params import load_params, read_section
+from pipeline.study_numbers import study_numbers
+from pipeline.study_records import StudyParams, StudyScope, read_study
+from pipeline.study_tables import adversarial_table, comparisons_table, results_table
+
+
+def run(reports: Path, scope: StudyScope, params: StudyParams) -> pl.DataFrame:
+    """Write the study next to its records and return the claims table."""
+    records = read_study(reports, scope)
+    results = results_table(records)
+    claims = claims_table(records, params)
+    write_json(reports / "study.json", study_numbers(records, params))
+    folder = reports / "study"
+    folder.mkdir(parents=True, exist_ok=True)
+    tables = {
+        "results": results,
+        "comparisons": comparisons_table(records),
+        "adversarial": adversarial_table(records),
+        "claims": claims,
+    }
+    for name, table in tables.items():
+        partial = folder / f"{name}.csv.partial"
+        table.write_csv(partial)
+        partial.replace(folder / f"{name}.csv")
+    partial = folder / "results.parquet.partial"
+    backbones = pl.Enum(list(scope.backbones))
+    results.with_columns(pl.col("backbone").cast(backbones)).write_parquet(
+        partial, statistics=False
+    )
+    partial.replace(folder / "results.parquet")
+    return claims
+
+
+def read_scope() -> StudyScope:
+    """Collect the names of params.yaml that say which records belong to the study."""
+    benchmark, datasets = read_section("benchmark"), read_section("datasets")
+    return StudyScope(
+        benchmark=benchmark["name"],
+        backbones=tuple(read_section("backbones")),
+        id_test=benchmark["id_test"],
+        ood=tuple(read_section("matrix.ood")),
+        crafted={name: datasets[name]["ood"] for name in read_section("matrix.crafted")},
+        means={name: tuple(sets) for name, sets in (benchmark.get("means") or {}).items()},
+    )
+
+
+def main() -> None:
+    """Parse the paths, read the parameters, run."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("reports", type=Path)
+    args = parser.parse_args()
+
+    claims = run(args.reports, read_scope(), load_params("study", StudyParams))
+    for row in claims.iter_rows(named=True):
+        print(f"{row['claim']}  {row['statement']}: {row['ours']}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,302 @@
+"""The study on made-up scores: means and differences are joint, claims are honest."""
+
+import json
+import math
+
+import numpy as np
+import polars as pl
+import pytest
+
+from pipeline.accuracy import accuracy_record
+from pipeline.bootstrap import bootstrap, percentile_interval
+from pipeline.claim_line import line_claim
+from pipeline.claims import claims_table
+from pipeline.evaluation import evaluation_record
+from pipeline.evaluation_params import EvaluateParams
+from pipeline.json_text import read_json, write_json
+from pipeline.multiple_tests import holm
+from pipeline.regression import fit_line
+from pipeline.study_records import StudyParams, StudyScope, read_study
+from pipeline.study_tables import adversarial_table, comparisons_table, paired, results_table
+from stages.study import read_scope, run
+
+NO_TEXT = "backbone 'plain' has no text tower"
+EVALUATE = EvaluateParams(resamples=40, replicates=40, compare=(("plp_msp", "mcm"),))
+QUALITY = {"mini_s": 0.8, "mini_m": 1.4, "mini_l": 2.2, "mini_x": 2.6, "plain": 1.0}
+SETS = {"greek": 60, "digits": 50, "smooth": 40}
+SCOPE = StudyScope(
+    benchmark="glyphs",
+    backbones=("mini_s", "mini_m", "mini_l", "plain"),
+    id_test="capitals_test",
+    ood=("greek", "digits"),
+    crafted={"smooth": "greek"},
+    means={"near": ("greek",)},
+)
+PARAMS = StudyParams(family=[], clip=["mini_s", "mini_m", "mini_l", "mini_x"])
+
+
+def made_up_scores(backbone, dataset, n):
+    """Better backbones and PLP separate more; crafted images look in-distribution to 1-NN."""
+    rng = np.random.default_rng([len(backbone), ord(backbone[-1]), n])
+    shift = QUALITY[backbone] if dataset == "capitals_test" else 0.0
+    gains = {"knn_1": 1.0, "mcm": 0.4, "plp_msp": 0.9, "lp_msp": 0.8, "ft_msp": 0.5}
+    scores = {name: rng.normal(gain * shift, 1, n) for name, gain in gains.items()}
+    if dataset == "smooth":
+        scores["knn_1"] = scores["knn_1"] + 3
+    if backbone == "plain":
+        scores = {name: scores[name] for name in ("knn_1", "lp_msp", "ft_msp")}
+    return scores
+
+
+def reasons(backbone):
+    return {"mcm": NO_TEXT, "plp_msp": NO_TEXT} if backbone == "plain" else {}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """Records of five backbones as the stages evaluate and accuracy write them."""
+    root = tmp_path_factory.mktemp("reports")
+    for backbone, quality in QUALITY.items():
+        of_id = made_up_scores(backbone, "capitals_test", 80)
+        names = {"backbone": backbone, "id_name": "capitals_test", "params": EVALUATE}
+        for dataset, n in SETS.items():
+            record = evaluation_record(
+                of_id,
+                made_up_scores(backbone, dataset, n),
+                ood_name=dataset,
+                class_names=["one"] * n,
+                not_applicable=reasons(backbone),
+                **names,
+            )
+            write_json(root / "evaluation" / backbone / f"{dataset}.json", record)
+        labels = np.arange(80) % 4
+        right = np.random.default_rng(3).random(80) < 0.6 + quality / 8
+        record = accuracy_record(
+            {"knn_20": np.where(right, labels, -2)},
+            labels,
+            of_id,
+            not_applicable={},
+            methods_not_applicable=reasons(backbone),
+            **names,
+        )
+        write_json(root / "accuracy" / f"{backbone}.json", record)
+    return root
+
+
+def row(table, **keys):
+    """The one row that these keys select, as a mapping."""
+    return table.row(
+        by_predicate=pl.all_horizontal(pl.col(k) == v for k, v in keys.items()), named=True
+    )
+
+
+def replicates_of(backbone, method, metric="auroc", sets=("greek", "digits")):
+    of_id = made_up_scores(backbone, "capitals_test", 80)
+    return np.mean(
+        [
+            bootstrap(
+                {method: of_id[method]},
+                {method: made_up_scores(backbone, name, SETS[name])[method]},
+                id_name="capitals_test",
+                ood_name=name,
+                resamples=40,
+            )[method][metric]
+            for name in sets
+        ],
+        axis=0,
+    )
+
+
+def test_a_mean_is_of_per_set_metrics_with_a_joint_interval(world):
+    results = results_table(read_study(world, SCOPE))
+    per_set = [
+        row(results, backbone="mini_s", dataset=name, method="knn_1", metric="auroc")["value"]
+        for name in SCOPE.ood
+    ]
+
+    mean = row(results, backbone="mini_s", dataset="mean", method="knn_1", metric="auroc")
+
+    assert mean["value"] == pytest.approx(np.mean(per_set), abs=2e-6)
+    assert (mean["low"], mean["high"]) == pytest.approx(
+        percentile_interval(replicates_of("mini_s", "knn_1")), abs=1e-4
+    )
+    assert mean["n"] == 2
+    near = row(results, backbone="mini_s", dataset="mean_near", method="knn_1", metric="fpr95")
+    assert near["value"] == pytest.approx(
+        row(results, backbone="mini_s", dataset="greek", method="knn_1", metric="fpr95")["value"]
+    )
+
+
+def test_the_long_table_holds_everything_once(world):
+    results = results_table(read_study(world, SCOPE))
+    keys = ["backbone", "dataset", "method", "metric"]
+
+    assert results.select(keys).is_duplicated().sum() == 0
+    assert results.equals(results.sort(keys))
+    assert set(results["dataset"]) == {*SETS, "mean", "mean_near", "capitals_test"}
+    accuracy = row(results, backbone="plain", dataset="capitals_test", method="knn_20")
+    assert (accuracy["metric"], accuracy["n"]) == ("accuracy", 80)
+    assert results.filter((pl.col("backbone") == "plain") & (pl.col("method") == "mcm")).is_empty()
+
+
+def test_differences_are_paired(world):
+    cell = paired(read_study(world, SCOPE), "mini_m", SCOPE.ood, "plp_msp", "mcm")
+    expected = replicates_of("mini_m", "plp_msp") - replicates_of("mini_m", "mcm")
+
+    np.testing.assert_allclose(cell.replicates, expected, atol=2e-4)
+    assert cell.low < cell.value < cell.high
+    assert cell.value > 0
+
+
+def test_p_values_are_corrected_over_backbones_and_sets(world):
+    comparisons = comparisons_table(read_study(world, SCOPE))
+    tested = comparisons.filter(pl.col("p").is_not_null())
+
+    assert len(tested) == 3 * 2
+    assert set(tested["dataset"]) == {"greek", "digits"}
+    np.testing.assert_allclose(tested["p_holm"], holm(tested["p"].to_numpy()))
+    mean = row(comparisons, backbone="mini_l", dataset="mean", first="plp_msp")
+    assert mean["p"] is None
+    assert mean["low"] < mean["difference"] < mean["high"]
+
+
+def test_the_line_goes_through_the_clip_backbones(world):
+    records = read_study(world, SCOPE)
+    result = line_claim(records, PARAMS, SCOPE.ood)
+    x = [records.accuracy(name, "knn_20").value for name in SCOPE.backbones[:3]]
+    y = [records.mean(name, SCOPE.ood, "knn_1").value for name in SCOPE.backbones[:3]]
+
+    assert result.backbones == ("mini_s", "mini_m", "mini_l")
+    assert result.line == fit_line(np.array(x), np.array(y))
+    assert result.fisher is None
+    assert 0 <= result.images[0] <= result.line.r2 <= result.images[1] <= 1
+
+
+def test_four_backbones_have_an_interval(world):
+    scope = StudyScope(
+        "glyphs", ("mini_s", "mini_m", "mini_l", "mini_x"), "capitals_test", SCOPE.ood
+    )
+    result = line_claim(read_study(world, scope), PARAMS, scope.ood)
+
+    assert result.fisher[0] < result.line.r2 < result.fisher[1]
+    assert result.bootstrap is not None
+
+
+def test_attacks_lower_the_score(world):
+    table = adversarial_table(read_study(world, SCOPE))
+    attacked = row(table, backbone="mini_l", dataset="smooth", method="knn_1")
+
+    assert attacked["source"] == "greek"
+    assert attacked["drop"] == pytest.approx(attacked["clean"] - attacked["crafted"], abs=2e-6)
+    assert 0 < attacked["low"] < attacked["drop"]
+
+
+def test_every_claim_is_measured_or_says_what_it_needs(world):
+    claims = claims_table(read_study(world, SCOPE), PARAMS)
+
+    assert sorted(set(claims["claim"])) == ["a", "b", "c", "d", "e"]
+    assert row(claims, claim="c")["ours"] == (
+        "not run: needs fine-tuned counterparts in study.finetuned"
+    )
+    assert all("benchmark=cifar100" in ours for ours in claims.filter(claim="e")["ours"])
+    assert len(claims.filter(claim="a")) == 2
+    plp = claims.filter(claim="b")
+    assert [on.split(";")[0] for on in plp["on"]] == ["mini_s", "mini_m", "mini_l"]
+    assert all(ours.startswith("+") for ours in plp["ours"])
+    assert "of 2 (Holm < 0.05)" in plp["p"][0]
+
+
+def test_one_backbone_makes_no_line(world):
+    scope = StudyScope("glyphs", ("plain",), "capitals_test", SCOPE.ood)
+    claims = claims_table(read_study(world, scope), PARAMS)
+
+    assert row(claims, claim="a")["ours"] == (
+        "not run: needs at least 3 CLIP backbones of study.clip among backbones, got 0"
+    )
+    assert row(claims, claim="b")["ours"].startswith("not run: needs a backbone with a text tower")
+    assert row(claims, claim="d")["ours"].startswith("not run: needs crafted sets")
+
+
+def test_fine_tuning_is_compared_on_the_same_draws(world):
+    params = StudyParams(family=[], clip=[], finetuned={"mini_s": "plain"})
+    records = read_study(world, SCOPE)
+    claims = claims_table(records, params).filter(claim="c")
+    expected = replicates_of("mini_s", "lp_msp") - replicates_of("plain", "ft_msp")
+    low, _ = percentile_interval(expected)
+
+    assert float(claims["low"][0]) == pytest.approx(100 * low, abs=0.06)
+    assert claims["ours"][1] == "not run: needs lp_energy of mini_s among the methods"
+
+
+def test_the_cells_of_claim_e(world):
+    records = read_study(world, StudyScope("cifar100", ("mini_l",), "capitals_test", ("greek",)))
+    renamed = StudyScope("cifar100", ("mini_l",), "capitals_test", ("cifar10_test",))
+    evaluations = {"mini_l": {"cifar10_test": records.evaluations["mini_l"]["greek"]}}
+    moved = type(records)(renamed, evaluations, records.accuracies, records.level)
+    cells = claims_table(moved, PARAMS).filter(claim="e")
+
+    value = records.mean("mini_l", ("greek",), "knn_1").value
+    assert cells["ours"][0] == f"{100 * value:.1f}"
+
+
+def numbers_in(value):
+    if isinstance(value, dict):
+        return [number for item in value.values() for number in numbers_in(item)]
+    return [value]
+
+
+def test_the_stage_writes_metrics_and_tables(world):
+    run(world, SCOPE, PARAMS)
+    names = ["study.json", *(f"study/{n}.csv" for n in ("results", "comparisons", "claims"))]
+    first = [(world / name).read_bytes() for name in names]
+    run(world, SCOPE, PARAMS)
+
+    assert [(world / name).read_bytes() for name in names] == first
+    numbers = json.loads(first[0])
+    assert all(isinstance(n, int | float) and math.isfinite(n) for n in numbers_in(numbers))
+    assert set(numbers) == {"a", "b", "d"}
+    parquet = pl.read_parquet(world / "study" / "results.parquet")
+    assert parquet["backbone"].dtype == pl.Enum(list(SCOPE.backbones))
+
+
+def test_a_missing_record_is_named(world):
+    scope = StudyScope("glyphs", ("mini_s",), "capitals_test", ("greek", "symbols"))
+
+    with pytest.raises(FileNotFoundError, match=r"mini_s/symbols\.json; run `dvc repro`"):
+        read_study(world, scope)
+
+
+def test_records_that_do_not_belong_together_are_refused(world, tmp_path):
+    with pytest.raises(ValueError, match="record of id 'letters', got 'capitals_test'"):
+        read_study(world, StudyScope("glyphs", ("mini_s",), "letters", ("greek",)))
+    for name in ("evaluation/mini_s/greek.json", "accuracy/mini_s.json"):
+        record = read_json(world / name)
+        if "accuracy" in name:
+            record["level"] = 0.9
+        write_json(tmp_path / name, record)
+    with pytest.raises(ValueError, match="the same level, tpr and number of replicates"):
+        read_study(tmp_path, StudyScope("glyphs", ("mini_s",), "capitals_test", ("greek",)))
+
+
+def test_means_name_evaluated_sets(world):
+    scope = StudyScope("glyphs", ("mini_s",), "capitals_test", ("greek",), means={"far": ("sun",)})
+
+    with pytest.raises(ValueError, match=r"means\.far must name sets among greek, got sun"):
+        read_study(world, scope)
+    with pytest.raises(ValueError, match=r"matrix\.ood must name at least one"):
+        read_study(world, StudyScope("glyphs", ("mini_s",), "capitals_test", ()))
+
+
+def test_the_scope_comes_from_params(tmp_path, monkeypatch):
+    (tmp_path / "params.yaml").write_text(
+        "backbones: [mini_s, plain]\n"
+        "benchmark: {name: glyphs, id_test: capitals_test, means: {near: [greek]}}\n"
+        "datasets: {greek: {source: glyphs}, smooth: {source: craft, ood: greek}}\n"
+        "matrix: {ood: [greek], crafted: [smooth]}\n"
+    )
+    monkeypatch.chdir(tmp_path)
+
+    assert read_scope() == StudyScope(
+        "glyphs", ("mini_s", "plain"), "capitals_test", ("greek",), {"smooth": "greek"},
+        {"near": ("greek",)},
+    )  # fmt: skip
