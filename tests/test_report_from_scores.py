@@ -1,0 +1,118 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from pipeline.accuracy import accuracy_record
+from pipeline.evaluation import evaluation_record
+from pipeline.evaluation_params import EvaluateParams
+from pipeline.json_text import write_json
+from pipeline.metrics import auroc
+from pipeline.report.records import Scope
+from pipeline.study_records import StudyParams, StudyScope
+from stages import report, study
+
+PARAMS = EvaluateParams(resamples=40, replicates=20, compare=(("plp_msp", "mcm"),))
+BACKBONES = {"mini_s": 0.8, "mini_l": 1.6}
+SETS = ("greek", "digits")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Scores through evaluate, accuracy and study into the report; one method is constant."""
+    root = tmp_path_factory.mktemp("reports")
+    rng = np.random.default_rng(0)
+    scores = {}
+    for backbone, shift in BACKBONES.items():
+        of_id = {name: rng.normal(shift, 1, 60) for name in ("knn_1", "mcm", "plp_msp")}
+        of_id["lp_msp"] = np.ones(60)
+        for dataset in SETS:
+            of_ood = {name: rng.normal(0, 1, 40) for name in ("knn_1", "mcm", "plp_msp")}
+            of_ood["lp_msp"] = np.ones(40)
+            scores[backbone, dataset] = of_id, of_ood
+            record = evaluation_record(
+                of_id,
+                of_ood,
+                backbone=backbone,
+                id_name="capitals_test",
+                ood_name=dataset,
+                not_applicable={},
+                class_names=["alpha", "beta"] * 20,
+                params=PARAMS,
+            )
+            write_json(root / "evaluation" / backbone / f"{dataset}.json", record)
+        labels = np.arange(60, dtype=np.int32) % 4
+        record = accuracy_record(
+            {"knn_20": np.where(rng.random(60) < 0.5 + shift / 5, labels, 0).astype(np.int32)},
+            labels,
+            of_id,
+            backbone=backbone,
+            id_name="capitals_test",
+            not_applicable={"zero_shot": "no text tower"},
+            methods_not_applicable={},
+            params=PARAMS,
+        )
+        write_json(root / "accuracy" / f"{backbone}.json", record)
+        write_json(
+            root / "pseudo_labels" / f"{backbone}.json", {"backbone": backbone, "applicable": False}
+        )
+    means = {"near": SETS}
+    names = tuple(BACKBONES)
+    study.run(
+        root,
+        StudyScope("glyphs", names, "capitals_test", SETS, means=means),
+        StudyParams(family=list(names), clip=list(names)),
+    )
+    scope = Scope(
+        backbone="mini_l",
+        backbones=names,
+        benchmark="glyphs",
+        id_test="capitals_test",
+        ood=SETS,
+        crafted=(),
+        means=means,
+        clip=names,
+        headline_methods=("knn_1", "mcm", "lp_msp"),
+    )
+    headline = ["knn_1", "mcm", "lp_msp"]
+    printed = report.run(root, scope, report.ReportParams(headline_methods=headline), [])
+    return root, scores, printed
+
+
+def test_the_headline_is_the_auroc_of_the_scores(made):
+    root, scores, printed = made
+    metrics = json.loads((root / "metrics.json").read_text())
+
+    values = [auroc(*(side["knn_1"] for side in scores["mini_l", name])) for name in SETS]
+
+    found = [metrics["ood"][name]["knn_1"]["auroc"] for name in SETS]
+    np.testing.assert_allclose(found, values, atol=1e-5)
+    assert metrics["mean"]["near"]["knn_1"]["auroc"] == pytest.approx(np.mean(values), abs=1e-5)
+    assert f"{100 * np.mean(values):.1f} (" in printed
+
+
+def test_constant_scores_are_half_and_noted(made):
+    root, _, _ = made
+    text = (root / "results.md").read_text(encoding="utf-8")
+
+    assert "| lp_msp | 50.0 (50.0–50.0) |" in text
+    assert "Constant scores on greek with mini_l: lp_msp." in text
+
+
+def test_the_report_s_long_table_holds_the_study_s(made):
+    root, _, _ = made
+    ours = pl.read_csv(root / "results.csv").filter(pl.col("metric") != "auroc_delong")
+    theirs = pl.read_csv(root / "study" / "results.csv")
+
+    keys = ["backbone", "dataset", "method", "metric"]
+    assert set(ours.select(keys).iter_rows()) == set(theirs.select(keys).iter_rows())
+
+
+def test_every_picture_is_drawn_from_real_records(made):
+    root, _, _ = made
+
+    drawn = {path.stem for path in Path(root / "figures").glob("*.svg")}
+    assert drawn == set(report.FIGURES) - {"attack_curves"}
+    assert "| greek | alpha |" in (root / "results.md").read_text(encoding="utf-8")
