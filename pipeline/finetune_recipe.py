@@ -1,0 +1,78 @@
+"""How an image tower is fine-tuned on the ID classes: the numbers of the paper's other arm."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class FinetuneRecipe:
+    """The CIFAR recipe of Adaloglou et al. (TMLR 2024, arXiv:2303.05828).
+
+    Section `finetune`; an entry of the backbone table overrides parts of it by ``finetune``.
+
+    Attributes:
+        start: Backbone whose image tower is fine-tuned; set by the entry.
+        epochs: Passes over the training images.
+        batch_size: Images a step over all devices, even; the last partial batch is left out.
+        learning_rate: Peak for 512 images a step; scaled by the batch.
+        weight_decay: Of AdamW; biases and norms have none.
+        warmup_epochs: Epochs of linear climb from `warmup_rate`.
+        warmup_rate: First learning rate.
+        min_rate: Last learning rate of the cosine.
+        mixup: Strength of mixup (Zhang et al., ICLR 2018, arXiv:1710.09412).
+        cutmix: Strength of CutMix (Yun et al., ICCV 2019, arXiv:1905.04899).
+        smoothing: Label smoothing.
+        ema: Decay of the weights' moving average, which is what is kept.
+        head_std: Deviation of the new classifier's truncated normal start.
+        seed: Of order, mixing and classifier.
+        workers: Decoding processes for sets too large to be kept decoded in memory.
+        device: ``auto`` (all GPUs there are, else the CPU), ``cpu``, ``cuda``.
+    """
+
+    start: str = ""
+    epochs: int = 100
+    batch_size: int = 512
+    learning_rate: float = 5e-4
+    weight_decay: float = 0.05
+    warmup_epochs: float = 5.0
+    warmup_rate: float = 1e-6
+    min_rate: float = 1e-5
+    mixup: float = 0.8
+    cutmix: float = 1.0
+    smoothing: float = 0.1
+    ema: float = 0.99996
+    head_std: float = 0.02
+    seed: int = 42
+    workers: int = 8
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        """Refuse values that cannot train."""
+        if self.batch_size < 2 or self.batch_size % 2:
+            raise ValueError(
+                f"finetune.batch_size must be even, since mixup pairs images, got {self.batch_size}"
+            )
+        if not 0 <= self.warmup_epochs < self.epochs:
+            raise ValueError(
+                f"finetune.warmup_epochs must be below finetune.epochs = {self.epochs}, got "
+                f"{self.warmup_epochs}"
+            )
+        if not 0 <= self.ema < 1:
+            raise ValueError(f"finetune.ema must be in [0, 1), got {self.ema}")
+
+    @property
+    def peak(self) -> float:
+        """Return the peak learning rate of this batch size."""
+        return self.learning_rate * self.batch_size / 512
+
+    def steps_per_epoch(self, rows: int) -> int:
+        """Return the number of whole batches.
+
+        Raises:
+            ValueError: If there is none.
+        """
+        if rows < self.batch_size:
+            raise ValueError(
+                f"fine-tuning needs at least one batch of images: finetune.batch_size is "
+                f"{self.batch_size}, the ID training set has {rows}"
+            )
+        return rows // self.batch_size

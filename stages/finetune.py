@@ -1,0 +1,238 @@
+"""Fine-tune a backbone's image tower on the ID training images: the paper's other arm.
+
+    python -m stages.finetune BACKBONE START START_WEIGHTS DATASET INDEX WEIGHTS
+
+Reads   START_WEIGHTS  weights folder of the backbone START that training starts from
+        INDEX          ID training images; where they lie is datasets.DATASET
+Writes  WEIGHTS        folder: model.safetensors (timm's names), head.safetensors (the head `ft`),
+                       weights.json
+
+After each epoch the state goes to a side cache outside WEIGHTS; killed at any moment, the next
+run continues with the next epoch.
+"""
+
+import argparse
+import dataclasses
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+import torch.distributed as dist
+from safetensors.torch import save_file
+from timm.data import create_transform, resolve_data_config
+from torch import nn
+
+from pipeline.backbones import load_backbone
+from pipeline.cache import cache_root
+from pipeline.checkpoints import file_sha256
+from pipeline.class_folders import class_folders
+from pipeline.classifier_head import FILE, plain_head
+from pipeline.content_key import content_key, index_digest, model_identity
+from pipeline.decoding import ImageReader
+from pipeline.finetune_images import Images
+from pipeline.finetune_recipe import FinetuneRecipe
+from pipeline.finetune_start import starting_model
+from pipeline.finetuning import Place, finetune
+from pipeline.heads import write_probe
+from pipeline.images import ImageParams
+from pipeline.index import read_index
+from pipeline.loss_meter import LossMeter
+from pipeline.model_spec import model_spec
+from pipeline.params import from_mapping, load_params, read_section
+from pipeline.sources import Source, load_spec, open_source
+from pipeline.store import publish
+from pipeline.weights import read_record, write_record
+
+VERSION = 1  # raise when a change of this code changes weights
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """Everything that one of the training processes needs; picklable."""
+
+    backbone: str
+    entry: dict[str, Any]
+    start: str
+    start_entry: dict[str, Any]
+    start_weights: Path
+    index: pl.DataFrame
+    source: Source
+    images: ImageParams
+    recipe: FinetuneRecipe
+    checkpoint: Path
+
+    def train(self, place: Place) -> nn.Module:
+        """Build the model, train it, return the average of its weights."""
+        spec = model_spec(self.backbone, self.entry)
+        classes = len(class_folders(self.index))
+        tower = load_backbone(self.start, self.start_entry, self.start_weights).tower
+        model = starting_model(
+            self.backbone,
+            spec,
+            tower,
+            classes=classes,
+            head_std=self.recipe.head_std,
+            seed=self.recipe.seed,
+        )
+        config = resolve_data_config(dict(spec.transform), model=model)
+        labelled = self.index.filter(pl.col("label") >= 0)
+        reader = ImageReader(
+            self.source,
+            labelled["path"].to_list(),
+            labelled["sha256"].to_list(),
+            create_transform(**config, is_training=False),
+            params=self.images,
+        )
+        labels = labelled["label"].to_numpy().astype(np.int64)
+        images = Images.of(reader, labels, workers=self.recipe.workers)
+        with LossMeter(f"fine-tuning {self.backbone}") as meter:
+            return finetune(
+                model,
+                images,
+                classes=classes,
+                recipe=self.recipe,
+                place=place,
+                checkpoint=self.checkpoint,
+                progress=meter,
+            )
+
+
+def run(job: Job, devices: list[str], folder: Path) -> dict[str, Any]:
+    """Train on all devices together and write the weights folder; return its record."""
+    finished = job.checkpoint.with_name("average.pt")
+    if len(devices) == 1:
+        model = job.train(Place(torch.device(devices[0])))
+    else:
+        torch.multiprocessing.spawn(_train_together, (job, devices, finished), len(devices))
+        model = torch.load(finished, weights_only=False)
+    model = model.cpu().eval()
+    head = model.get_classifier()  # type: ignore[operator]
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {name: value.contiguous() for name, value in model.state_dict().items()}
+    save_file(state, folder / "model.safetensors")
+    bias = torch.zeros(head.out_features) if head.bias is None else head.bias
+    write_probe(folder / FILE, plain_head(head.weight.detach().numpy(), bias.detach().numpy()))
+    record = {
+        "backbone": job.backbone,
+        "loader": "timm",
+        "name": job.entry["name"],
+        "file": "model.safetensors",
+        "sha256": file_sha256(folder / "model.safetensors"),
+        "num_classes": head.out_features,
+        "start": {"backbone": job.start, "sha256": read_record(job.start_weights)["sha256"]},
+        "epochs": job.recipe.epochs,
+    }
+    write_record(folder, record)
+    return record
+
+
+def _train_together(rank: int, job: Job, devices: list[str], finished: Path) -> None:
+    """Run one of several training processes; the first leaves the result."""
+    device = torch.device(devices[rank])
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    finished.parent.mkdir(parents=True, exist_ok=True)
+    meeting = dist.FileStore(str(finished.with_name("meeting")), len(devices))
+    backend = "nccl" if device.type == "cuda" else "gloo"
+    dist.init_process_group(backend, store=meeting, rank=rank, world_size=len(devices))
+    model = job.train(Place(device, rank, len(devices)))
+    if rank == 0:
+        torch.save(model.cpu(), finished)
+    dist.destroy_process_group()
+
+
+def devices_of(recipe: FinetuneRecipe) -> list[str]:
+    """Return the devices that train together.
+
+    Raises:
+        ValueError: If the batch cannot be shared out in pairs.
+    """
+    kind = recipe.device
+    if kind == "auto":
+        kind = "cuda" if torch.cuda.is_available() else "cpu"
+    if kind != "cuda":
+        return [kind]
+    devices = [f"cuda:{number}" for number in range(max(1, torch.cuda.device_count()))]
+    if recipe.batch_size % (2 * len(devices)):
+        raise ValueError(
+            f"finetune.batch_size must be a multiple of {2 * len(devices)}, two images for each "
+            f"of {len(devices)} GPUs, got {recipe.batch_size}"
+        )
+    return devices
+
+
+def recipe_of(backbone: str, entry: dict[str, Any], start: str) -> FinetuneRecipe:
+    """Return section `finetune` with what the entry overrides."""
+    if entry["finetune"].get("start") != start:
+        raise ValueError(
+            f"models.{backbone}.finetune.start must be the START of the command line, got "
+            f"'{entry['finetune'].get('start')}' and '{start}'"
+        )
+    shared = dataclasses.asdict(load_params("finetune", FinetuneRecipe))
+    return from_mapping(
+        FinetuneRecipe, shared | entry["finetune"], section=f"models.{backbone}.finetune"
+    )
+
+
+def main() -> None:
+    """Parse the paths, read the parameters, train, write."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("backbone")
+    parser.add_argument("start")
+    parser.add_argument("start_weights", type=Path)
+    parser.add_argument("dataset")
+    parser.add_argument("index", type=Path)
+    parser.add_argument("weights", type=Path)
+    args = parser.parse_args()
+
+    entry = read_section(f"models.{args.backbone}")
+    recipe = recipe_of(args.backbone, entry, args.start)
+    index = read_index(args.index)
+    images = load_params("images", ImageParams)
+    devices = devices_of(recipe)
+    key = content_key(
+        {
+            "code": VERSION,
+            "start": read_record(args.start_weights)["sha256"],
+            "model": model_identity(entry),
+            "index": index_digest(index),
+            "images": dataclasses.asdict(images),
+            "recipe": dataclasses.asdict(recipe),
+            "devices": len(devices),
+        }
+    )
+    unfinished = cache_root() / "finetuning" / key
+    checkpoint = unfinished / "epochs.pt"
+    if checkpoint.exists():
+        print(f"{args.backbone}: continuing a run that was stopped", file=sys.stderr)
+    job = Job(
+        args.backbone,
+        entry,
+        args.start,
+        read_section(f"models.{args.start}"),
+        args.start_weights,
+        index,
+        open_source(load_spec(args.dataset)),
+        images,
+        recipe,
+        checkpoint,
+    )
+    partial = args.weights.with_name(f".{args.weights.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    record = run(job, devices, partial)
+    publish(partial, args.weights)
+    shutil.rmtree(unfinished, ignore_errors=True)
+    print(
+        f"{args.backbone}: fine-tuned from {args.start}, {record['num_classes']} classes, "
+        f"sha256 {record['sha256'][:16]}"
+    )
+
+
+if __name__ == "__main__":
+    main()
