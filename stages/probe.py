@@ -1,11 +1,13 @@
 """Train the linear heads: PLP on pseudo-labels, LP on labels, few-shot LP if asked for.
 
-    python -m stages.probe BANK PSEUDO_LABELS TEXT HEADS
+    python -m stages.probe BANK PSEUDO_LABELS TEXT HEADS [WEIGHTS]
 
 Reads   BANK           Zarr store of ID training features
         PSEUDO_LABELS  row, pseudo_label, confidence of the kept rows
         TEXT           class names; class embeddings and projection for soft pseudo-labels
-Writes  HEADS          folder: plp.safetensors, lp.safetensors, few_shot.safetensors, heads.json
+        WEIGHTS        weights folder of the backbone: a fine-tuned one brings its head `ft` along
+Writes  HEADS          folder: plp.safetensors, lp.safetensors, few_shot.safetensors,
+                       ft.safetensors, heads.json; heads that do not apply stand there with why
 """
 
 import argparse
@@ -22,10 +24,11 @@ import numpy as np
 import polars as pl
 import torch
 
+from pipeline.classifier_head import NoClassifierError, classifier_head
 from pipeline.heads import Probe, write_probe
 from pipeline.loss_meter import LossMeter
 from pipeline.memory import free_bytes
-from pipeline.params import load_params
+from pipeline.params import load_params, read_section
 from pipeline.probe import fit_probe, training_accuracy
 from pipeline.probe_recipe import ProbeParams, ProbeRecipe
 from pipeline.probe_rows import ResidentRows, Rows, spill
@@ -72,6 +75,7 @@ def run(
         "backbone": about["backbone"],
         "recipe": recipe,
         "shots": params.shots,
+        "classes": len(names),
         "fitted_on": {
             "bank": {k: about.get(k) for k in ("dataset", "key", "norm", "rows", "space", "width")},
             "prompts": about_text["prompts"],
@@ -154,6 +158,20 @@ def training_rows(
         )
 
 
+def add_classifier(probes: dict[str, Probe], summary: dict[str, Any], weights: Path) -> None:
+    """Add the head `ft` that a fine-tuned backbone brings along, or why there is none."""
+    backbone = summary["backbone"]
+    classes = summary["classes"]
+    try:
+        probes["ft"] = classifier_head(
+            backbone, read_section(f"models.{backbone}"), weights, classes=classes
+        )
+    except NoClassifierError as reason:
+        summary["heads"]["ft"] = {"applicable": False, "reason": str(reason)}
+    else:
+        summary["heads"]["ft"] = {"applicable": True, "classes": classes, "dead_classes": []}
+
+
 def describe(targets: Targets, fits: list[dict[str, Any]], names: list[str]) -> dict[str, Any]:
     """Return what `heads.json` says about one head."""
     rounded = [{key: round(value, 6) for key, value in fit.items()} for fit in fits]
@@ -182,10 +200,13 @@ def main() -> None:
     )
     for path in ("bank", "pseudo_labels", "text", "heads"):
         parser.add_argument(path, type=Path)
+    parser.add_argument("weights", type=Path, nargs="?")
     args = parser.parse_args()
 
     params = load_params("probe", ProbeParams)
     probes, summary = run(args.bank, args.pseudo_labels, args.text, params)
+    if args.weights is not None:
+        add_classifier(probes, summary, args.weights)
     partial = args.heads.with_name(f".{args.heads.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     for name, probe in probes.items():
@@ -197,6 +218,9 @@ def main() -> None:
     for name, head in summary["heads"].items():
         if not head["applicable"]:
             print(f"{summary['backbone']} {name}: not applicable: {head['reason']}")
+            continue
+        if "seeds" not in head:
+            print(f"{summary['backbone']} {name}: the classifier of the fine-tuned model")
             continue
         fit = head["seeds"][0]
         print(
