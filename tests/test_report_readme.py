@@ -41,3 +41,9 @@ def test_picture_links_follow_the_document():
     assert rebase_links(text, Path("reports")) == (
         "![roc](reports/figures/roc.svg) ![x](https://a/b.png) [plain](other.md)"
     )
+
+
+def test_the_report_fills_every_block_of_this_project_s_readme():
+    document = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+
+    assert set(read_blocks(document)) == {"headline", "claims", "printed"}
