@@ -127,6 +127,18 @@ def test_a_truncated_archive_is_refused_by_name(kind, tmp_path):
         opened(str(path)).entries()
 
 
+def test_a_damaged_member_is_named(tmp_path):
+    path = write_zip(tmp_path / "tree.zip", {"a/1.png": picture(1)})
+    data = bytearray(path.read_bytes())
+    data[60] ^= 255
+    path.write_bytes(data)
+
+    with pytest.raises(SourceError, match=r"'a/1\.png' in the archive .*tree\.zip': Bad CRC-32"):
+        opened(str(path)).read("a/1.png")
+    with pytest.raises(SourceError, match=r"tree\.zip' holds no 'a/2\.png'"):
+        opened(str(path)).read("a/2.png")
+
+
 def test_links_are_followed_and_loops_named(tmp_path):
     write_folder(tmp_path / "elsewhere", {"x.png": picture(1)})
     root = write_folder(tmp_path / "tree", {"a/1.png": picture(2)})
@@ -145,6 +157,47 @@ def test_a_name_that_is_no_utf8_is_shown_as_bytes(tmp_path):
 
     with pytest.raises(SourceError, match=r"not UTF-8: b'a/caf\\xe9\.png'; rename"):
         opened(str(root)).entries()
+
+
+def test_links_inside_a_tar_are_the_files_they_point_to(tmp_path):
+    path = write_tar(tmp_path / "tree.tar", {"a/1.png": picture(1)})
+    with tarfile.open(path, "a") as archive:
+        for kind, name, target in (
+            (tarfile.SYMTYPE, "b/2.png", "../a/1.png"),
+            (tarfile.LNKTYPE, "c/3.png", "a/1.png"),
+        ):
+            link = tarfile.TarInfo(name)
+            link.type, link.linkname = kind, target
+            archive.addfile(link)
+
+    source = opened(str(path))
+
+    assert [entry.path for entry in source.entries()] == ["a/1.png", "b/2.png", "c/3.png"]
+    assert source.read("b/2.png") == source.read("c/3.png") == picture(1)
+
+
+def test_a_text_beside_no_image_is_not_dropped_in_silence(tmp_path):
+    path = write_tar(tmp_path / "tree.tar", {"a/1.png": picture(1), "a/notes.txt": b"words"})
+
+    assert [entry.path for entry in opened(str(path)).entries()] == ["a/1.png", "a/notes.txt"]
+
+
+def test_a_forked_child_opens_its_own_handle(tmp_path):
+    import multiprocessing
+
+    source = opened(str(write_zip(tmp_path / "tree.zip", FILES)))
+    source.read("2/b.png")
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        assert pool.map(source.read, sorted(FILES) * 20) == [FILES[p] for p in sorted(FILES)] * 20
+
+
+def test_an_archive_that_was_replaced_is_opened_anew(tmp_path):
+    source = opened(str(write_zip(tmp_path / "tree.zip", {"a/1.png": picture(1)})))
+    assert source.read("a/1.png") == picture(1)
+
+    write_zip(tmp_path / "tree.zip", {"a/1.png": picture(2), "a/2.png": b""})
+
+    assert source.read("a/1.png") == picture(2)
 
 
 def test_gzip_goes_back_from_points_it_has_passed(tmp_path, monkeypatch):

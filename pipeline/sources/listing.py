@@ -3,6 +3,7 @@
 import fnmatch
 import re
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from pipeline.sources.spec import SourceError
@@ -79,3 +80,28 @@ def numbered_classes(keys: Iterable[str]) -> list[str] | None:
     if not present or not all(key.isdecimal() and key == str(int(key)) for key in present):
         return None
     return [str(number) for number in range(max(map(int, present)) + 1)]
+
+
+def expand(pattern: str) -> list[Path]:
+    """Files of a brace or wildcard pattern, in order: ``train-{0000..0012}.tar``, ``*.tar``.
+
+    Raises:
+        SourceError: If a file of the brace range is missing, or nothing matches.
+    """
+    if braces := re.search(r"\{(\d+)\.\.(\d+)\}", pattern):
+        first, last = braces.groups()
+        names = [
+            pattern.replace(braces.group(), str(number).zfill(len(first)))
+            for number in range(int(first), int(last) + 1)
+        ]
+        if missing := [name for name in names if not Path(name).exists()]:
+            raise SourceError(
+                f"{len(missing)} of {len(names)} shards of '{pattern}' are missing, the first is "
+                f"'{missing[0]}'"
+            )
+        return [Path(name) for name in names]
+    path = Path(pattern)
+    files = sorted(path.parent.glob(path.name)) if any(c in path.name for c in "*?[") else [path]
+    if not files:
+        raise SourceError(f"no file matches '{pattern}'")
+    return files

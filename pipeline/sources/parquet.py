@@ -7,9 +7,8 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.sources.listing import Entry, numbered_classes
+from pipeline.sources.listing import Entry, expand, numbered_classes
 from pipeline.sources.spec import ParquetSet, SourceError
-from pipeline.sources.tar import expand
 
 BLOCK = 64  # rows read at once; neighbours in order are asked for next
 KEPT = 4  # blocks kept

@@ -1,17 +1,17 @@
 """A zip archive of a folder tree, read in place."""
 
 import itertools
-import os
 import zipfile
-from dataclasses import dataclass, field
+import zlib
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from pipeline.sources.handles import shared
 from pipeline.sources.listing import Entry, below, check_member, class_of, ignored_names
 from pipeline.sources.spec import SourceError, ZipSet
 
 
-@dataclass
+@dataclass(frozen=True)
 class ZipSource:
     """Members of one zip archive, in sorted order; the first directory is the class."""
 
@@ -19,35 +19,25 @@ class ZipSource:
     subfolder: str
     class_depth: int
     ignore: tuple[str, ...]
-    _opened: dict[int, zipfile.ZipFile] = field(default_factory=dict, repr=False)
 
     @classmethod
     def open(cls, spec: ZipSet) -> "ZipSource":
-        """Check that the archive can be read."""
-        source = cls(Path(spec.path), spec.subfolder, spec.class_depth, tuple(spec.ignore))
-        source._handle()
-        return source
+        """Name the archive; it is opened when first read."""
+        return cls(Path(spec.path), spec.subfolder, spec.class_depth, tuple(spec.ignore))
 
-    def _handle(self) -> zipfile.ZipFile:
-        """The archive, opened once a process: a forked child must not share a file position."""
-        if os.getpid() not in self._opened:
-            try:
-                self._opened[os.getpid()] = zipfile.ZipFile(self.archive)
-            except (zipfile.BadZipFile, OSError) as error:
-                raise SourceError(
-                    f"'{self.archive}' is no readable zip archive ({error}); get it again"
-                ) from error
-        return self._opened[os.getpid()]
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave the open handle behind."""
-        return {**self.__dict__, "_opened": {}}
+    def _opened(self) -> zipfile.ZipFile:
+        try:
+            return shared(self.archive, zipfile.ZipFile)
+        except (zipfile.BadZipFile, OSError) as error:
+            raise SourceError(
+                f"'{self.archive}' is no readable zip archive ({error}); get it again"
+            ) from error
 
     def entries(self) -> list[Entry]:
         """All files of the archive, sorted by path."""
         ignored = ignored_names(self.ignore)
         container = f"the archive '{self.archive}'"
-        members = [name for name in self._handle().namelist() if not name.endswith("/")]
+        members = [name for name in self._opened().namelist() if not name.endswith("/")]
         names = [
             name
             for name in members
@@ -64,6 +54,15 @@ class ZipSource:
         """None: directories have no order of their own."""
 
     def read(self, path: str) -> bytes:
-        """The bytes of one member, its checksum verified by the format."""
+        """The bytes of one member, its checksum verified by the format.
+
+        Raises:
+            SourceError: If it is missing, damaged or encrypted.
+        """
         name = f"{self.subfolder.strip('/')}/{path}" if self.subfolder else path
-        return self._handle().read(name)
+        try:
+            return self._opened().read(name)
+        except KeyError:
+            raise SourceError(f"the archive '{self.archive}' holds no '{name}'") from None
+        except (zipfile.BadZipFile, RuntimeError, EOFError, zlib.error) as error:
+            raise SourceError(f"'{name}' in the archive '{self.archive}': {error}") from error

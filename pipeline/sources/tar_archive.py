@@ -1,0 +1,111 @@
+"""One tar archive, plain or gzipped: a table of its members, and reads at any of them."""
+
+import io
+import os
+import posixpath
+import tarfile
+import threading
+import zlib
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.sources.gzip_seek import GzipReader
+from pipeline.sources.listing import check_member
+from pipeline.sources.spec import SourceError
+
+
+class Member(NamedTuple):
+    """Where a file's bytes lie inside the archive's (decompressed) content."""
+
+    offset: int
+    size: int
+
+
+class FileReader(io.FileIO):
+    """A plain file that several threads can read at places of their own."""
+
+    def pread(self, size: int, offset: int) -> bytes:
+        """Bytes at a place, whatever the current position."""
+        return os.pread(self.fileno(), size, offset)
+
+    def __del__(self) -> None:
+        """Close with its archive."""
+        self.close()
+
+
+class TarArchive:
+    """An open archive; its headers are read once, when a member is first asked for."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file.
+
+        Raises:
+            SourceError: If it is compressed by something else than gzip.
+        """
+        self.path = path
+        with path.open("rb") as file:
+            magic = file.read(6)
+        if magic[:3] == b"BZh" or magic == b"\xfd7zXZ\0":
+            raise SourceError(
+                f"'{path}' is compressed in a way that allows no random access; pack it again as "
+                ".tar or .tar.gz, or unpack it and use the folder"
+            )
+        self._file = GzipReader(path) if magic[:2] == b"\x1f\x8b" else FileReader(path)
+        self._lock = threading.Lock()
+        self._members: dict[str, Member] | None = None
+
+    def members(self) -> dict[str, Member]:
+        """Place and size of each file by its path.
+
+        Raises:
+            SourceError: If the archive is damaged, or holds a path twice or one that climbs out.
+        """
+        with self._lock:
+            if self._members is None:
+                try:
+                    self._members = self._scan()
+                except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+                    raise SourceError(
+                        f"'{self.path}' is no readable tar archive ({error}); get it again"
+                    ) from error
+            return self._members
+
+    def _scan(self) -> dict[str, Member]:
+        members: dict[str, Member] = {}
+        links: dict[str, str] = {}
+        container = f"the archive '{self.path}'"
+        self._file.seek(0)
+        with tarfile.open(fileobj=self._file, mode="r:") as headers:
+            for header in headers:
+                headers.members = []  # or they pile up in memory
+                if not (header.isfile() or header.islnk() or header.issym()):
+                    continue
+                name = check_member(header.name.removeprefix("./"), container=container)
+                if name in members or name in links:
+                    raise SourceError(f"{container} holds '{name}' more than once")
+                if header.isfile():
+                    members[name] = Member(header.offset_data, header.size)
+                else:
+                    above = posixpath.dirname(name) if header.issym() else ""
+                    links[name] = posixpath.normpath(posixpath.join(above, header.linkname))
+        for name, target in links.items():
+            if target not in members:
+                raise SourceError(
+                    f"{container} holds the link '{name}' to '{target}', which is no file in it"
+                )
+            members[name] = members[target]
+        return members
+
+    def read(self, name: str) -> bytes:
+        """The bytes of one file.
+
+        Raises:
+            SourceError: If there is no such file, or the archive ends inside it.
+        """
+        member = self.members().get(name)
+        if member is None:
+            raise SourceError(f"the archive '{self.path}' holds no '{name}'")
+        data = self._file.pread(member.size, member.offset)
+        if len(data) < member.size:
+            raise SourceError(f"the archive '{self.path}' is truncated inside '{name}'")
+        return data
