@@ -32,7 +32,8 @@ from pipeline.report.figures import save_figure
 from pipeline.report.headline import headline_metrics
 from pipeline.report.html import html_page
 from pipeline.report.long_table import long_table
-from pipeline.report.records import Records, Scope, read_record, read_records
+from pipeline.report.read import read_record, read_records
+from pipeline.report.records import Records, Scope
 from pipeline.report.tables import Table, plain
 
 FIGURES = {

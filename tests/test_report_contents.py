@@ -3,8 +3,9 @@ import json
 import pytest
 from report_world import write_world
 
-from pipeline.report import contents
-from pipeline.report.records import Scope, read_records
+from pipeline.report import background, contents
+from pipeline.report.read import read_records
+from pipeline.report.records import Scope
 
 BACKBONES = ("mini_s", "mini_l", "plain")
 
@@ -92,7 +93,7 @@ def test_accuracies_stand_in_their_backbone_s_row(study):
 def test_what_does_not_apply_has_its_reason(study):
     records, _ = study
 
-    (row,) = contents.not_applicable_table(records).rows
+    (row,) = background.not_applicable_table(records).rows
 
     assert row[0] == "plain"
     assert row[1] == "backbone 'plain' has no text tower"
@@ -102,7 +103,7 @@ def test_what_does_not_apply_has_its_reason(study):
 def test_sets_and_their_sizes(study):
     records, _ = study
 
-    assert contents.sets_table(records).rows == (
+    assert background.sets_table(records).rows == (
         ("capitals_test", "ID", "1040"),
         ("greek", "OOD", "400"),
         ("digits", "OOD", "401"),
@@ -114,7 +115,7 @@ def test_claims_keep_their_digits_and_join_their_interval(study):
     """The trailing zero of 0.970 is part of the number: the table is read as text."""
     records, _ = study
 
-    first, last = contents.claims_table(records).rows
+    first, last = background.claims_table(records).rows
 
     assert first == (
         "a",

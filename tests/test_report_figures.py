@@ -9,7 +9,8 @@ from pipeline.report.figure_curves import histogram_figure, roc_figure
 from pipeline.report.figure_methods import backbones_figure, mean_figure, sets_figure
 from pipeline.report.figure_scatter import accuracy_figure
 from pipeline.report.figures import FAINT, panels, save_figure
-from pipeline.report.records import Scope, read_records
+from pipeline.report.read import read_records
+from pipeline.report.records import Scope
 
 DRAWINGS = (
     accuracy_figure,

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.report import contents
+from pipeline.report import background, contents
 from pipeline.report.attacks import attack_table, transfer_table
 from pipeline.report.records import Records
 from pipeline.report.tables import Table, markdown
@@ -78,11 +78,11 @@ def sections(
         return tuple(pictures[name] for name in names if name in pictures)
 
     hardest = contents.classes_table(records)
-    absent = contents.not_applicable_table(records)
-    noted = contents.notes(records)
+    absent = background.not_applicable_table(records)
+    noted = background.notes(records)
     return (
         Section("headline", "Result", tables=(contents.headline_table(records),)),
-        Section("claims", "Claims", tables=(contents.claims_table(records),)),
+        Section("claims", "Claims", tables=(background.claims_table(records),)),
         Section(
             "accuracy",
             "ID accuracy and OOD detection",
@@ -131,7 +131,7 @@ def sections(
             tables=(absent,) if absent.rows else (),
         ),
         Section("conventions", "Conventions", paragraphs=CONVENTIONS),
-        Section("provenance", "Provenance", tables=(contents.sets_table(records), *provenance)),
+        Section("provenance", "Provenance", tables=(background.sets_table(records), *provenance)),
     )
 
 

@@ -1,0 +1,90 @@
+"""What a reader needs beside the numbers: claims, gaps and their reasons, sets, warnings."""
+
+from pipeline.report.records import Records
+from pipeline.report.tables import Table, percent
+
+
+def claims_table(records: Records) -> Table:
+    """The claims of the paper beside what was measured here, or why nothing was."""
+    rows = []
+    for row in records.claims.iter_rows(named=True):
+        cell = {name: "" if value is None else str(value) for name, value in row.items()}
+        interval = f"{cell['low']} to {cell['high']}: {cell['interval']}" if cell["low"] else ""
+        rows.append(
+            (
+                cell["claim"],
+                cell["statement"],
+                cell["paper"],
+                cell["ours"],
+                interval,
+                cell["p"],
+                cell["on"],
+            )
+        )
+    return Table(
+        title="Claims of the paper",
+        header=("claim", "statement", "paper", "ours", "interval", "test", "measured on"),
+        rows=tuple(rows),
+        note=(
+            f"Measured on {records.scope.benchmark}. AUROC differences in points; intervals of "
+            f"{100 * records.setting('level'):g} %."
+        ),
+    )
+
+
+def not_applicable_table(records: Records) -> Table:
+    """What does not apply to which backbone, and why."""
+    rows = []
+    for backbone in records.scope.backbones:
+        reasons: dict[str, list[str]] = {}
+        for method in records.methods:
+            if (reason := records.why_not(backbone, method)) is not None:
+                reasons.setdefault(reason, []).append(method)
+        for classifier, reason in sorted(
+            records.accuracies[backbone].get("not_applicable", {}).items()
+        ):
+            reasons.setdefault(reason, []).append(f"{classifier} accuracy")
+        rows += [(backbone, reason, ", ".join(names)) for reason, names in reasons.items()]
+    return Table("Not applicable", ("backbone", "reason", "methods"), tuple(rows))
+
+
+def sets_table(records: Records) -> Table:
+    """How many images each set holds."""
+    first = records.evaluations[records.scope.backbone]
+    members = {
+        dataset: ", ".join(name for name, group in records.scope.means.items() if dataset in group)
+        for dataset in records.scope.sets
+    } | dict.fromkeys(records.scope.crafted, "crafted")
+    n_id = max(record["n_id"] for record in first.values())
+    rows = [(records.scope.id_test, "ID", str(n_id))]
+    rows += [
+        (dataset, f"OOD {members[dataset]}".rstrip(), str(record["n_ood"]))
+        for dataset, record in first.items()
+    ]
+    return Table("Data sets", ("set", "kind", "images"), tuple(rows))
+
+
+def notes(records: Records) -> tuple[str, ...]:
+    """What a reader must know before believing a cell: one sentence each."""
+    found = []
+    for backbone, sets in records.evaluations.items():
+        for dataset, record in sets.items():
+            if constant := record.get("constant"):
+                found.append(
+                    f"Constant scores on {dataset} with {backbone}: {', '.join(sorted(constant))}. "
+                    "Ties count one half, so their AUROC says nothing about the images."
+                )
+    for backbone, record in records.pseudo_labels.items():
+        if "accuracy" in record:
+            found.append(
+                f"Pseudo-labels of {backbone}: {percent(record['accuracy'])} % of "
+                f"{record['rows']} training images are right (prompts {record['prompts']})."
+            )
+        if dead := record.get("dead_classes"):
+            names = ", ".join(f"{entry['label']} {entry['class']}" for entry in dead)
+            found.append(
+                f"Dead classes of {backbone}, which no training image got as pseudo-label: {names}."
+            )
+    for name, record in records.duplicates.items():
+        found += [f"Duplicates in {name}: {warning}" for warning in record.get("warnings", [])]
+    return tuple(found)
