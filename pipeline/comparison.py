@@ -7,6 +7,8 @@ from pipeline.bootstrap import percentile_interval
 from pipeline.delong import delong_test
 from pipeline.metrics import fpr_at_tpr
 
+SMALLEST_P = 1e-6  # records are rounded to six digits; a p-value of zero would say too much
+
 
 def paired_comparison(
     first: tuple[Float[np.ndarray, " n"], Float[np.ndarray, " m"]],
@@ -26,7 +28,8 @@ def paired_comparison(
         level: Confidence level of both intervals.
 
     Returns:
-        ``difference``, ``low``, ``high`` and ``p`` of the AUROCs (above 0: first is better);
+        ``difference``, ``low``, ``high`` and ``p`` of the AUROCs (above 0: first is better; p is
+        at least `SMALLEST_P`);
         ``fpr95_difference``, ``fpr95_low``, ``fpr95_high`` (below 0: first is better).
     """
     test = delong_test(first, second, level=level)
@@ -35,7 +38,7 @@ def paired_comparison(
         "difference": test.difference,
         "low": test.low,
         "high": test.high,
-        "p": test.p,
+        "p": max(test.p, SMALLEST_P),
         "fpr95_difference": fpr_at_tpr(*first, tpr=tpr) - fpr_at_tpr(*second, tpr=tpr),
         "fpr95_low": low,
         "fpr95_high": high,

@@ -83,9 +83,20 @@ def test_comparisons_are_paired_tests_of_what_applies():
 
     assert list(comparisons) == ["lp_msp-knn_1"]
     entry = comparisons["lp_msp-knn_1"]
-    assert (entry["difference"], entry["p"]) == (test.difference, test.p)
+    assert (entry["difference"], entry["p"]) == (test.difference, max(test.p, 1e-6))
     assert entry["difference"] > 0 > entry["fpr95_difference"]
     assert entry["fpr95_low"] <= entry["fpr95_difference"] <= entry["fpr95_high"]
+
+
+def test_no_p_value_is_zero():
+    """Perfect against reversed: DeLong's variance is zero, which is no certainty."""
+    scores_id = {"knn_1": np.arange(80.0) + 100, "lp_msp": np.arange(80.0) - 100}
+    scores_ood = {name: np.arange(50.0) - 20 for name in scores_id}
+    scores_ood["lp_msp"] = scores_ood["lp_msp"] + 100
+
+    entry = record_of(scores_id, scores_ood)["comparisons"]["lp_msp-knn_1"]
+
+    assert (entry["difference"], entry["p"]) == (-1, 1e-6)
 
 
 def test_constant_scores_are_flagged():
