@@ -92,10 +92,15 @@ def _timm(spec: ModelSpec) -> tuple[str, Callable[[], str]]:
         raise WeightsError(
             f"timm has no model '{spec.name}'; see timm.list_models('*{str(spec.name)[:6]}*')"
         )
-    cfg = get_pretrained_cfg(str(spec.name))
+    try:
+        cfg = get_pretrained_cfg(str(spec.name))
+    except RuntimeError:  # an unknown tag
+        cfg = None
     if cfg is None or not cfg.has_weights:
+        known = timm.list_pretrained(f"{str(spec.name).split('.')[0]}.*")
         raise WeightsError(
-            f"timm has no weights for '{spec.name}'; name a tag (model.tag) or set `checkpoint`"
+            f"timm has no weights '{spec.name}'; known: {', '.join(known) or 'none'}; "
+            "or set `checkpoint` to a local file"
         )
 
     def download() -> str:

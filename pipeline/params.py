@@ -72,12 +72,15 @@ def _convert(hint: Any, value: Any, *, where: str) -> Any:
         return from_mapping(hint, value, section=where)  # type: ignore[arg-type]
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
-        for option in args:
+        if value is None and type(None) in args:
+            return None
+        errors: list[ValueError] = []
+        for option in (option for option in args if option is not type(None)):
             try:
                 return _convert(option, value, where=where)
             except ValueError as error:
-                last = error
-        raise last
+                errors.append(error)
+        raise max(errors, key=lambda error: len(str(error)))  # the one that looked deepest
     if origin is typing.Literal:
         if value not in args:
             raise ValueError(f"'{where}' must be one of {', '.join(map(str, args))}, got {value!r}")

@@ -72,6 +72,9 @@ def load(name: str, spec: ModelSpec, weights: Path, device: torch.device) -> Bac
 
 def _create(spec: ModelSpec, path: Path | None) -> nn.Module:
     kwargs = dict(spec.kwargs)
+    overlay = {"file": str(path), "custom_load": False}
+    if "num_classes" in kwargs:  # else timm would drop a local file's classifier of that size
+        overlay["num_classes"] = kwargs["num_classes"]
     if path is None:
         torch.manual_seed(spec.seed)
         return timm.create_model(str(spec.name), pretrained=False, **kwargs).eval()
@@ -79,7 +82,7 @@ def _create(spec: ModelSpec, path: Path | None) -> nn.Module:
         return timm.create_model(
             str(spec.name),
             pretrained=True,
-            pretrained_cfg_overlay={"file": str(path), "custom_load": False},
+            pretrained_cfg_overlay=overlay,
             **kwargs,
         ).eval()
     except RuntimeError as error:

@@ -1,0 +1,200 @@
+"""Towers: features before the projection, the library's own transform, weights that are checked."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import open_clip
+import pytest
+import timm
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from pipeline.backbones import load_backbone
+from pipeline.checkpoints import WeightsError, file_sha256, find_checkpoint
+from pipeline.model_spec import model_spec
+from pipeline.weights import write_record
+
+TINY = {
+    "embed_dim": 16,
+    "vision_cfg": {"image_size": 32, "layers": 2, "width": 64, "head_width": 32, "patch_size": 8},
+    "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1},
+}
+PREPROCESS = {"mean": [0.5, 0.4, 0.3], "std": [0.2, 0.2, 0.3], "interpolation": "bilinear"}
+
+
+@pytest.fixture(scope="module")
+def photo() -> Image.Image:
+    pixels = np.random.default_rng(0).integers(0, 256, (48, 40, 3), dtype=np.uint8)
+    return Image.fromarray(pixels)
+
+
+@pytest.fixture(scope="module")
+def local_clip(tmp_path_factory) -> tuple[Path, open_clip.CLIP]:
+    """A configuration and a checkpoint on disk, and the model that wrote them."""
+    folder = tmp_path_factory.mktemp("clip")
+    torch.manual_seed(0)
+    model = open_clip.CLIP(**TINY).eval()
+    save_file({k: v.contiguous() for k, v in model.state_dict().items()}, folder / "m.safetensors")
+    config = {"model_cfg": TINY, "preprocess_cfg": PREPROCESS}
+    (folder / "tiny.json").write_text(json.dumps(config), encoding="utf-8")
+    return folder, model
+
+
+def record(folder: Path, name: str, checkpoint: Path | None) -> Path:
+    weights = folder / "weights" / name
+    sha256 = file_sha256(checkpoint) if checkpoint else "random weights, seed 0"
+    write_record(weights, {"backbone": name, "sha256": sha256})
+    return weights
+
+
+def test_a_local_clip_gives_features_before_its_projection(local_clip, photo):
+    """features @ projection is open_clip's own embedding, image and text side."""
+    folder, model = local_clip
+    entry = {
+        "loader": "open_clip",
+        "config": str(folder / "tiny.json"),
+        "checkpoint": str(folder / "m.safetensors"),
+    }
+    weights = record(folder, "tiny", folder / "m.safetensors")
+
+    backbone = load_backbone("tiny", entry, weights)
+    image = backbone.transform(photo)[None]
+    features = backbone.encode(image).numpy()
+
+    assert backbone.width == features.shape[1] == 64
+    assert backbone.space == "features"
+    with torch.no_grad():
+        expected = model.encode_image(image).numpy()
+        words = model.encode_text(open_clip.tokenize(["a cat"], 16), normalize=True).numpy()
+    np.testing.assert_allclose(features @ backbone.projection, expected, atol=1e-5)
+    np.testing.assert_allclose(backbone.encode_text(["a cat"]), words, atol=1e-6)
+    assert backbone.logit_scale == pytest.approx(model.logit_scale.exp().item())
+
+
+def test_the_transform_is_open_clips_own_and_splits_before_its_normalisation(local_clip, photo):
+    folder, _ = local_clip
+    entry = {
+        "loader": "open_clip",
+        "config": str(folder / "tiny.json"),
+        "checkpoint": str(folder / "m.safetensors"),
+    }
+    backbone = load_backbone("tiny", entry, record(folder, "tiny", folder / "m.safetensors"))
+    own = open_clip.image_transform(
+        32, is_train=False, mean=(0.5, 0.4, 0.3), std=(0.2, 0.2, 0.3), interpolation="bilinear"
+    )
+
+    assert torch.equal(backbone.transform(photo), own(photo))
+    pixels = backbone.pixels_transform(photo)
+    assert 0 <= pixels.min() <= pixels.max() <= 1
+    torch.testing.assert_close(backbone.normalise(pixels[None])[0], own(photo))
+
+
+def test_joint_space_on_request_keeps_the_projection_inside(local_clip, photo):
+    folder, model = local_clip
+    entry = {
+        "loader": "open_clip",
+        "config": str(folder / "tiny.json"),
+        "checkpoint": str(folder / "m.safetensors"),
+        "space": "joint",
+    }
+    backbone = load_backbone("tiny", entry, record(folder, "tiny", folder / "m.safetensors"))
+
+    image = backbone.transform(photo)[None]
+
+    assert (backbone.space, backbone.projection, backbone.width) == ("joint", None, 16)
+    with torch.no_grad():
+        torch.testing.assert_close(backbone.encode(image), model.encode_image(image))
+
+
+def test_a_timm_tower_feeds_its_own_classifier(tmp_path, photo):
+    """Features times the classifier are the model's logits; no text tower, said so."""
+    torch.manual_seed(0)
+    model = timm.create_model("test_resnet", num_classes=5).eval()
+    path = tmp_path / "t.safetensors"
+    save_file(model.state_dict(), path)
+    entry = {
+        "loader": "timm",
+        "name": "test_resnet",
+        "checkpoint": str(path),
+        "kwargs": {"num_classes": 5},
+        "transform": {"input_size": [3, 32, 32], "mean": [0.5] * 3, "std": [0.5] * 3},
+    }
+
+    backbone = load_backbone("t", entry, record(tmp_path, "t", path))
+    image = backbone.transform(photo)[None]
+    weight, bias = backbone.classifier
+
+    assert image.shape == (1, 3, 32, 32)
+    with torch.no_grad():
+        logits = model(image).numpy()
+    np.testing.assert_allclose(backbone.encode(image).numpy() @ weight.T + bias, logits, atol=1e-5)
+    assert backbone.encode_text(["a cat"]) is None
+
+
+def test_weights_that_changed_since_they_were_recorded_are_refused(local_clip, tmp_path):
+    folder, _ = local_clip
+    entry = {
+        "loader": "open_clip",
+        "config": str(folder / "tiny.json"),
+        "checkpoint": str(folder / "m.safetensors"),
+    }
+    write_record(tmp_path, {"backbone": "tiny", "sha256": "0" * 64})
+
+    with pytest.raises(WeightsError, match="weights of 'tiny' changed"):
+        load_backbone("tiny", entry, tmp_path)
+
+
+def test_weights_of_another_architecture_are_refused(local_clip, tmp_path):
+    folder, _ = local_clip
+    path = folder / "m.safetensors"
+    entry = {"loader": "timm", "name": "test_resnet", "checkpoint": str(path)}
+
+    with pytest.raises(WeightsError, match="does not fit timm's model 'test_resnet'"):
+        load_backbone("t", entry, record(tmp_path, "t", path))
+
+
+def test_untrained_weights_need_a_word(tmp_path):
+    with pytest.raises(ValueError, match="`random_weights: true`"):
+        model_spec("x", {"loader": "open_clip", "name": "ViT-B-32"})
+    with pytest.raises(ValueError, match="unknown parameter 'models.x.pretraned'"):
+        model_spec("x", {"loader": "open_clip", "name": "ViT-B-32", "pretraned": "openai"})
+    with pytest.raises(
+        WeightsError, match="timm has no weights 'test_resnet.none'; known: test_resnet"
+    ):
+        find_checkpoint("x", model_spec("x", {"loader": "timm", "name": "test_resnet.none"}))
+
+
+def test_random_weights_are_the_same_twice(tmp_path):
+    entry = {"loader": "timm", "name": "test_resnet", "random_weights": True}
+    weights = record(tmp_path, "r", None)
+    image = torch.zeros(1, 3, 160, 160)
+
+    first, second = (load_backbone("r", entry, weights).encode(image) for _ in range(2))
+
+    assert torch.equal(first, second)
+
+
+def test_missing_weights_name_the_model_and_where_a_file_would_go(tmp_path, monkeypatch):
+    """A hub that refuses connections: one error, and a local file is the cure."""
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    spec = model_spec(
+        "vit_h", {"loader": "open_clip", "name": "ViT-H-14", "pretrained": "laion2b_s32b_b79k"}
+    )
+
+    with pytest.raises(WeightsError, match=r"ViT-H-14 / laion2b_s32b_b79k.*were not found") as e:
+        find_checkpoint("vit_h", spec, folder=tmp_path)
+    assert f"{tmp_path}/vit_h.safetensors" in str(e.value)
+
+    (tmp_path / "vit_h.pt").write_bytes(b"weights")
+    assert find_checkpoint("vit_h", spec, folder=tmp_path) == tmp_path / "vit_h.pt"
+
+
+def test_an_unknown_tag_lists_the_known_ones():
+    spec = model_spec("x", {"loader": "open_clip", "name": "ViT-B-16", "pretrained": "openia"})
+
+    with pytest.raises(WeightsError, match=r"no weights 'openia' for 'ViT-B-16'; its tags: openai"):
+        find_checkpoint("x", spec)
