@@ -9,7 +9,7 @@ import polars as pl
 
 from pipeline.images import ImageParams
 from pipeline.inspection import inspect_files
-from pipeline.labels import Classes, check_classes, resolve_classes
+from pipeline.labels import Classes, by_position, check_classes, resolve_classes
 from pipeline.sources import Entry, ImageSet, Source, SourceError, open_source
 
 
@@ -65,9 +65,12 @@ def list_images(
     entries = source.entries()
     if not entries:
         raise SourceError(f"'{dataset}' must hold images; '{spec.path}' holds none")
+    numbered = source.class_order()
+    if isinstance(spec.classes, list | str) and numbered is not None:
+        entries = by_position(entries, spec, dataset=dataset)
     own = resolve_classes(
         spec,
-        declared=source.class_order(),
+        declared=numbered,
         present=(entry.class_key for entry in entries),
         dataset=dataset,
     )

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.sources.listing import Entry
 from pipeline.sources.spec import ImageSet, SourceError
 
 
@@ -44,7 +45,7 @@ def resolve_classes(
     if isinstance(spec.classes, list):
         keys = list(spec.classes)
     elif isinstance(spec.classes, str):
-        keys = [line.split(maxsplit=1)[0] for line in _lines(spec.classes)]
+        keys = _listed(spec.classes)
     elif declared is not None:
         keys = list(declared)
     else:
@@ -55,6 +56,31 @@ def resolve_classes(
     names = _readable(spec, keys, dataset=dataset)
     kept = _filtered(spec, keys, dataset=dataset)
     return Classes(kept, [names[key] for key in kept])
+
+
+def by_position(entries: Sequence[Entry], spec: ImageSet, *, dataset: str) -> list[Entry]:
+    """Turn the numbers of a source into the classes that its spec lists in their order.
+
+    Raises:
+        SourceError: If a number is outside the list.
+    """
+    keys = spec.classes if isinstance(spec.classes, list) else _listed(str(spec.classes))
+    present = {entry.class_key for entry in entries} - {""}
+    if present <= set(keys):
+        return list(entries)  # the list is of those numbers, or of the source's own names
+    by_number = {str(number): key for number, key in enumerate(keys, start=spec.first_label)}
+    if unknown := sorted(present - set(by_number)):
+        raise SourceError(
+            f"'{dataset}' has the label {unknown[0]}, but its list of {len(keys)} classes holds "
+            f"the numbers {spec.first_label} to {spec.first_label + len(keys) - 1}; "
+            "see datasets.<name>.first_label"
+        )
+    return [Entry(entry.path, by_number.get(entry.class_key, "")) for entry in entries]
+
+
+def _listed(path: str) -> list[str]:
+    """Class keys of a file: the first word of each line."""
+    return [line.split(maxsplit=1)[0] for line in _lines(path)]
 
 
 def _filtered(spec: ImageSet, keys: list[str], *, dataset: str) -> list[str]:

@@ -109,6 +109,47 @@ def test_class_lists_and_names_come_from_files_too(animals, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("text", "options"),
+    [
+        ("b\na\nb\n", {}),
+        ("ImageId,PredictionString\nv_2,a 1 2\nv_1,b 9\nv_3,b 4\n", {}),
+        ("2\n1\n2\n", {"classes": ["a", "b"], "first_label": 1}),
+        ("v_2.png 1\nv_1.png 0\nv_3.png 0\n", {"classes": ["b", "a"]}),
+    ],
+)
+def test_a_flat_validation_folder_is_sorted_by_its_ground_truth(text, options, tmp_path):
+    """The training set has a directory a class; ImageNet's own numbering is not their order."""
+    for name in ("train/a/1", "train/b/1", "val/v_1", "val/v_2", "val/v_3"):
+        photo(tmp_path / f"{name}.png", 1)
+    (tmp_path / "truth.txt").write_text(text)
+    train = "train", list_images("train", read_spec("train", str(tmp_path / "train")))[1]
+
+    index = index_of(
+        {"path": str(tmp_path / "val"), "labels": str(tmp_path / "truth.txt"), **options},
+        tmp_path / "i.parquet",
+        reference=train,
+    )
+
+    assert index["label"].to_list() == [1, 0, 1]
+    assert index["class_name"].to_list() == ["b", "a", "b"]
+
+
+def test_a_ground_truth_that_does_not_fit_is_refused(tmp_path):
+    for number in range(3):
+        photo(tmp_path / "val" / f"{number}.png", 1)
+    truth = tmp_path / "truth.txt"
+    entry = {"path": str(tmp_path / "val"), "labels": str(truth)}
+    for text, classes, message in (
+        ("a\nb\n", True, "one line for each of the 3 images, got 2"),
+        ("0.png a\n1.png b\n", True, r"no line for 1 of 3 images, the first is '2\.png'"),
+        ("1\n2\n3\n", ["a", "b", "c"], "has the label 3, but its list of 3 classes .* 0 to 2"),
+    ):
+        truth.write_text(text)
+        with pytest.raises(SourceError, match=message):
+            list_images("mine", read_spec("mine", {**entry, "classes": classes}))
+
+
+@pytest.mark.parametrize(
     ("options", "message"),
     [
         (

@@ -5,7 +5,14 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.sources.listing import Entry, check_member, class_of, ignored_names
+from pipeline.sources.ground_truth import told_classes
+from pipeline.sources.listing import (
+    Entry,
+    check_member,
+    class_of,
+    ignored_names,
+    numbered_classes,
+)
 from pipeline.sources.spec import FolderSet, SourceError
 
 
@@ -16,6 +23,7 @@ class FolderSource:
     root: Path
     class_depth: int
     ignore: tuple[str, ...]
+    labels: Path | None = None
 
     @classmethod
     def open(cls, spec: FolderSet) -> "FolderSource":
@@ -23,15 +31,21 @@ class FolderSource:
         root = Path(spec.path) / spec.subfolder
         if not root.is_dir():
             raise SourceError(f"'{root}' must be a folder of images; no such folder")
-        return cls(root, spec.class_depth, tuple(spec.ignore))
+        labels = Path(spec.labels) if spec.labels else None
+        return cls(root, spec.class_depth, tuple(spec.ignore), labels)
 
     def entries(self) -> list[Entry]:
         """All files of the tree, sorted by their path with '/' separators."""
         paths = sorted(walk(self.root, ignored_names(self.ignore)))
+        if self.labels is not None:
+            return told_classes(paths, self.labels)
         return [Entry(path, class_of(path, depth=self.class_depth)) for path in paths]
 
-    def class_order(self) -> None:
-        """None: directories have no order of their own."""
+    def class_order(self) -> list[str] | None:
+        """None for directories, which have no order of their own; numbers of a labels file."""
+        if self.labels is None:
+            return None
+        return numbered_classes(entry.class_key for entry in self.entries())
 
     def read(self, path: str) -> bytes:
         """The bytes of one file."""

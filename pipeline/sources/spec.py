@@ -24,6 +24,9 @@ class ImageSet:
         path: Folder, archive or file, read in place and never written to.
         classes: ``true``: the source's own classes, in sorted order (or its own numbering);
             ``false``: no labels; a list, or a file with one class a line: classes in label order.
+            Where the source has numbers, they are positions in that list.
+        first_label: The number of the first class where the source has numbers; ILSVRC's own
+            begin at 1.
         class_names: Readable names: a JSON file or a mapping {class: name}, a JSON list in label
             order, or a text file of "class name" lines.
         include_classes: Keep images of these classes only.
@@ -34,6 +37,7 @@ class ImageSet:
 
     path: str
     classes: bool | str | list[str] = True
+    first_label: int = 0
     class_names: str | dict[str, str] | None = None
     include_classes: list[str] | None = None
     exclude_classes: list[str] | None = None
@@ -43,11 +47,16 @@ class ImageSet:
 
 @dataclass(frozen=True)
 class FolderSet(ImageSet):
-    """A folder tree; the class is the first directory (the first two with ``class_depth: 2``)."""
+    """A folder tree; the class is the first directory (the first two with ``class_depth: 2``).
+
+    For a flat folder ``labels`` may be a file that tells the classes: "name class" or "name,class"
+    lines, or one class a line in the sorted order of the names, as ImageNet's ground truth.
+    """
 
     source: Literal["folder"] = "folder"
     subfolder: str = ""
     class_depth: int = 1
+    labels: str | None = None
 
 
 @dataclass(frozen=True)
