@@ -1,0 +1,156 @@
+"""Fetch the freely available data sets of the benchmark, or say what each needs.
+
+    python -m stages.fetch [DATASET ...] [--dry-run]
+
+Reads   datasets, data_root of params.yaml; conf/downloads.yaml: address, checksum, licence
+Writes  DATA_ROOT/<file>   verified; a wrong file is kept aside as *.wrong, a broken-off one resumed
+
+Existing copies, there or at the path that datasets.<name>.path gives, are used in place.
+"""
+
+import argparse
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipeline.downloads import Download, DownloadError, fetch, missing_bytes
+from pipeline.params import from_mapping, read_section
+
+LIST = Path("conf/downloads.yaml")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One file of the benchmark: who needs it, and how it can be had."""
+
+    datasets: tuple[str, ...]
+    download: Download
+
+    def state(self, root: Path) -> str:
+        """One word: there, partial, missing, or by hand."""
+        target = root / self.download.file
+        if target.exists():
+            return "there"
+        if target.with_name(target.name + ".partial").exists():
+            return "partial"
+        return "missing" if self.download.url else "by hand"
+
+
+def read_downloads(path: Path = LIST) -> dict[str, Download]:
+    """Return the known files by their name below the data root."""
+    entries = yaml.safe_load(path.read_text(encoding="utf-8"))["downloads"]
+    known = [from_mapping(Download, e, section=f"downloads.{n}") for n, e in entries.items()]
+    return {download.file: download for download in known}
+
+
+def wanted_files(
+    datasets: dict[str, Any], known: dict[str, Download], chosen: list[str]
+) -> list[Wanted]:
+    """Return each file that the chosen data sets (all: none given) name as path or root, once.
+
+    Raises:
+        KeyError: If a chosen data set is unknown.
+    """
+    if unknown := sorted(set(chosen) - set(datasets)):
+        raise KeyError(f"unknown dataset '{unknown[0]}'; known: {', '.join(sorted(datasets))}")
+    users: dict[str, list[str]] = {}
+    for name in chosen or datasets:
+        entry = datasets[name]
+        values = {"path": entry} if isinstance(entry, str) else entry
+        for key in ("path", "root"):
+            if (file := values.get(key)) in known:
+                users.setdefault(str(file), []).append(name)
+    return [Wanted(tuple(names), known[file]) for file, names in users.items()]
+
+
+def plan_lines(wanted: list[Wanted], root: Path) -> list[str]:
+    """The plan as text: what is there, what will be downloaded, what needs a person."""
+    lines = [f"data root {root.resolve()}"]
+    to_come, unknown = 0, 0
+    for item in wanted:
+        download, state = item.download, item.state(root)
+        missing = missing_bytes(download, root)
+        if state != "there":
+            to_come += missing or 0
+            unknown += missing is None and download.url is not None
+        size = "size unknown" if download.bytes is None else f"{download.bytes / 1e6:,.0f} MB"
+        check = next((k for k in ("sha256", "md5") if getattr(download, k)), "hash on first use")
+        lines += [
+            f"{state:8} {download.file} ({size}, {check}) for {', '.join(item.datasets)}",
+            f"         {download.url or download.note}",
+            f"         licence: {download.licence}; cite: {download.citation}",
+        ]
+    free = shutil.disk_usage(_existing(root)).free
+    more = f" and {unknown} files of unknown size" if unknown else ""
+    lines.append(f"to download: {to_come / 1e6:,.0f} MB{more}; free on disk: {free / 1e6:,.0f} MB")
+    return lines
+
+
+def run(wanted: list[Wanted], root: Path) -> list[str]:
+    """Fetch all files; return one line for each that could not be had."""
+    to_come = sum(missing_bytes(item.download, root) or 0 for item in wanted if item.download.url)
+    free = shutil.disk_usage(_existing(root)).free
+    if to_come > free:
+        raise DownloadError(
+            f"the files need {to_come:,} bytes, but {root.resolve()} has {free:,} free; free some "
+            "space, set data_root to a larger disk, or name fewer data sets"
+        )
+    problems = []
+    for item in wanted:
+        try:
+            path = fetch(item.download, root, report=_bar(item.download.file))
+            print(f"\r{path}: verified" + " " * 20)
+        except DownloadError as error:
+            problems.append(f"{', '.join(item.datasets)}: {error}")
+    return problems
+
+
+def _bar(name: str) -> Any:
+    shown = [0]
+
+    def report(done: int, total: int | None) -> None:
+        if not sys.stderr.isatty() and done - shown[0] < 256 << 20:
+            return
+        shown[0] = done
+        of = "" if total is None else f" of {total / 1e6:,.0f}"
+        end = "" if sys.stderr.isatty() else "\n"
+        print(f"\r{name}: {done / 1e6:,.0f}{of} MB", end=end, file=sys.stderr, flush=True)
+
+    return report
+
+
+def _existing(folder: Path) -> Path:
+    folder = folder.resolve()
+    return next(place for place in (folder, *folder.parents) if place.exists())
+
+
+def main() -> None:
+    """Read the parameters, then print the plan or carry it out."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("datasets", nargs="*")
+    parser.add_argument("--dry-run", action="store_true", help="print the plan and stop")
+    args = parser.parse_args()
+
+    wanted = wanted_files(read_section("datasets"), read_downloads(), args.datasets)
+    try:
+        root = Path(read_section("data_root") or ".")
+    except KeyError:
+        root = Path("data/raw")
+    print("\n".join(plan_lines(wanted, root)))
+    if args.dry_run:
+        return
+    if problems := run(wanted, root):
+        sys.exit("\n".join(f"error: {problem}" for problem in problems))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (DownloadError, KeyError, ValueError) as error:
+        sys.exit(f"error: {error.args[0]}")

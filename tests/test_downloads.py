@@ -1,0 +1,225 @@
+"""Downloads from a server on this machine that misbehaves in every way a real one does."""
+
+import hashlib
+import http.server
+import io
+import tarfile
+import threading
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline import downloads
+from pipeline.downloads import Download, DownloadError, fetch, missing_bytes
+from pipeline.sources import SourceError, open_source, read_spec
+from stages import fetch as stage
+
+CONTENT = np.random.default_rng(0).bytes(300_000)
+MD5 = hashlib.md5(CONTENT).hexdigest()
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """Serves CONTENT at several addresses, each with a fault."""
+
+    def do_GET(self):
+        """Answer by the path."""
+        server = self.server
+        server.seen.append((self.path, self.headers.get("Range")))
+        if self.path == "/moved":
+            self.send_response(302)
+            self.send_header("Location", "/good.bin")
+            self.end_headers()
+            return
+        if self.path == "/gone":
+            self.send_error(404, "Not Found")
+            return
+        body, etag = CONTENT, '"one"'
+        if self.path == "/page":
+            body, etag = b"\n<!DOCTYPE html><title>log in</title>", None
+        if self.path == "/changed" and len(server.seen) > 1:
+            etag = '"two"'
+        start = self._range(etag)
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(body) - start))
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
+        if etag:
+            self.send_header("ETag", etag)
+        self.end_headers()
+        stop = len(body)
+        if self.path in ("/half", "/changed") and len(server.seen) == 1:
+            stop = 100_000
+        if self.path == "/never":
+            stop = min(start + 1000, 5000) if start < 5000 else start
+        self.wfile.write(body[start:stop])
+
+    def _range(self, etag):
+        wanted = self.headers.get("Range")
+        if wanted is None or self.headers.get("If-Range") != etag or self.path == "/stubborn":
+            return 0
+        return int(wanted.removeprefix("bytes=").removesuffix("-"))
+
+    def log_message(self, *args):
+        """Stay quiet."""
+
+
+@pytest.fixture
+def server(monkeypatch):
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr(downloads.time, "sleep", lambda seconds: None)
+    running = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    running.seen = []
+    thread = threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    running.address = f"http://127.0.0.1:{running.server_port}"
+    yield running
+    running.shutdown()
+    running.server_close()
+    thread.join()
+
+
+def at(server, path, **fields):
+    return Download(file="set.bin", url=server.address + path, **fields)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("path", ["/good.bin", "/moved", "/half", "/changed", "/stubborn"])
+def test_the_file_arrives_whole(server, tmp_path, path):
+    """Plain, redirected, broken off half-way, replaced half-way, without range requests."""
+    assert fetch(at(server, path, md5=MD5), tmp_path).read_bytes() == CONTENT
+    assert names(tmp_path) == ["set.bin"]
+
+
+def test_a_broken_off_download_goes_on_where_it_stopped(server, tmp_path):
+    fetch(at(server, "/half", md5=MD5), tmp_path)
+    assert server.seen == [("/half", None), ("/half", "bytes=100000-")]
+
+
+def test_a_partial_file_of_an_earlier_run_is_continued(server, tmp_path):
+    (tmp_path / "set.bin.partial").write_bytes(CONTENT[:7])
+    (tmp_path / "set.bin.partial.json").write_text('{"same": "\\"one\\""}')
+    fetch(at(server, "/good.bin", md5=MD5), tmp_path)
+    assert server.seen == [("/good.bin", "bytes=7-")]
+
+
+def test_a_partial_file_of_unknown_origin_is_not_continued(server, tmp_path):
+    (tmp_path / "set.bin.partial").write_bytes(b"something else")
+    assert fetch(at(server, "/good.bin", md5=MD5), tmp_path).read_bytes() == CONTENT
+
+
+def test_a_server_that_never_gets_there_is_given_up_and_the_bytes_kept(server, tmp_path):
+    with pytest.raises(DownloadError, match="broke off after .* run the same command again"):
+        fetch(at(server, "/never", md5=MD5), tmp_path)
+    assert (tmp_path / "set.bin.partial").read_bytes() == CONTENT[:5000]
+
+
+def test_a_wrong_checksum_is_kept_aside_and_named(server, tmp_path):
+    with pytest.raises(DownloadError, match=f"must have the md5 {'0' * 32}, got {MD5}"):
+        fetch(at(server, "/good.bin", md5="0" * 32), tmp_path)
+    assert names(tmp_path) == ["set.bin.wrong"]
+
+
+def test_a_wrong_file_that_was_there_before_is_not_used(server, tmp_path):
+    (tmp_path / "set.bin").write_bytes(b"damaged")
+    with pytest.raises(DownloadError, match="kept aside as set.bin.wrong"):
+        fetch(at(server, "/good.bin", md5=MD5), tmp_path)
+    assert fetch(at(server, "/good.bin", md5=MD5), tmp_path).read_bytes() == CONTENT
+
+
+def test_without_a_published_hash_the_first_one_is_remembered(server, tmp_path):
+    fetch(at(server, "/good.bin"), tmp_path)
+    assert names(tmp_path) == ["set.bin", "set.bin.sha256"]
+    fetch(at(server, "/good.bin"), tmp_path)
+    (tmp_path / "set.bin").write_bytes(b"damaged")
+    with pytest.raises(DownloadError, match="must have the sha256"):
+        fetch(at(server, "/good.bin"), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [("/gone", "answers 404"), ("/page", "gave a web page, not 'set.bin'")],
+)
+def test_what_is_no_file_is_named(server, tmp_path, path, message):
+    with pytest.raises(DownloadError, match=message):
+        fetch(at(server, path, md5=MD5), tmp_path)
+    assert not (tmp_path / "set.bin").exists()
+
+
+def test_only_web_addresses_are_opened(tmp_path):
+    with pytest.raises(DownloadError, match="http or https"):
+        fetch(Download(file="x", url="file:///etc/hostname"), tmp_path)
+
+
+def test_a_file_behind_a_login_says_how_to_get_it(tmp_path):
+    with pytest.raises(DownloadError, match="log in at the publisher"):
+        fetch(Download(file="x", note="log in at the publisher"), tmp_path)
+
+
+def test_the_disk_is_asked_first(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(downloads, "HEADROOM", 1 << 60)
+    with pytest.raises(DownloadError, match="300,000 bytes are still to come"):
+        fetch(at(server, "/good.bin", md5=MD5), tmp_path)
+    plan = [stage.Wanted(("a",), at(server, "/good.bin", bytes=1 << 60))]
+    with pytest.raises(DownloadError, match="the files need"):
+        stage.run(plan, tmp_path)
+
+
+def test_missing_bytes_count_what_is_there(tmp_path):
+    download = Download(file="x", bytes=100)
+    assert missing_bytes(download, tmp_path) == 100
+    (tmp_path / "x.partial").write_bytes(b"1234567890")
+    assert missing_bytes(download, tmp_path) == 90
+    (tmp_path / "x").write_bytes(b"")
+    assert missing_bytes(download, tmp_path) == 0
+
+
+def test_the_stage_fetches_each_file_once_and_goes_on_after_a_failure(server, tmp_path, capsys):
+    known = {
+        "a.bin": Download(file="a.bin", url=server.address + "/gone"),
+        "b.bin": Download(file="b.bin", url=server.address + "/good.bin", md5=MD5, bytes=300_000),
+    }
+    sets = {"one": {"path": "b.bin"}, "two": "b.bin", "lost": {"root": "a.bin"}, "own": "/photos"}
+    wanted = stage.wanted_files(sets, known, [])
+    assert [(item.datasets, item.download.file) for item in wanted] == [
+        (("one", "two"), "b.bin"),
+        (("lost",), "a.bin"),
+    ]
+    lines = stage.plan_lines(wanted, tmp_path)
+    assert lines[1] == "missing  b.bin (0 MB, md5) for one, two"
+    assert "1 files of unknown size" in lines[-1]
+    problems = stage.run(wanted, tmp_path)
+    assert len(problems) == 1
+    assert problems[0].startswith("lost: ")
+    assert (tmp_path / "b.bin").read_bytes() == CONTENT
+    assert stage.plan_lines(wanted, tmp_path)[1].startswith("there")
+    with pytest.raises(KeyError, match="unknown dataset 'three'"):
+        stage.wanted_files(sets, known, ["three"])
+
+
+def test_the_list_of_downloads_can_be_read_and_every_entry_says_its_terms():
+    known = stage.read_downloads(Path(__file__).parents[1] / "conf" / "downloads.yaml")
+    for file, download in known.items():
+        assert download.licence, file
+        assert download.citation, file
+        assert download.url or download.note, file
+        assert download.md5 is None or len(download.md5) == 32, file
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_an_archive_that_climbs_out_of_its_folder_is_refused(tmp_path, kind):
+    path = tmp_path / f"set.{kind}"
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("../outside.jpg", b"x")
+    else:
+        with tarfile.open(path, "w") as archive:
+            member = tarfile.TarInfo("../outside.jpg")
+            member.size = 1
+            archive.addfile(member, io.BytesIO(b"x"))
+    with pytest.raises(SourceError, match="climbs out"):
+        open_source(read_spec("evil", {"path": str(path)})).entries()
