@@ -1,7 +1,8 @@
 """Linear probing: one linear layer with bias on standardised features, trained by Adam."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -12,6 +13,8 @@ from torch import Tensor
 from pipeline.heads import Probe
 from pipeline.probe_recipe import ProbeRecipe
 from pipeline.probe_rows import ResidentRows, Rows
+
+SMALL = 100_000_000  # multiplications of one step's logits
 
 
 def train_probe(
@@ -63,6 +66,21 @@ def fit_probe(
         device: Where the weights are trained.
         progress: Called after each epoch with epochs done, epochs in all and the mean loss.
     """
+    with threads_for(recipe.batch_size * rows.width * classes):
+        return _fit(
+            rows, classes=classes, recipe=recipe, seed=seed, device=device, progress=progress
+        )
+
+
+def _fit(
+    rows: Rows,
+    *,
+    classes: int,
+    recipe: ProbeRecipe,
+    seed: int,
+    device: str | torch.device,
+    progress: Callable[[int, int, float], None] | None,
+) -> tuple[Probe, list[float]]:
     generator = torch.Generator().manual_seed(seed)
     weight, bias = initial_layer(classes, rows.width, generator=generator)
     parameters = [p.to(device).requires_grad_() for p in (weight, bias)]
@@ -91,6 +109,21 @@ def fit_probe(
             progress(epoch + 1, recipe.epochs, losses[-1])
     weight, bias = (p.detach().cpu().numpy() for p in parameters)
     return Probe(weight, bias, rows.mean, rows.std), losses
+
+
+@contextmanager
+def threads_for(products: int) -> Iterator[None]:
+    """Use one thread for steps so small that threads would mostly wait for each other.
+
+    On a busy machine they made a small head 10 times slower; and its bytes then do not depend on
+    the number of cores.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1 if products < SMALL else before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def initial_layer(classes: int, width: int, *, generator: torch.Generator) -> tuple[Tensor, Tensor]:
