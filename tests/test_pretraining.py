@@ -95,9 +95,9 @@ def test_features_before_the_projection_are_wider_than_the_joint_space(pretraine
         images = normalise(np.zeros((2, 32, 32, 3), dtype=np.uint8))
         trunk = model.visual.trunk(images)
         joint = model.encode_image(images)
+        projected = trunk @ model.visual.head.proj.weight.T
 
     assert trunk.shape == (2, 96)
-        projected = trunk @ model.visual.head.proj.weight.T
     torch.testing.assert_close(joint, projected)
 
 
