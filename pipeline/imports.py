@@ -77,8 +77,8 @@ def import_features(
     """
     files = model.get("files") or {}
     where = f"models.{backbone}.files"
-    if dataset not in files:
-        known = ", ".join(sorted(files)) or "none"
+    if files.get(dataset) is None:
+        known = ", ".join(sorted(name for name in files if files[name])) or "none"
         raise ImportedFileError(f"{where} has no file for '{dataset}'; it has {known}")
     columns = model.get("columns") or {}
     parts = open_arrays(

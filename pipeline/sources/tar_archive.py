@@ -77,7 +77,7 @@ class TarArchive:
         self._file.seek(0)
         with tarfile.open(fileobj=self._file, mode="r:") as headers:
             for header in headers:
-                headers.members = []  # or they pile up in memory
+                headers.members = []  # type: ignore[attr-defined]  # they would pile up
                 if not (header.isfile() or header.islnk() or header.issym()):
                     continue
                 name = check_member(header.name.removeprefix("./"), container=container)
