@@ -185,6 +185,18 @@ def test_classes_are_judged_like_sets():
         assert entry["fpr95"] == pytest.approx(fpr_at_tpr(scores_id, members))
 
 
+def test_a_class_on_the_threshold_is_accepted():
+    """Accepting all of 1, 2 puts the threshold at 1: the image that ties it counts."""
+    breakdown = class_breakdown(
+        np.array([1.0, 2.0]), np.array([1.0, 0.0, 2.0]), ["a", "a", "b"], tpr=1.0
+    )
+
+    assert breakdown == {
+        "a": {"auroc": 0.875, "fpr95": 0.5, "n": 2},
+        "b": {"auroc": 0.25, "fpr95": 1.0, "n": 1},
+    }
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_scores_that_do_not_rank_are_refused(bad):
     good = np.array([1.0, 2.0])

@@ -70,6 +70,13 @@ def test_a_lost_row_is_noticed(tmp_path):
         read_scores(tmp_path / "a")
 
 
+def test_rows_out_of_order_are_put_in_order(tmp_path):
+    write_scores(tmp_path / "a", {"a": np.array([1.0, 2, 3])})
+    pl.read_parquet(tmp_path / "a").reverse().write_parquet(tmp_path / "a")
+
+    np.testing.assert_array_equal(read_scores(tmp_path / "a")[0]["a"], [1, 2, 3])
+
+
 def test_a_missing_table_names_itself(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no table .*nowhere"):
         read_scores(tmp_path / "nowhere")
