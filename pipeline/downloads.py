@@ -7,6 +7,7 @@ import shutil
 import time
 import urllib.error
 import urllib.request
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,7 @@ class Download:
         bytes: About how large it is, for the plan; the checksum decides, not this.
         md5: Its published MD5, or
         sha256: its published SHA-256; with neither, the hash of the first download is recorded.
+        unpacks: The folder it holds, for an archive that has to be unpacked beside itself.
         licence: Under which terms it may be used.
         citation: The paper to cite.
         note: How to get it by hand, or where the checksum comes from.
@@ -44,6 +46,7 @@ class Download:
     bytes: int | None = None
     md5: str | None = None
     sha256: str | None = None
+    unpacks: str | None = None
     licence: str = "not stated"
     citation: str = ""
     note: str = ""
@@ -76,6 +79,31 @@ def fetch(download: Download, folder: Path, *, report: Report | None = None) -> 
     verify(download, partial, name=target)
     partial.replace(target)
     _stamp(partial).unlink(missing_ok=True)
+    return target
+
+
+def unpack(archive: Path, folder: str) -> Path:
+    """Unpack a zip archive beside itself, once; return the folder it holds.
+
+    Raises:
+        DownloadError: If a path in it leads anywhere else.
+    """
+    target = archive.parent / folder
+    if target.is_dir():
+        return target
+    partial = archive.parent / f"{folder}.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    with zipfile.ZipFile(archive) as opened:
+        for name in opened.namelist():
+            parts = name.replace("\\", "/").split("/")
+            if name.startswith("/") or ".." in parts or parts[0] not in (folder, "__MACOSX"):
+                raise DownloadError(
+                    f"{archive} holds the path '{name}', not below '{folder}'; the archive "
+                    "is not trusted: get a clean copy"
+                )
+        opened.extractall(partial)
+    (partial / folder).replace(target)
+    shutil.rmtree(partial)
     return target
 
 

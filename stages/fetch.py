@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from pipeline.downloads import Download, DownloadError, fetch, missing_bytes
+from pipeline.downloads import Download, DownloadError, fetch, missing_bytes, unpack
 from pipeline.params import from_mapping, read_section
 
 LIST = Path("conf/downloads.yaml")
@@ -62,9 +62,19 @@ def wanted_files(
         entry = datasets[name]
         values = {"path": entry} if isinstance(entry, str) else entry
         for key in ("path", "root"):
-            if (file := values.get(key)) in known:
-                users.setdefault(str(file), []).append(name)
+            if file := _file_of(values.get(key), known):
+                users.setdefault(file, []).append(name)
     return [Wanted(tuple(names), known[file]) for file, names in users.items()]
+
+
+def _file_of(value: Any, known: dict[str, Download]) -> str | None:
+    """The known file that a path is, or lies in once it is unpacked."""
+    if value in known:
+        return str(value)
+    for file, download in known.items():
+        if download.unpacks and str(value).startswith(f"{download.unpacks}/"):
+            return file
+    return None
 
 
 def plan_lines(wanted: list[Wanted], root: Path) -> list[str]:
@@ -103,6 +113,8 @@ def run(wanted: list[Wanted], root: Path) -> list[str]:
     for item in wanted:
         try:
             path = fetch(item.download, root, report=_bar(item.download.file))
+            if item.download.unpacks:
+                path = unpack(path, item.download.unpacks)
             print(f"\r{path}: verified" + " " * 20)
         except DownloadError as error:
             problems.append(f"{', '.join(item.datasets)}: {error}")

@@ -210,6 +210,36 @@ def test_the_list_of_downloads_can_be_read_and_every_entry_says_its_terms():
         assert download.md5 is None or len(download.md5) == 32, file
 
 
+def archive_of(path: Path, members: list[str]) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for member in members:
+            archive.writestr(member, "a.jpg 1")
+    return path
+
+
+def test_lists_are_unpacked_once(tmp_path):
+    archive = archive_of(tmp_path / "lists.zip", ["lists/cifar10/test.txt", "__MACOSX/x"])
+    folder = downloads.unpack(archive, "lists")
+    assert (folder / "cifar10/test.txt").read_text() == "a.jpg 1"
+    archive.write_bytes(b"no archive any more")
+    assert downloads.unpack(archive, "lists") == folder
+    assert names(tmp_path) == ["lists", "lists.zip"]
+
+
+@pytest.mark.parametrize("member", ["../evil", "lists/../../evil", "/etc/evil", "other/file"])
+def test_an_archive_that_unpacks_elsewhere_is_refused(tmp_path, member):
+    archive = archive_of(tmp_path / "lists.zip", ["lists/a.txt", member])
+    with pytest.raises(DownloadError, match="not trusted"):
+        downloads.unpack(archive, "lists")
+    assert names(tmp_path) == ["lists.zip"]
+
+
+def test_a_list_inside_an_unpacked_archive_is_fetched_with_it():
+    known = {"lists.zip": Download(file="lists.zip", unpacks="lists")}
+    sets = {"o": {"source": "list", "path": "lists/imagenet/test.txt", "root": "o.zip"}}
+    assert stage.wanted_files(sets, known, [])[0].download.file == "lists.zip"
+
+
 @pytest.mark.parametrize("kind", ["zip", "tar"])
 def test_an_archive_that_climbs_out_of_its_folder_is_refused(tmp_path, kind):
     path = tmp_path / f"set.{kind}"
