@@ -8,34 +8,75 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-MADE_HERE = ("glyphs", "craft")  # sources whose images a stage makes
+
+def _known(name: str, models: DictConfig) -> str:
+    if name not in models:
+        raise ValueError(
+            f"unknown backbone '{name}'; known: {', '.join(sorted(models))} "
+            "(the table is conf/models/*.yaml)"
+        )
+    return name
 
 
-def backbones(backbone: str, family: ListConfig, models: DictConfig) -> ListConfig:
-    """Return the headline backbone and its study's family, each once.
+def backbones(
+    backbone: str, family: ListConfig, models: DictConfig, crafted: ListConfig, craft: DictConfig
+) -> ListConfig:
+    """Return the headline backbone, its study's family, and the ones that these need.
+
+    A fine-tuned backbone needs the one it starts from, crafted sets need their surrogate.
 
     Raises:
         ValueError: If a name is not in the backbone table.
     """
-    names = list(dict.fromkeys([backbone, *family]))
-    for name in names:
-        if name not in models:
-            raise ValueError(
-                f"unknown backbone '{name}'; known: {', '.join(sorted(models))} "
-                "(the table is conf/models/*.yaml)"
-            )
-    return ListConfig(names)
+    surrogates = [craft.surrogate] if crafted else []
+    names = [_known(name, models) for name in dict.fromkeys([backbone, *family, *surrogates])]
+    starts = [_known(models[name].finetune.start, models) for name in _finetuned(names, models)]
+    return ListConfig(list(dict.fromkeys([*names, *starts])))
+
+
+def _finetuned(names: Any, models: DictConfig) -> list[str]:
+    return [name for name in names if models[name].get("finetune")]
+
+
+def starts(names: ListConfig, models: DictConfig) -> DictConfig:
+    """Return the fine-tuned backbones, each with the backbone it starts from."""
+    return DictConfig({name: models[name].finetune.start for name in _finetuned(names, models)})
+
+
+def weights(names: ListConfig, models: DictConfig, kind: str) -> ListConfig:
+    """Return the backbones whose weights are pretrained here, or fetched."""
+    origins = {
+        name: next((key for key in ("pretrain", "finetune") if models[name].get(key)), "fetch")
+        for name in names
+    }
+    return ListConfig([name for name, origin in origins.items() if origin == kind])
+
+
+def reference(backbone: str, family: ListConfig) -> str:
+    """Return a backbone that a switch of the headline leaves the same."""
+    return family[-1] if family else backbone
 
 
 def datasets(table: DictConfig, kind: str) -> ListConfig:
     """Return the names of data sets that are rendered, crafted or read from disk."""
-    sources = {name: "folder" if isinstance(e, str) else e.source for name, e in table.items()}
-    wanted = {
-        "rendered": lambda source: source == "glyphs",
-        "crafted": lambda source: source == "craft",
-        "indexed": lambda source: source not in MADE_HERE,
-    }[kind]
-    return ListConfig([name for name, source in sources.items() if wanted(source)])
+    sources = {
+        name: "folder" if isinstance(e, str) else e.get("source", "folder")
+        for name, e in table.items()
+    }
+    of_kind = {"rendered": {"glyphs"}, "crafted": {"craft"}}
+    made_here = set.union(*of_kind.values())
+    return ListConfig(
+        [
+            name
+            for name, source in sources.items()
+            if (source in of_kind[kind] if kind in of_kind else source not in made_here)
+        ]
+    )
+
+
+def pictured(crafted: ListConfig, benchmark: DictConfig) -> ListConfig:
+    """Return the OOD set whose attack is drawn, if there is one."""
+    return ListConfig([benchmark.attacked] if crafted else [])
 
 
 def without(names: ListConfig, *left_out: Any) -> ListConfig:
@@ -44,15 +85,10 @@ def without(names: ListConfig, *left_out: Any) -> ListConfig:
     return ListConfig([name for name in names if name not in gone])
 
 
-def weights(names: ListConfig, models: DictConfig, kind: str) -> ListConfig:
-    """Return the backbones whose weights are pretrained here, fine-tuned here, or fetched."""
-
-    def origin(name: str) -> str:
-        entry = models[name]
-        return next((key for key in ("pretrain", "finetune") if entry.get(key)), "fetch")
-
-    return ListConfig([name for name in names if origin(name) == kind])
+def under(folder: str, names: ListConfig, suffix: str) -> ListConfig:
+    """Return the paths ``<folder>/<name><suffix>``."""
+    return ListConfig([f"{folder}/{name}{suffix}" for name in names])
 
 
-for resolver in (backbones, datasets, without, weights):
+for resolver in (backbones, datasets, pictured, reference, starts, under, weights, without):
     OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)
