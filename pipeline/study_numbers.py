@@ -45,10 +45,12 @@ def study_numbers(records: StudyRecords, params: StudyParams) -> dict[str, Any]:
         },
         "d": {},
     }
-    drops = adversarial_table(records).filter(pl.col("method") == params.nearest)
-    for row in drops.iter_rows(named=True):
+    attacks = adversarial_table(records).filter(
+        pl.col("method") == params.nearest, pl.col("metric") == "auroc"
+    )
+    for row in attacks.iter_rows(named=True):
         numbers["d"].setdefault(row["backbone"], {})[row["dataset"]] = {
-            name: row[name] for name in ("clean", "crafted", "drop", "low", "high")
+            name: row[name] for name in ("clean", "crafted", "change", "low", "high")
         }
     return _without_empty(numbers)
 

@@ -81,11 +81,16 @@ class Cell:
 
 @dataclass(frozen=True)
 class StudyRecords:
-    """``evaluations[backbone][dataset]`` and ``accuracies[backbone]``, as the stages wrote them."""
+    """What the stages wrote, in the same shape.
+
+    ``evaluations[backbone][dataset]``, ``accuracies[backbone]``, and
+    ``adversarial[backbone][crafted set]``.
+    """
 
     scope: StudyScope
     evaluations: dict[str, dict[str, dict[str, Any]]]
     accuracies: dict[str, dict[str, Any]]
+    adversarial: dict[str, dict[str, dict[str, Any]]]
     level: float
 
     def mean(
@@ -131,7 +136,7 @@ def read_study(reports: Path, scope: StudyScope) -> StudyRecords:
                 reports / "evaluation" / backbone / f"{dataset}.json",
                 {"backbone": backbone, "dataset": dataset, "id": scope.id_test},
             )
-            for dataset in (*scope.ood, *scope.crafted)
+            for dataset in (*scope.ood, *scope.crafted)  # crafted ones stand beside the means
         }
         for backbone in scope.backbones
     }
@@ -139,6 +144,16 @@ def read_study(reports: Path, scope: StudyScope) -> StudyRecords:
         backbone: _read(
             reports / "accuracy" / f"{backbone}.json", {"backbone": backbone, "id": scope.id_test}
         )
+        for backbone in scope.backbones
+    }
+    adversarial = {
+        backbone: {
+            dataset: _read(
+                reports / "adversarial" / backbone / f"{dataset}.json",
+                {"backbone": backbone, "dataset": dataset, "ood": source},
+            )
+            for dataset, source in scope.crafted.items()
+        }
         for backbone in scope.backbones
     }
     records = [record for sets in evaluations.values() for record in sets.values()]
@@ -154,7 +169,7 @@ def read_study(reports: Path, scope: StudyScope) -> StudyRecords:
             f"{sorted(settings)}; run `dvc repro` so that all are evaluated with section evaluate"
         )
     level = min(settings)[0] if settings else 0.95
-    return StudyRecords(scope, evaluations, accuracies, level)
+    return StudyRecords(scope, evaluations, accuracies, adversarial, level)
 
 
 def _check_groups(scope: StudyScope) -> None:

@@ -18,8 +18,8 @@ COMPARISONS = {
 }  # fmt: skip
 ADVERSARIAL = {
     "backbone": pl.String, "dataset": pl.String, "source": pl.String, "method": pl.String,
-    "clean": pl.Float64, "crafted": pl.Float64,
-    "drop": pl.Float64, "low": pl.Float64, "high": pl.Float64,
+    "metric": pl.String, "clean": pl.Float64, "crafted": pl.Float64,
+    "change": pl.Float64, "low": pl.Float64, "high": pl.Float64,
 }  # fmt: skip
 
 
@@ -113,25 +113,24 @@ def comparisons_table(records: StudyRecords) -> pl.DataFrame:
 
 
 def adversarial_table(records: StudyRecords) -> pl.DataFrame:
-    """AUROC on each OOD set before and after an attack, by method.
+    """AUROC and FPR95 of exactly the attacked images, before and after, by method.
 
-    Clean is the whole set the images came from; the ID draws of both are shared, the OOD draws
-    are not. The adversarial reports compare exactly the attacked images.
+    ``change`` is crafted minus clean, with a paired interval over images.
     """
-    rows = []
-    for backbone in records.scope.backbones:
-        for dataset, source in records.scope.crafted.items():
-            if source not in records.evaluations[backbone]:
-                continue
-            for method in records.evaluations[backbone][dataset]["methods"]:
-                clean = records.mean(backbone, (source,), method)
-                crafted = records.mean(backbone, (dataset,), method)
-                if clean and crafted:
-                    drop = records.difference(clean, crafted)
-                    rows.append(
-                        (backbone, dataset, source, method, clean.value, crafted.value,
-                         drop.value, drop.low, drop.high)
-                    )  # fmt: skip
+    rows = [
+        (
+            backbone,
+            dataset,
+            record["ood"],
+            method,
+            metric,
+            *(cell[n] for n in list(ADVERSARIAL)[5:]),
+        )
+        for backbone, sets in records.adversarial.items()
+        for dataset, record in sets.items()
+        for method, metrics in record["methods"].items()
+        for metric, cell in metrics.items()
+    ]
     return _table(rows, ADVERSARIAL)
 
 

@@ -2,12 +2,12 @@
 
     python -m stages.study REPORTS
 
-Reads   REPORTS/evaluation/<backbone>/<dataset>.json and REPORTS/accuracy/<backbone>.json of every
-        backbone and OOD set that params.yaml names
-Writes  REPORTS/study.json              R², differences and drops, for `dvc metrics`
+Reads   REPORTS/evaluation/<backbone>/<dataset>.json, REPORTS/accuracy/<backbone>.json and
+        REPORTS/adversarial/<backbone>/<crafted set>.json of every name in params.yaml
+Writes  REPORTS/study.json              R², differences and changes, for `dvc metrics`
         REPORTS/study/results.csv, results.parquet   every metric, per set and mean over sets
         REPORTS/study/comparisons.csv   paired tests with Holm's correction
-        REPORTS/study/adversarial.csv   AUROC before and after each attack
+        REPORTS/study/adversarial.csv   the attacked images before and after
         REPORTS/study/claims.csv        the claims table
 """
 

@@ -69,6 +69,14 @@ def world(tmp_path_factory):
                 **names,
             )
             write_json(root / "evaluation" / backbone / f"{dataset}.json", record)
+        attacked = {"clean": 0.9, "crafted": 0.3, "change": -0.6, "low": -0.7, "high": -0.5}
+        record = {
+            "backbone": backbone,
+            "dataset": "smooth",
+            "ood": "greek",
+            "methods": {"knn_1": {"auroc": attacked, "fpr95": attacked}},
+        }
+        write_json(root / "adversarial" / backbone / "smooth.json", record)
         labels = np.arange(80) % 4
         right = np.random.default_rng(3).random(80) < 0.6 + quality / 8
         record = accuracy_record(
@@ -182,13 +190,14 @@ def test_four_backbones_have_an_interval(world):
     assert result.bootstrap is not None
 
 
-def test_attacks_lower_the_score(world):
-    table = adversarial_table(read_study(world, SCOPE))
-    attacked = row(table, backbone="mini_l", dataset="smooth", method="knn_1")
+def test_attacks_are_quoted_as_judged_on_the_same_images(world):
+    records = read_study(world, SCOPE)
+    attacked = row(adversarial_table(records), backbone="mini_l", method="knn_1", metric="auroc")
+    claim = row(claims_table(records, PARAMS), claim="d", on="mini_l; greek → smooth")
 
-    assert attacked["source"] == "greek"
-    assert attacked["drop"] == pytest.approx(attacked["clean"] - attacked["crafted"], abs=2e-6)
-    assert 0 < attacked["low"] < attacked["drop"]
+    assert (attacked["source"], attacked["dataset"]) == ("greek", "smooth")
+    assert (attacked["change"], attacked["low"], attacked["high"]) == (-0.6, -0.7, -0.5)
+    assert (claim["ours"], claim["low"], claim["high"]) == ("90.0 → 30.0 (-60.0)", "-70.0", "-50.0")
 
 
 def test_every_claim_is_measured_or_says_what_it_needs(world):
@@ -232,7 +241,7 @@ def test_the_cells_of_claim_e(world):
     records = read_study(world, StudyScope("cifar100", ("mini_l",), "capitals_test", ("greek",)))
     renamed = StudyScope("cifar100", ("mini_l",), "capitals_test", ("cifar10_test",))
     evaluations = {"mini_l": {"cifar10_test": records.evaluations["mini_l"]["greek"]}}
-    moved = type(records)(renamed, evaluations, records.accuracies, records.level)
+    moved = type(records)(renamed, evaluations, records.accuracies, {}, records.level)
     cells = claims_table(moved, PARAMS).filter(claim="e")
 
     value = records.mean("mini_l", ("greek",), "knn_1").value
