@@ -134,4 +134,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (ValueError, KeyError) as error:
+        sys.exit(f"error: {error.args[0] if isinstance(error, KeyError) else error}")

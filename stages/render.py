@@ -11,6 +11,7 @@ import argparse
 import hashlib
 import io
 import shutil
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -98,4 +99,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (ValueError, KeyError) as error:
+        sys.exit(f"error: {error.args[0] if isinstance(error, KeyError) else error}")
