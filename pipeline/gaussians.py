@@ -1,5 +1,6 @@
 """Class Gaussians with one shared covariance, and the Mahalanobis scores they give."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from pipeline.geometry import check_finite
 from pipeline.shrinkage import Covariance, invertible, shrink
 
 _BLOCK = 8192  # rows held in float64 at a time
+_CANCELLED = 1e-3  # a smaller share of variance within classes is summed without subtraction
 
 
 @dataclass(frozen=True)
@@ -54,9 +56,13 @@ class ClassGaussians:
                 f"each class must have at least two rows, but class {classes[counts.argmin()]} has "
                 "one; add images or leave the class out"
             )
-        means = class_sums(features, rows, len(classes)) / counts[:, None]
+        shift = features[:: -(-len(features) // _BLOCK)].mean(axis=0, dtype=np.float64)
+        sums, gram = _moments(features, rows, len(classes), shift)
+        means = shift + sums / counts[:, None]
         centre = counts @ means / len(features)
-        within = _within(features, rows, means) / len(features)
+        within = (gram - (sums.T / counts) @ sums) / len(features)
+        if np.trace(within) < _CANCELLED * np.trace(gram) / len(features):
+            within = _centred_gram(features, rows, means) / len(features)
         shared = invertible(
             within,
             n=len(features),
@@ -104,20 +110,29 @@ def class_sums(
 ) -> Float64[np.ndarray, "c d"]:
     """Sum of the rows of each class 0 .. classes-1, in float64."""
     sums = np.zeros((classes, features.shape[1]))
-    for start in range(0, len(features), _BLOCK):
-        block = features[start : start + _BLOCK].astype(np.float64)
-        part = rows[start : start + _BLOCK]
-        ones = np.ones(len(part))
-        sums += csr_array((ones, (part, np.arange(len(part)))), shape=(classes, len(part))) @ block
+    for start, block in _float64_blocks(features):
+        sums += _one_hot(rows[start : start + len(block)], classes) @ block
     return sums
 
 
-def _within(features: np.ndarray, rows: np.ndarray, means: np.ndarray) -> np.ndarray:
-    """Sum of y y' over y = x - its class mean."""
+def _moments(
+    features: np.ndarray, rows: np.ndarray, classes: int, shift: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sums by class of y = x - shift, and the sum of y y', in one pass."""
+    sums = np.zeros((classes, features.shape[1]))
     gram = np.zeros((features.shape[1], features.shape[1]))
-    for start in range(0, len(features), _BLOCK):
-        block = features[start : start + _BLOCK].astype(np.float64)
-        block -= means[rows[start : start + _BLOCK]]
+    product = np.empty_like(gram)
+    for start, block in _float64_blocks(features, shift):
+        sums += _one_hot(rows[start : start + len(block)], classes) @ block
+        gram += np.matmul(block.T, block, out=product)
+    return sums, gram
+
+
+def _centred_gram(features: np.ndarray, rows: np.ndarray, means: np.ndarray) -> np.ndarray:
+    """Sum of y y' over y = x - its class mean: exact also where classes lie far apart."""
+    gram = np.zeros((features.shape[1], features.shape[1]))
+    for start, block in _float64_blocks(features):
+        block -= means[rows[start : start + len(block)]]
         gram += block.T @ block
     return gram
 
@@ -125,8 +140,21 @@ def _within(features: np.ndarray, rows: np.ndarray, means: np.ndarray) -> np.nda
 def _fourth_moment(features: np.ndarray, rows: np.ndarray, means: np.ndarray) -> float:
     """Mean of |y|^4 over y = x - its class mean."""
     total = 0.0
-    for start in range(0, len(features), _BLOCK):
-        block = features[start : start + _BLOCK].astype(np.float64)
-        block -= means[rows[start : start + _BLOCK]]
+    for start, block in _float64_blocks(features):
+        block -= means[rows[start : start + len(block)]]
         total += float(np.sum(np.einsum("nd,nd->n", block, block) ** 2))
     return total / len(features)
+
+
+def _one_hot(rows: np.ndarray, classes: int) -> csr_array:
+    return csr_array((np.ones(len(rows)), (rows, np.arange(len(rows)))), (classes, len(rows)))
+
+
+def _float64_blocks(
+    features: np.ndarray, shift: float | np.ndarray = 0.0
+) -> Iterator[tuple[int, np.ndarray]]:
+    """First row and rows - shift of each block, in one buffer: fresh pages cost time."""
+    buffer = np.empty((min(_BLOCK, len(features)), features.shape[1]))
+    for start in range(0, len(features), _BLOCK):
+        block = features[start : start + _BLOCK]
+        yield start, np.subtract(block, shift, out=buffer[: len(block)], dtype=np.float64)

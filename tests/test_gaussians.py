@@ -90,6 +90,18 @@ def test_five_digits_far_from_the_origin_in_float32():
     np.testing.assert_allclose(nearest, expected, rtol=1e-5)
 
 
+def test_five_digits_where_classes_are_far_apart():
+    """Variance within classes a millionth of that between them: subtracting would eat it."""
+    features, labels = clusters()
+    far = features * 1e-4 + 1e3 * np.eye(4, 5)[labels]
+    means = np.stack([far[labels == c].mean(axis=0) for c in range(4)])
+    within = np.cov((far - means[labels]).T, bias=True)
+
+    shared = ClassGaussians.fit(far, labels, shrinkage="none")[1]
+
+    np.testing.assert_allclose(shared.matrix, within, rtol=1e-6, atol=1e-9 * np.abs(within).max())
+
+
 def test_fewer_rows_than_dimensions_is_refused_or_shrunk():
     features, labels = clusters(n=40, d=60)
     with pytest.raises(ValueError, match="from 40 rows in 60 dimensions, must have a condition"):
