@@ -146,6 +146,22 @@ def surrogate_of(backbone: Backbone, images: IndexedImages, *, precision: str) -
     return Surrogate(backbone.name, encode, images.read, device)
 
 
+def target_inputs(
+    target: str, *, text: Path | None, heads: Path | None, store: Path | None
+) -> TargetInputs:
+    """Read what the target needs of the files that were given, and nothing else."""
+    if target == "class_text" and text is not None:
+        arrays, about = read_arrays(text)
+        if not about.get("applicable", True):
+            raise ValueError(f"target: class_text needs a text tower: {about.get('reason')}")
+        return TargetInputs(text=arrays)
+    if target == "probe" and heads is not None:
+        return TargetInputs(head=read_probe(heads / "plp.safetensors"))
+    if target in ("nearest", "class_mean") and store is not None:
+        return TargetInputs(bank_features=read_features(store).features)
+    return TargetInputs()
+
+
 def _show(spec: CraftSpec, kept: int, crafted: Iterator[list[float]]) -> None:
     """Progress with the mean objective reached so far."""
     progress = Progress(spec.attack, spec.pairs, done=kept)
@@ -190,18 +206,12 @@ def main() -> None:
         source = open_source(load_spec(dataset))
         return IndexedImages(read_index(path), source, backbone.pixels_transform, limits)
 
-    store = args.bank_store
-    bank_features = None if store is None else read_features(store).features
     table = run(
         spec,
         backbone=backbone,
         ood=indexed(spec.ood, args.ood_index),
         bank=indexed(read_section("benchmark.id_train"), args.bank_index),
-        inputs=TargetInputs(
-            text=None if args.text is None else read_arrays(args.text)[0],
-            head=None if args.heads is None else read_probe(args.heads / "plp.safetensors"),
-            bank_features=bank_features,
-        ),
+        inputs=target_inputs(spec.target, text=args.text, heads=args.heads, store=args.bank_store),
         images=args.images,
         index=args.index,
         steps=args.steps,
