@@ -3,11 +3,11 @@
 import hashlib
 from collections.abc import Sequence
 
-from pipeline.sources import Source
+from pipeline.decoding import ImageBytes
 
 
 def changed_files(
-    source: Source, paths: Sequence[str], hashes: Sequence[str | None], *, most: int = 20
+    source: ImageBytes, paths: Sequence[str], hashes: Sequence[str | None], *, most: int = 20
 ) -> list[str]:
     """Return up to `most` paths whose bytes do not have their recorded sha256."""
     found: list[str] = []

@@ -11,12 +11,20 @@ from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from pipeline.images import ImageError, ImageParams, decode_image
-from pipeline.sources import Source
 
 PIECE = 16  # images handed over at once
+
+
+@runtime_checkable
+class ImageBytes(Protocol):
+    """What extraction needs of a source: the bytes of a path. Picklable."""
+
+    def read(self, path: str) -> bytes:
+        """Return one file's content, in any order of asking."""
+        ...
 
 
 class ChangedFileError(ValueError):
@@ -35,7 +43,7 @@ class ImageReader:
         params: How files become pictures.
     """
 
-    source: Source
+    source: ImageBytes
     paths: Sequence[str]
     hashes: Sequence[str | None]
     prepare: Callable[[Any], Any]

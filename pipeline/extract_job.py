@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.cache import SideCache
-from pipeline.decoding import ImageReader, die_with_parent
+from pipeline.decoding import ImageBytes, ImageReader, die_with_parent
 from pipeline.extract_params import ExtractParams
 from pipeline.extraction import Encoder, encode_batches
 from pipeline.images import ImageParams
-from pipeline.sources import Source
 
 RUN = 16  # consecutive batches that go to one device
 
@@ -36,7 +35,7 @@ class Job:
     """
 
     load: Callable[[str], Encoder]
-    source: Source
+    source: ImageBytes
     paths: Sequence[str]
     hashes: Sequence[str | None]
     images: ImageParams

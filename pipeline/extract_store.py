@@ -18,6 +18,7 @@ from pipeline.content_key import (
     library_versions,
     model_identity,
 )
+from pipeline.decoding import ImageBytes
 from pipeline.extract_job import Job, run_everywhere
 from pipeline.extract_params import (
     ExtractParams,
@@ -32,7 +33,6 @@ from pipeline.images import ImageParams
 from pipeline.locks import claim, one_writer
 from pipeline.progress import Progress
 from pipeline.provenance import provenance
-from pipeline.sources import Source
 from pipeline.store import write_store
 from pipeline.weights import read_record
 
@@ -45,7 +45,7 @@ def extract_store(
     weights: Path,
     store: Path,
     entry: dict[str, Any],
-    source: Source,
+    source: ImageBytes,
     params: ExtractParams,
     images: ImageParams,
     root: Path | None = None,

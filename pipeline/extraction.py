@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -19,6 +19,7 @@ COMMIT_SECONDS = 5.0
 COMMIT_BYTES = 8 << 20
 
 
+@runtime_checkable
 class Encoder(Protocol):
     """What the loop needs of a model; `pipeline.encoder` has the one that runs backbones."""
 
@@ -46,7 +47,6 @@ def encode_batches(
     advance: Callable[[int], None],
     workers: int = 0,
     pin: bool = False,
-    commit_seconds: float = COMMIT_SECONDS,
 ) -> None:
     """Encode batches in order; put them away in the side cache as they are finished.
 
@@ -58,7 +58,6 @@ def encode_batches(
         advance: Told the number of images after each batch.
         workers: Decoding processes; 0 for threads.
         pin: Hand over images in page-locked memory.
-        commit_seconds: Put rows away at least this often, at the end of a batch.
 
     Raises:
         ImageError: If an image cannot be read; names it. What is finished is kept.
@@ -75,7 +74,7 @@ def encode_batches(
         ahead = len(pieces_of([(0, largest)])) + threads
         stream = decode_in_threads(reader, pieces, threads=threads, ahead=ahead)
 
-    with closing(stream), Committer(encoder, cache, seconds=commit_seconds) as committer:
+    with closing(stream), Committer(encoder, cache, seconds=COMMIT_SECONDS) as committer:
         for start, stop in batches:
             parts = list(islice(stream, len(pieces_of([(start, stop)]))))
             committer.add(start, stop, encoder.encode(parts))

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from typing import TextIO
+from typing import Any
 
 HEARTBEAT = 10.0  # seconds
 
@@ -16,7 +16,7 @@ class Progress:
         total: int,
         *,
         done: int = 0,
-        stream: TextIO | None = None,
+        stream: Any = None,
         every: float | None = None,
     ) -> None:
         """Start counting.

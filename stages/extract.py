@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 import polars as pl
 
 from pipeline.changed_files import changed_files
-from pipeline.decoding import ChangedFileError
+from pipeline.decoding import ChangedFileError, ImageBytes
 from pipeline.extract_params import ExtractParams
 from pipeline.extract_store import extract_store, import_store
 from pipeline.images import ImageParams
@@ -30,7 +30,7 @@ from pipeline.locks import CacheError
 from pipeline.model_spec import model_spec
 from pipeline.params import load_params, read_section
 from pipeline.provenance import write_provenance
-from pipeline.sources import Source, load_spec, open_source
+from pipeline.sources import load_spec, open_source
 
 
 def explain(error: BaseException) -> str:
@@ -48,7 +48,7 @@ def explain(error: BaseException) -> str:
     return str(error)
 
 
-def explain_changes(dataset: str, index: pl.DataFrame, source: Source) -> str:
+def explain_changes(dataset: str, index: pl.DataFrame, source: ImageBytes) -> str:
     """Name the files that are not what they were when the index was made."""
     paths = changed_files(source, index["path"].to_list(), index["sha256"].to_list())
     return (

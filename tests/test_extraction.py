@@ -1,0 +1,241 @@
+"""Extraction: rows in index order, the same bytes however they are made, errors with names."""
+
+import io
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from extraction_world import MatrixEncoder, World, same_bytes, to_array
+from PIL import Image
+
+from pipeline.cache import Segment, SideCache, cache_root, missing_batches
+from pipeline.changed_files import changed_files
+from pipeline.content_key import content_key, index_digest, model_identity
+from pipeline.decoding import ChangedFileError, ImageReader, decode_in_workers, pieces_of
+from pipeline.extract_job import share
+from pipeline.extract_params import ExtractParams, batch_grid, batch_size_on, precision_on
+from pipeline.images import ImageError
+from pipeline.progress import Progress, clock
+from pipeline.store import read_features
+from pipeline.verify import find_stores, verify_store
+from stages import verify as verify_stage
+
+
+@pytest.fixture
+def world(tmp_path):
+    return World.make(tmp_path, 70)
+
+
+def test_rows_are_the_images_of_the_index_in_order(world):
+    """By definition: one image at a time, one matrix product each."""
+    world.extract(dtype="float32")
+
+    found = read_features(world.root / "store.zarr")
+    matrix = np.random.default_rng(0).normal(size=(48, 6))
+    for row in (0, 31, 32, 69):
+        image = Image.open(world.root / "images" / world.index["path"][row])
+        expected = to_array(image) @ matrix
+        np.testing.assert_allclose(found.features[row], expected, rtol=1e-5)
+    assert found.labels.tolist() == [0] * 35 + [1] * 35
+    assert found.attributes["norm"] == "raw"
+
+
+def test_the_same_input_is_the_same_key_and_bytes(world):
+    first = world.extract("one.zarr")
+    second = world.extract("two.zarr", workers=0)
+
+    assert first["key"] == second["key"]
+    assert same_bytes(world.root / "one.zarr", world.root / "two.zarr")
+
+
+@pytest.mark.parametrize(
+    "change", [{"batch_size": 16}, {"dtype": "float32"}, {"shard_rows": 64}, {"codec": "blosc"}]
+)
+def test_what_determines_the_bytes_changes_the_key(world, change):
+    assert world.extract("one.zarr")["key"] != world.extract("two.zarr", **change)["key"]
+
+
+def test_the_index_counts_by_paths_hashes_order_and_labels(world):
+    index = world.index
+    changed = [
+        index.with_columns(path=pl.col("path").reverse()),
+        index.with_columns(sha256=pl.col("sha256").shift(1)),
+        index.with_columns(label=1 - pl.col("label")),
+        index.head(69),
+        index.reverse(),
+    ]
+
+    assert len({index_digest(table) for table in [index, *changed]}) == 6
+    assert index_digest(index) == index_digest(index.clone())
+
+
+def test_a_key_does_not_depend_on_order_or_on_where_weights_lie():
+    assert content_key({"a": 1, "b": [2]}) == content_key({"b": [2], "a": 1})
+    assert content_key({"a": 1}) != content_key({"a": 2})
+    assert model_identity({"name": "x", "checkpoint": "/here", "kwargs": {}}) == {
+        "name": "x",
+        "kwargs": {},
+    }
+
+
+def test_kept_rows_make_the_store_again_without_the_model(world):
+    world.extract("one.zarr", keep=True)
+
+    untouched = MatrixEncoder()
+    world.extract("two.zarr", keep=True, encoder=untouched)
+
+    assert untouched.seen == []
+    assert same_bytes(world.root / "one.zarr", world.root / "two.zarr")
+
+
+def test_an_unreadable_image_is_named_and_what_is_finished_is_kept(world):
+    path = world.index["path"][50]
+    (world.root / "images" / path).write_bytes(b"no image")
+    unhashed = world.index.with_columns(sha256=pl.lit(None, pl.String))
+
+    with pytest.raises(ImageError, match=path):
+        world.extract(index=unhashed)
+    assert len(list((world.root / "cache").rglob("*.rows"))) == 1
+    assert not (world.root / "store.zarr").exists()
+
+
+def test_files_changed_since_the_index_are_found(world):
+    paths, hashes = world.index["path"].to_list(), world.index["sha256"].to_list()
+    good = (world.root / "images" / paths[1]).read_bytes()
+    for row in (40, 60):
+        (world.root / "images" / paths[row]).write_bytes(good)
+
+    with pytest.raises(ChangedFileError, match=paths[40]):
+        world.extract()
+
+    class Folder:
+        def read(self, path):
+            return (world.root / "images" / path).read_bytes()
+
+    assert changed_files(Folder(), paths, hashes) == [paths[40], paths[60]]
+
+
+@pytest.mark.parametrize(("value", "message"), [(np.nan, "finite; .* row 33"), (1e6, "float16")])
+def test_features_that_cannot_be_stored_name_their_rows(world, value, message):
+    class Broken(MatrixEncoder):
+        def rows(self, batches):
+            rows = np.concatenate(batches)
+            rows[33] = value
+            return rows
+
+    with pytest.raises(ValueError, match=message):
+        world.extract(encoder=Broken())
+    assert not (world.root / "store.zarr").exists()
+
+
+def test_an_empty_index_is_refused(world):
+    with pytest.raises(ValueError, match="no image"):
+        world.extract(index=world.index.head(0))
+
+
+def to_tensor(image):
+    return torch.from_numpy(to_array(image))
+
+
+def test_worker_processes_give_the_same_images_and_named_errors(world):
+    class Folder:
+        def read(self, path):
+            return (world.root / "images" / path).read_bytes()
+
+    paths = world.index["path"].to_list()
+    reader = ImageReader(Folder(), paths, [None] * 70, to_tensor)
+    pieces = pieces_of(batch_grid(70, 32))
+
+    found = list(decode_in_workers(reader, pieces, workers=2, pin=False))
+
+    expected = torch.stack([reader(row) for row in range(70)])
+    assert torch.equal(torch.cat(found), expected)
+    (world.root / "images" / paths[20]).write_bytes(b"")
+    with pytest.raises(ImageError, match=f"{paths[20]}: the file is empty"):
+        list(decode_in_workers(reader, pieces, workers=2, pin=False))
+
+
+def test_batches_missing_around_finished_segments(tmp_path):
+    segments = [Segment(2, 6, tmp_path), Segment(8, 9, tmp_path)]
+
+    assert missing_batches(batch_grid(9, 2), segments) == [(0, 2), (6, 8)]
+    assert missing_batches(batch_grid(9, 2), []) == batch_grid(9, 2)
+
+
+def test_a_side_cache_with_a_gap_is_not_read(tmp_path):
+    cache = SideCache.open(tmp_path, "key", dtype="float16")
+    cache.commit(0, np.ones((2, 3), np.float16))
+    cache.commit(4, np.ones((2, 3), np.float16))
+
+    with pytest.raises(ValueError, match="rows from 2 on"):
+        list(cache.read(cache.recover(), width=3))
+
+
+def test_devices_share_every_batch_once():
+    batches = batch_grid(1000, 7)
+
+    shares = share(batches, 3)
+
+    assert sorted(batch for mine in shares for batch in mine) == batches
+    assert max(map(len, shares)) - min(map(len, shares)) <= 16
+
+
+def test_the_cache_lies_beside_dvcs_even_in_a_queued_experiment(tmp_path, monkeypatch):
+    monkeypatch.delenv("OOD_CACHE_DIR", raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "none"))
+    main, queued = tmp_path / "main", tmp_path / "main/.dvc/tmp/exps/tmp1"
+    (main / ".dvc").mkdir(parents=True)
+    assert cache_root(main / "data") == main / ".dvc/cache/extraction"
+
+    (queued / ".dvc").mkdir(parents=True)
+    config = f"[core]\n    analytics = false\n[cache]\n    dir = {main}/.dvc/cache\n"
+    (queued / ".dvc/config.local").write_text(config)
+    assert cache_root(queued) == main / ".dvc/cache/extraction"
+
+    monkeypatch.setenv("OOD_CACHE_DIR", str(tmp_path / "chosen"))
+    assert cache_root(queued) == tmp_path / "chosen"
+
+
+def test_precision_and_batch_size_follow_the_device_unless_told():
+    assert precision_on(ExtractParams(), "cpu") == "float32"
+    assert precision_on(ExtractParams(), "cuda") == "bfloat16"
+    assert precision_on(ExtractParams(precision="float16"), "cuda") == "float16"
+    assert batch_size_on(ExtractParams(batch_size=7), "cuda") == 7
+    with pytest.raises(ValueError, match=r"extract\.batch_size must be at least 1, got 0"):
+        ExtractParams(batch_size=0)
+
+
+def test_progress_without_a_terminal_is_a_line_now_and_then():
+    stream = io.StringIO()
+    progress = Progress("letters", 1000, done=400, stream=stream, every=0.0)
+    progress.advance(100)
+    progress.close("done")
+
+    assert stream.getvalue().startswith("letters: 500 of 1,000 images, ")
+    assert " left\n" in stream.getvalue()
+    assert stream.getvalue().endswith("done\n")
+    assert [clock(42), clock(187), clock(7387)] == ["42 s", "3:07", "2:03:07"]
+
+
+def test_verifying_names_every_damaged_file(world, monkeypatch, capsys):
+    for name in ("a", "b"):
+        world.extract(f"data/features/m/{name}.zarr", shard_rows=32)
+    store = world.root / "data/features/m/b.zarr"
+    shard = store / "features/c/1/0"
+    shard.write_bytes(shard.read_bytes().replace(b"\0", b"\1", 1))
+    (store / "features/c/2/0").unlink()
+    monkeypatch.chdir(world.root)
+    monkeypatch.setattr("sys.argv", ["verify"])
+
+    with pytest.raises(SystemExit) as left:
+        verify_stage.main()
+
+    printed = capsys.readouterr().out
+    assert left.value.code == 1
+    assert "good     data/features/m/a.zarr" in printed
+    assert "features/c/1/0: does not match its checksum; features/c/2/0: is missing" in printed
+    assert "dvc repro -f extract@m-b" in printed
+    assert [path.name for path in find_stores(world.root / "data")] == ["a.zarr", "b.zarr"]
+    assert not verify_store(world.root / "data/features/m/a.zarr").problems
+    assert verify_store(world.root / "data/none.zarr").problems
