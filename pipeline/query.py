@@ -30,7 +30,11 @@ class Bank:
             mine = rows[np.searchsorted(rows, start) : np.searchsorted(rows, stop)]
             if len(mine):
                 chosen = features if len(mine) == len(features) else features[mine - start]
-                units = unit_norm(chosen, what="bank features")
+                try:
+                    units = unit_norm(chosen, what="bank features")
+                except ValueError as error:
+                    error.add_note(f"rows are counted in the bank's shard that starts at {start}")
+                    raise
                 yield done, units if weights is None else units * weights[mine, None]
             done += len(mine)
 
@@ -116,10 +120,10 @@ class Query:
         """
         whole = rows is None and weights is None
         if whole:
-            found = self._neighbours.get(engine)
+            found, size = self._neighbours.get(engine), len(self.bank.labels)
             if found is None or found.rows.shape[1] < k:
                 found = self._search(
-                    np.arange(len(self.bank.labels)), None, max(k, self.deepest), engine
+                    np.arange(size), None, max(k, min(self.deepest, size - 1)), engine
                 )
                 self._neighbours[engine] = found
             return Neighbours(found.similarities[:, :k], found.rows[:, :k], found.recall)

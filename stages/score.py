@@ -68,7 +68,9 @@ def run(
             except NotApplicableError as reason:
                 reasons |= dict.fromkeys(method_names(name, entry), str(reason))
             except ValueError as error:
-                error.add_note(f"while scoring {queries} by methods.{name}")
+                error.add_note(
+                    f"while scoring {queries} by methods.{name}, rows counted from {start}"
+                )
                 raise
         for told in query.recalls:
             print(f"{detector.backbone}: {told}, rows {start} to {start + len(features) - 1}")

@@ -14,6 +14,7 @@ from sklearn.neighbors import NearestNeighbors
 from pipeline.detector import DetectorError, read_detector, write_detector
 from pipeline.fitting import FitParams
 from pipeline.geometry import unit_norm
+from pipeline.heads import Probe, write_probe
 from pipeline.params import from_mapping
 from pipeline.scores import SCORES, check_methods, method_names
 from pipeline.tables import read_predictions, read_scores
@@ -254,6 +255,25 @@ def test_heads_of_another_backbone_are_refused(tmp_path):
     (tmp_path / "heads" / "heads.json").write_text('{"backbone": "big", "heads": {}}')
     with pytest.raises(DetectorError, match="bank and heads must be of one backbone, got 'tiny'"):
         fit.run(*world.fit_inputs, FIT)
+
+
+def test_a_head_of_another_width_is_refused(tmp_path):
+    world = World(tmp_path)
+    head = world.heads["lp"]
+    narrow = Probe(head.weight[:, :5], head.bias, head.mean[:5], head.std[:5])
+    write_probe(tmp_path / "heads" / "lp.safetensors", narrow)
+    with pytest.raises(ValueError, match="features of width 5, got width 8"):
+        fit.run(*world.fit_inputs, FIT)
+
+
+def test_a_zero_row_is_an_error_that_says_where(world, detector):
+    queries = world.queries.copy()
+    queries[40] = 0
+    store = world.store("zero", queries, world.query_labels)
+    methods = {"knn": {"score": "knn", "k": 1}}
+    with pytest.raises(ValueError, match="row 8 is zero") as caught:
+        score.run(detector, world.folder / "bank.zarr", store, methods)
+    assert "by methods.knn, rows counted from 32" in caught.value.__notes__[0]
 
 
 def test_an_absent_class_is_an_error_and_a_dead_pseudo_class_a_fact(tmp_path):
