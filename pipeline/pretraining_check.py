@@ -46,7 +46,9 @@ def accuracies(
         model, "capitals_test", test_per_class, distortion=distortion, seed=seed
     )
     classes = zero_shot_classes(model, class_names("latin"))
-    zero_shot = (F.normalize(model.visual.head(queries), dim=1) @ classes.T).argmax(dim=1)
+    zero_shot = (
+        F.normalize(model.visual.get_submodule("head")(queries), dim=1) @ classes.T
+    ).argmax(dim=1)
     knn = knn_classify(queries, bank, bank_labels, classes=len(classes))
     return {
         "zero_shot": (zero_shot == labels).double().mean().item(),
@@ -87,5 +89,6 @@ def _features(
         for name in names
     ]
     pixels = normalise(np.concatenate(drawn))
-    features = torch.cat([model.visual.trunk(batch) for batch in pixels.split(256)])
+    trunk = model.visual.get_submodule("trunk")
+    features = torch.cat([trunk(batch) for batch in pixels.split(256)])
     return features, torch.arange(len(names)).repeat_interleave(per_class)
