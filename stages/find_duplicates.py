@@ -67,16 +67,14 @@ def pictures(
     *,
     count: int,
 ) -> list[PicturePair]:
-    """The worst pairs over all sets, exact copies and those in the bank first."""
+    """The worst pairs: exact copies first, those in the bank first, each pair of sets in turn."""
     bank = next(iter(sets))
     worst = sorted(
-        ((overlap, pair) for overlap in overlaps for pair in overlap.pairs),
-        key=lambda item: (
-            -item[1].exact,
-            item[0].name == item[0].other,
-            item[0].other != bank,
-            -item[1].cosine,
-        ),
+        (
+            (-pair.exact, overlap.name == overlap.other, overlap.other != bank, place, order)
+            for order, overlap in enumerate(overlaps)
+            for place, pair in enumerate(overlap.pairs)
+        )
     )[:count]
 
     def shown(name: str, row: int) -> tuple[Image.Image | None, str]:
@@ -87,7 +85,8 @@ def pictures(
             return None, f"{name}: {path} (no picture)"
 
     found = []
-    for overlap, pair in worst:
+    for *_, place, order in worst:
+        overlap, pair = overlaps[order], overlaps[order].pairs[place]
         left, first = shown(overlap.name, pair.row)
         right, second = shown(overlap.other, pair.other_row)
         alike = "equal files" if pair.exact else f"cosine {pair.cosine:.4f}"

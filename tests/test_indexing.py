@@ -188,6 +188,13 @@ def test_all_bad_files_are_listed_not_the_first(animals, tmp_path):
     assert read_excluded(path)["path"].to_list() == [bad for bad, _ in caught.value.bad]
 
 
+def test_an_empty_file_is_noticed_without_decoding(animals, tmp_path):
+    (animals / "dog" / "empty.jpg").write_bytes(b"")
+
+    with pytest.raises(UnreadableImagesError, match=r"dog/empty\.jpg: the file is empty"):
+        index_of(str(animals), tmp_path / "i.parquet", params={"verify_images": False})
+
+
 def test_an_empty_or_missing_folder_is_refused(tmp_path):
     (tmp_path / "none").mkdir()
 

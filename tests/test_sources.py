@@ -3,6 +3,8 @@
 import gzip
 import io
 import json
+import multiprocessing
+import os
 import pickle
 import struct
 import tarfile
@@ -18,6 +20,7 @@ from PIL import Image
 
 from pipeline.images import decode_image
 from pipeline.sources import SourceError, open_source, read_spec
+from pipeline.sources.handles import shared
 
 
 def picture(shade: int) -> bytes:
@@ -30,10 +33,17 @@ def picture(shade: int) -> bytes:
 FILES = {
     name: picture(shade)
     for shade, name in enumerate(
-        ["10/a.png", "2/b.png", "2/deep/er/c.png", "caf\u00e9/d e.png", "cafe\u0301/\u732b.png"]
+        [
+            "10/a.png",
+            "2/b.png",
+            "2/deep/er/c.png",
+            "caf\u00e9/d e.png",
+            "cafe\u0301/\u732b.png",
+            "n/" + "n" * 240 + ".png",
+        ]
     )
 }
-CLASSES = ["10", "2", "2", "caf\u00e9", "cafe\u0301"]
+CLASSES = ["10", "2", "2", "caf\u00e9", "cafe\u0301", "n"]
 
 
 def write_folder(root: Path, files: dict[str, bytes]) -> Path:
@@ -182,13 +192,19 @@ def test_a_text_beside_no_image_is_not_dropped_in_silence(tmp_path):
     assert [entry.path for entry in opened(str(path)).entries()] == ["a/1.png", "a/notes.txt"]
 
 
-def test_a_forked_child_opens_its_own_handle(tmp_path):
-    import multiprocessing
+def opening_process(path: Path) -> int:
+    return os.getpid()
 
-    source = opened(str(write_zip(tmp_path / "tree.zip", FILES)))
-    source.read("2/b.png")
-    with multiprocessing.get_context("fork").Pool(2) as pool:
-        assert pool.map(source.read, sorted(FILES) * 20) == [FILES[p] for p in sorted(FILES)] * 20
+
+def handle_of(path: Path) -> int:
+    return shared(path, opening_process)
+
+
+def test_a_forked_child_opens_its_own_handle(tmp_path):
+    assert handle_of(tmp_path) == handle_of(tmp_path) == os.getpid()
+
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        assert pool.apply(handle_of, (tmp_path,)) not in (os.getpid(), None)
 
 
 def test_an_archive_that_was_replaced_is_opened_anew(tmp_path):
@@ -212,6 +228,10 @@ def test_gzip_goes_back_from_points_it_has_passed(tmp_path, monkeypatch):
 
     assert reader.read() == data
     assert len(reader._points) > 1
+    before_points = [point - 10 for point, _, _ in reader._points[:0:-1]]
+    assert [reader.pread(20, place) for place in before_points] == [
+        data[place : place + 20] for place in before_points
+    ]
     for place in np.random.default_rng(1).integers(0, len(data), 60):
         assert reader.pread(100, int(place)) == data[place : place + 100]
 
