@@ -26,10 +26,11 @@ def starting_model(
     Raises:
         ValueError: If the architecture is not that of the tower.
     """
-    if spec.loader != "timm" or not spec.name:
+    if spec.loader != "timm" or not spec.name or spec.kwargs.get("num_classes") != 0:
         raise ValueError(
-            f"models.{backbone} is fine-tuned here, so it must be {{loader: timm, name: …}} with "
-            f"the timm name of its image tower; got loader '{spec.loader}', name {spec.name!r}"
+            f"models.{backbone} is fine-tuned here, so it must be {{loader: timm, name: …, kwargs: "
+            f"{{num_classes: 0}}}} with the timm name of its image tower (its classifier is kept "
+            f"apart); got loader '{spec.loader}', name {spec.name!r}, kwargs {spec.kwargs}"
         )
     model = timm.create_model(
         spec.name, pretrained=False, **{**spec.kwargs, "num_classes": classes}
@@ -37,8 +38,7 @@ def starting_model(
     head = model.get_classifier()
     if not isinstance(head, nn.Linear):
         raise ValueError(f"timm's '{spec.name}' has no linear classifier; choose another model")
-    own = {f"{name}.{part}" for name, module in model.named_modules() if module is head
-           for part in ("weight", "bias")}  # fmt: skip
+    own = classifier_keys(model)
     state = {key: value for key, value in tower_state(tower, model).items() if key not in own}
     wanted = {key: value.shape for key, value in model.state_dict().items() if key not in own}
     given = {key: value.shape for key, value in state.items()}
@@ -55,6 +55,13 @@ def starting_model(
     if head.bias is not None:
         nn.init.zeros_(head.bias)
     return model
+
+
+def classifier_keys(model: nn.Module) -> set[str]:
+    """Return the names of the classifier's tensors in the model's state."""
+    head = model.get_classifier()  # type: ignore[operator]
+    name = next(name for name, module in model.named_modules() if module is head)
+    return {f"{name}.{part}" for part in head.state_dict()}
 
 
 def tower_state(tower: nn.Module, model: nn.Module) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def finetune(
         ValueError: If the loss is not finite.
     """
     per_epoch = recipe.steps_per_epoch(len(images))
-    model.to(place.device).train()
+    model.to(place.device, memory_format=torch.channels_last).train()  # convolutions: up to twice
     optimiser = create_optimizer_v2(
         model, opt="adamw", lr=recipe.peak, weight_decay=recipe.weight_decay
     )
@@ -84,7 +84,7 @@ def finetune(
         total = torch.zeros((), device=place.device)
         for step, (pixels, labels) in enumerate(images.batches(mine), start=epoch * per_epoch):
             schedule.step_update(step)
-            batch = pixels.to(place.device, non_blocking=True)
+            batch = pixels.to(place.device, non_blocking=True, memory_format=torch.channels_last)
             batch, targets = mix(batch, labels.to(place.device))
             with torch.autocast(place.device.type, torch.bfloat16, enabled=half):
                 loss = criterion(trained(batch), targets)

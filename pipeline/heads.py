@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Float32
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 ARRAYS = ("weight", "bias", "mean", "std")
 
@@ -44,7 +44,7 @@ class Probe:
 def write_probe(path: Path, probe: Probe) -> None:
     """Write a head; equal heads give equal bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file({name: np.ascontiguousarray(getattr(probe, name)) for name in ARRAYS}, path)
+    path.write_bytes(save({name: np.ascontiguousarray(getattr(probe, name)) for name in ARRAYS}))
 
 
 def read_probe(path: Path) -> Probe:

@@ -4,8 +4,8 @@
 
 Reads   START_WEIGHTS  weights folder of the backbone START that training starts from
         INDEX          ID training images; where they lie is datasets.DATASET
-Writes  WEIGHTS        folder: model.safetensors (timm's names), head.safetensors (the head `ft`),
-                       weights.json
+Writes  WEIGHTS        folder: model.safetensors (the image tower under timm's names),
+                       head.safetensors (its classifier, the head `ft`), weights.json
 
 After each epoch the state goes to a side cache outside WEIGHTS; killed at any moment, the next
 run continues with the next epoch.
@@ -22,7 +22,7 @@ import numpy as np
 import polars as pl
 import torch
 import torch.distributed as dist
-from safetensors.torch import save_file
+from safetensors.torch import save
 from timm.data import create_transform, resolve_data_config
 from torch import nn
 
@@ -35,7 +35,7 @@ from pipeline.content_key import content_key, index_digest, model_identity
 from pipeline.decoding import ImageReader
 from pipeline.finetune_images import Images
 from pipeline.finetune_recipe import FinetuneRecipe
-from pipeline.finetune_start import starting_model
+from pipeline.finetune_start import classifier_keys, starting_model
 from pipeline.finetuning import Place, finetune
 from pipeline.heads import write_probe
 from pipeline.images import ImageParams
@@ -112,8 +112,9 @@ def run(job: Job, devices: list[str], folder: Path) -> dict[str, Any]:
     model = model.cpu().eval()
     head = model.get_classifier()  # type: ignore[operator]
     folder.mkdir(parents=True, exist_ok=True)
-    state = {name: value.contiguous() for name, value in model.state_dict().items()}
-    save_file(state, folder / "model.safetensors")
+    own = classifier_keys(model)
+    state = {n: value.contiguous() for n, value in model.state_dict().items() if n not in own}
+    (folder / "model.safetensors").write_bytes(save(state))
     bias = torch.zeros(head.out_features) if head.bias is None else head.bias
     write_probe(folder / FILE, plain_head(head.weight.detach().numpy(), bias.detach().numpy()))
     record = {

@@ -19,7 +19,7 @@ from pipeline.finetuning import Place, finetune
 from pipeline.model_spec import ModelSpec
 
 HERE = Place(torch.device("cpu"))
-SPEC = ModelSpec(loader="timm", name="test_resnet")
+SPEC = ModelSpec(loader="timm", name="test_resnet", kwargs={"num_classes": 0})
 QUICK = FinetuneRecipe(
     epochs=3, batch_size=16, warmup_epochs=1.0, learning_rate=0.05, ema=0.5, mixup=0.0, cutmix=0.0
 )
@@ -207,8 +207,14 @@ def test_fewer_images_than_a_batch_are_refused():
 
 
 def test_another_architecture_is_refused():
-    spec = ModelSpec(loader="timm", name="test_vit")
+    spec = ModelSpec(loader="timm", name="test_vit", kwargs={"num_classes": 0})
     with pytest.raises(ValueError, match="'test_vit' is not the architecture of the tower"):
+        starting_model("ft", spec, Tower(), classes=2, head_std=0.02, seed=0)
+
+
+def test_an_entry_with_classes_of_its_own_is_refused():
+    spec = ModelSpec(loader="timm", name="test_resnet")
+    with pytest.raises(ValueError, match=r"kwargs: \{num_classes: 0\}"):
         starting_model("ft", spec, Tower(), classes=2, head_std=0.02, seed=0)
 
 
@@ -228,7 +234,7 @@ def test_open_clips_vision_transformer_becomes_timms():
     tower.proj = None
     kwargs = {
         "img_size": 32, "patch_size": 16, "embed_dim": 64, "depth": 2, "num_heads": 2,
-        "mlp_ratio": 3.0,
+        "mlp_ratio": 3.0, "num_classes": 0,
     }  # fmt: skip
     spec = ModelSpec(loader="timm", name="vit_base_patch16_clip_224", kwargs=kwargs)
     model = starting_model("ft", spec, tower, classes=2, head_std=0.02, seed=0).eval()
