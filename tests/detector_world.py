@@ -53,6 +53,7 @@ class World:
             )
             write_probe(folder / "heads" / f"{name}.safetensors", self.heads[name])
         told = {name: {"applicable": True} for name in heads}
+        told["ft"] = {"applicable": False, "reason": "not fine-tuned"}
         if not text:
             told["plp"] = {"applicable": False, "reason": "no text tower"}
         summary = {"backbone": "tiny", "heads": told}

@@ -54,9 +54,10 @@ def softmax(logits):
 
 def test_every_method_scores_every_image(scored, methods):
     scores, _, _, reasons, _ = scored
-    assert sorted(scores) == sorted(n for m, e in methods.items() for n in method_names(m, e))
+    names = [n for m, e in methods.items() for n in method_names(m, e)]
+    assert sorted({*scores, *reasons}) == sorted(names)
     assert all(values.shape == (70,) and np.isfinite(values).all() for values in scores.values())
-    assert reasons == {}
+    assert reasons == {"ft_msp": "not fine-tuned", "ft_energy": "not fine-tuned"}
 
 
 def test_every_score_of_the_table_is_in_the_default_methods():
@@ -150,7 +151,7 @@ def test_a_backbone_without_text_says_so(tmp_path, methods):
         detector, tmp_path / "bank.zarr", tmp_path / "queries.zarr", methods
     )
 
-    without_text = {name for name in reasons if not name.startswith("plp_")}
+    without_text = {name for name in reasons if not name.startswith(("plp_", "ft_"))}
     assert without_text == {
         "mcm",
         "max_cosine",
@@ -159,7 +160,7 @@ def test_a_backbone_without_text_says_so(tmp_path, methods):
         "mahalanobis_pseudo",
         "relative_mahalanobis_pseudo",
     }
-    assert set(reasons.values()) == {"no text tower"}
+    assert {reasons[name] for name in without_text} == {"no text tower"}
     assert {"knn_1", "lp_msp", "lp_vim", "mahalanobis", "mahalanobis_kmeans"} <= set(scores)
     assert sorted(predictions) == ["knn_20", "lp"]
     assert no_classifier == {"plp": "no text tower", "zero_shot": "no text tower"}
@@ -298,14 +299,14 @@ def test_unknown_names_list_the_known_ones(world, detector):
         with pytest.raises(ValueError, match=message):
             check_methods(methods)
     paths = world.folder / "bank.zarr", world.folder / "queries.zarr"
-    with pytest.raises(ValueError, match="unknown heads 'plpp' .* known: lp, plp"):
+    with pytest.raises(ValueError, match="unknown heads 'plpp' .* known: ft, lp, plp"):
         score.run(detector, *paths, {"a": {"score": "msp", "head": "plpp"}})
     with pytest.raises(ValueError, match="known: kmeans, labels, logits, pseudo_labels"):
         score.run(detector, *paths, {"a": {"score": "mahalanobis", "gaussians": "x"}})
     with pytest.raises(ValueError, match=r"k must be between 1 and the 90 .* got 91"):
         score.run(detector, *paths, {"a": {"score": "knn", "k": 91}})
-    wrong = from_mapping(FitParams, {"residuals": ["mean", "ft"]}, section="fit")
-    with pytest.raises(ValueError, match="fit.residuals names the head 'ft', which was not"):
+    wrong = from_mapping(FitParams, {"residuals": ["mean", "rp"]}, section="fit")
+    with pytest.raises(ValueError, match="fit.residuals names the head 'rp', which was not"):
         fit.run(*world.fit_inputs, wrong)
 
 
@@ -323,11 +324,9 @@ def test_the_commands_write_the_tables(world, methods, tmp_path, monkeypatch, ca
     scores, reasons = read_scores(tmp_path / "s/q.parquet")
     predictions, labels, _ = read_predictions(tmp_path / "p/q.parquet")
     assert scores["plp_msp"].dtype == np.float64
-    assert (len(scores), reasons, sorted(predictions)) == (
-        len([n for m, e in methods.items() for n in method_names(m, e)]),
-        {},
-        ["knn_20", "lp", "plp", "zero_shot"],
-    )
+    assert reasons == {"ft_msp": "not fine-tuned", "ft_energy": "not fine-tuned"}
+    assert len(scores) + 2 == len([n for m, e in methods.items() for n in method_names(m, e)])
+    assert sorted(predictions) == ["knn_20", "lp", "plp", "zero_shot"]
     np.testing.assert_array_equal(labels, world.query_labels)
     assert "70 images of queries" in capsys.readouterr().out
     command[1] = "huge"
