@@ -126,7 +126,7 @@ def fit_residuals(
         raise ValueError(
             "the bank has no residual outside the principal subspace; lower its dimension"
         )
-    return vars(space) | {"scale": np.float64(largest / residual).reshape(())}
+    return vars(space) | {"scale": np.asarray(largest / residual)}
 
 
 def head_statistics(

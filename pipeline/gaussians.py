@@ -81,7 +81,7 @@ class ClassGaussians:
         half = solve_triangular(lower, overall, lower=True)
         whitened = solve_triangular(lower, half.T, lower=True)
         variances, axes = np.linalg.eigh((whitened + whitened.T) / 2)
-        whitening = solve_triangular(lower, axes, lower=True, trans="T")
+        whitening = solve_triangular(lower, axes, lower=True, trans=1)
         gaussians = cls(
             centre, whitening, (means - centre) @ whitening, variances, classes.astype(np.int64)
         )

@@ -43,12 +43,12 @@ class ResidualSpace:
         """
         check_finite(features, "features")
         n, d = features.shape
-        if dimension is None:
-            dimension = 1000 if d >= 2048 else 512 if d >= 768 else d // 2
-        if not 1 <= dimension < d:
+        rule = 1000 if d >= 2048 else 512 if d >= 768 else d // 2
+        kept = rule if dimension is None else dimension
+        if not 1 <= kept < d:
             raise ValueError(
                 f"the principal subspace must have between 1 and {d - 1} of {d} dimensions, "
-                f"got {dimension}"
+                f"got {kept}"
             )
         centre = features.mean(axis=0, dtype=np.float64) if origin is None else origin
         centre = np.asarray(centre, np.float64)
@@ -57,7 +57,7 @@ class ResidualSpace:
             block = features[start : start + _BLOCK].astype(np.float64) - centre
             gram += block.T @ block
         _, axes = np.linalg.eigh(gram / n)  # ascending
-        return cls(centre, np.ascontiguousarray(axes[:, : d - dimension]))
+        return cls(centre, np.ascontiguousarray(axes[:, : d - kept]))
 
     def norms(self, queries: Float[np.ndarray, "n d"]) -> Float64[np.ndarray, " n"]:
         """Distance of each row to the principal subspace."""
