@@ -5,7 +5,7 @@ export PATH := $(BIN):$(PATH)
 # A test or a stage must not wait for a prompt, and DVC need not ask who uses it.
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: help setup repro test lint format lock verify plan readme clean
+.PHONY: help setup repro test lint format params lock verify plan readme clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/ \t/' | sort
@@ -21,6 +21,7 @@ setup: .venv/installed ## make the environment .venv from requirements.lock
 
 repro: setup ## run the pipeline on what params.yaml names and print the result table
 	dvc repro
+	@cat reports/headline.txt
 
 test: setup ## run the test suite
 	python -m pytest -q
@@ -33,6 +34,9 @@ lint: setup ## style, formatting and types
 format: setup ## rewrite the code in the house format
 	ruff check --fix .
 	ruff format .
+
+params: setup ## compose params.yaml anew from conf/
+	python -m stages.compose
 
 lock: setup ## renew requirements.lock: names, versions and hashes, no host names
 	python -m pip install --quiet uv

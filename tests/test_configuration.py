@@ -1,0 +1,105 @@
+"""params.yaml is what conf/ composes; names that do not exist are listed, not skipped."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from closure import ROOT
+from dvc.utils.hydra import compose_and_dump
+
+BENCHMARKS = sorted(path.stem for path in (ROOT / "conf/benchmark").glob("*.yaml"))
+
+
+@pytest.fixture
+def compose(tmp_path: Path):
+    def run(*overrides: str) -> dict:
+        out = tmp_path / "params.yaml"
+        conf = str(ROOT / "conf")
+        compose_and_dump(str(out), conf, "", "config", conf, list(overrides))
+        return yaml.safe_load(out.read_text(encoding="utf-8"))
+
+    return run
+
+
+def test_the_committed_parameters_are_the_composed_ones(compose):
+    """Run `dvc exp run` (or `make params`) after a change in conf/."""
+    committed = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    chosen = [f"benchmark={committed['benchmark']['name']}"]
+    if chosen != ["benchmark=glyphs"]:
+        pytest.skip("params.yaml holds another benchmark than the one in git")
+
+    assert compose() == committed
+
+
+@pytest.mark.parametrize("benchmark", BENCHMARKS)
+def test_every_benchmark_composes_with_roles_that_exist(compose, benchmark):
+    params = compose(f"benchmark={benchmark}", "backbone=vit_b", "study=single")
+    names, roles = set(params["datasets"]), params["benchmark"]
+    lists = params["matrix"]
+
+    assert {roles["id_train"], roles["id_test"]} <= names
+    assert set(lists["extracted"]) == names
+    assert set(lists["rendered"] + lists["indexed"] + lists["crafted"]) == names
+    assert set(lists["scored"]) == names - {roles["id_train"]}
+    assert set(lists["ood"]) | set(lists["crafted"]) == set(lists["evaluated"])
+    assert {name for group in (roles["means"] or {}).values() for name in group} <= names
+
+
+@pytest.mark.parametrize("study", ["single", "mini", "clip10"])
+def test_a_switch_of_the_headline_only_ever_adds(compose, study):
+    """A list that shrank would delete the reports of the dropped backbones."""
+    family = set(compose(f"study={study}", "backbone=mini_l")["backbones"])
+
+    for backbone in ("mini_s", "vit_h", "dinov2_b"):
+        switched = compose(f"study={study}", f"backbone={backbone}")
+        assert switched["backbone"] == switched["backbones"][0] == backbone
+        assert family - {"mini_l"} <= set(switched["backbones"])
+        assert len(set(switched["backbones"])) == len(switched["backbones"])
+
+
+def test_a_switch_leaves_what_finds_duplicates_the_same(compose):
+    references = {compose(f"backbone={b}")["matrix"]["reference"] for b in ("mini_s", "mini_l")}
+
+    assert len(references) == 1
+
+
+def test_each_backbone_has_one_source_of_weights(compose):
+    lists = compose("study=mini", "backbone=vit_h")["matrix"]
+
+    assert lists["fetched"] == ["vit_h"]
+    assert set(lists["pretrained"]) == {"mini_s", "mini_m", "mini_l"}
+    assert lists["finetuned"] == {"mini_s_ft": "mini_s"}
+
+
+def test_what_a_backbone_starts_from_joins_the_run(compose):
+    params = compose("study=single", "backbone=mini_s_ft", "benchmark=folders")
+
+    assert params["backbones"] == ["mini_s_ft", "mini_s"]
+
+
+def test_your_own_folders_are_given_by_path(compose):
+    params = compose(
+        "benchmark=folders",
+        "study=single",
+        "backbone=mobilenet",
+        "datasets.id_train.path=/photos/train",
+        "+datasets={vehicles: /photos/v, dtd: {path: /photos/dtd.zip}}",
+    )
+
+    assert params["matrix"]["ood"] == ["vehicles", "dtd"]
+    assert params["matrix"]["crafted"] == params["matrix"]["pictured"] == []
+    assert params["backbones"] == ["mobilenet"]
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("backbone=vit_hh", "unknown backbone 'vit_hh'; known: beit_b"),
+        ("study.family=[mini_s,mini_x]", "unknown backbone 'mini_x'"),
+        ("benchmark=glyph", "Could not find 'benchmark/glyph'"),
+        ("methods.knn.kk=[1]", "Could not override 'methods.knn.kk'"),
+    ],
+)
+def test_a_name_that_does_not_exist_is_refused(compose, override, message):
+    with pytest.raises(Exception, match=message):
+        compose(override)
