@@ -8,6 +8,7 @@ them. Approximate indexes are an option, and say how many true neighbours they f
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from jaxtyping import Float32, Int64
@@ -17,6 +18,7 @@ from pipeline.block_search import Best, add_in_blocks
 Shards = Iterable[tuple[int, np.ndarray]]
 
 ENGINES = ("auto", "blocks", "faiss", "ivf", "hnsw")
+_PIECE = 1 << 30  # bytes of bank that faiss gets at a time
 _PROBES = 256  # queries that an approximate search is checked with
 
 
@@ -79,7 +81,9 @@ def nearest_in_shards(
         bank = np.concatenate([shard for _, shard in shards])
         _check_k(k, len(bank), exclude)
         return _approximate(queries, bank, k, exclude, engine)
-    add = _add_with_faiss if engine == "faiss" else add_in_blocks
+    add = add_in_blocks
+    if engine == "faiss":
+        add, shards = _add_with_faiss, _joined(shards)
     best = Best.empty(len(queries), k)
     size = 0
     for start, shard in shards:
@@ -113,14 +117,35 @@ def _add_with_faiss(
     index = faiss.IndexFlatIP(bank.shape[1])
     if gpu_count():
         options = faiss.GpuMultipleClonerOptions()
-        options.shard = True
-        index = faiss.index_cpu_to_all_gpus(index, co=options)
+        options.shard = True  # such an index takes its rows in one call, so each piece has its own
+        index = faiss.index_cpu_to_gpu_multiple_py(_gpu_resources(), index, co=options)
     index.add(np.ascontiguousarray(bank))
     k = min(best.rows.shape[1] + (exclude is not None), len(bank))
     for low in range(0, len(queries), 16384):
         at = np.arange(low, min(low + 16384, len(queries)))
         similarities, rows = _search(index, queries[at], k, exclude, at, start)
         best.offer(at, similarities, rows + start)
+
+
+@cache
+def _gpu_resources() -> list:
+    """Scratch memory of each GPU, taken once."""
+    import faiss
+
+    return [faiss.StandardGpuResources() for _ in range(gpu_count())]
+
+
+def _joined(shards: Shards) -> Shards:
+    """Pieces of up to `_PIECE` bytes: one index a piece is what a GPU is fast at."""
+    first, held = 0, []
+    for start, shard in shards:
+        first = start if not held else first
+        held.append(shard)
+        if sum(each.nbytes for each in held) >= _PIECE:
+            yield first, np.concatenate(held)
+            held = []
+    if held:
+        yield first, np.concatenate(held) if len(held) > 1 else held[0]
 
 
 def _search(

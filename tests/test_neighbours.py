@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.neighbors import NearestNeighbors
 
-from pipeline import block_search
+from pipeline import block_search, neighbours
 from pipeline.geometry import unit_norm
 from pipeline.neighbours import nearest, nearest_in_shards
 
@@ -62,6 +62,18 @@ def test_agrees_with_the_definition_whatever_the_blocks(data):
         np.testing.assert_allclose(bank[found.rows[query]] @ queries[query], best, atol=1e-6)
         assert own[query] not in found.rows[query]
         assert len(set(found.rows[query])) == k
+
+
+@pytest.mark.parametrize("piece", [1, 500, 1 << 30])
+def test_faiss_gets_the_bank_in_larger_pieces(piece, monkeypatch):
+    queries, bank = units(20, seed=6), units(100, seed=7)
+    monkeypatch.setattr(neighbours, "_PIECE", piece)
+    shards = [(start, bank[start : start + 7]) for start in range(0, 100, 7)]
+
+    found = nearest_in_shards(queries, shards, k=9, exclude=np.arange(20), engine="faiss")
+
+    expected = nearest(queries, bank, k=9, exclude=np.arange(20), engine="blocks")
+    np.testing.assert_array_equal(found.rows, expected.rows)
 
 
 def test_the_order_of_the_bank_does_not_matter():
