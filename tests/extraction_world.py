@@ -149,3 +149,8 @@ def run_limited(root: Path, cache: str, limit: int | None, results) -> None:
         results.put("finished")
     except OSError as error:
         results.put(explain(error))
+
+
+def load_matrix(_: str) -> MatrixEncoder:
+    """Load the model in a process of its own."""
+    return MatrixEncoder()

@@ -6,16 +6,16 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from extraction_world import MatrixEncoder, World, same_bytes, to_array
+from extraction_world import Files, MatrixEncoder, World, load_matrix, same_bytes, to_array
 from PIL import Image
 
 from pipeline.cache import Segment, SideCache, cache_root, missing_batches
 from pipeline.changed_files import changed_files
 from pipeline.content_key import content_key, index_digest, model_identity
 from pipeline.decoding import ChangedFileError, ImageReader, decode_in_workers, pieces_of
-from pipeline.extract_job import share
+from pipeline.extract_job import Job, run_everywhere, share
 from pipeline.extract_params import ExtractParams, batch_grid, batch_size_on, precision_on
-from pipeline.images import ImageError
+from pipeline.images import ImageError, ImageParams
 from pipeline.progress import Progress, clock
 from pipeline.store import read_features
 from pipeline.verify import find_stores, verify_store
@@ -215,7 +215,7 @@ def test_progress_without_a_terminal_is_a_line_now_and_then():
     assert stream.getvalue().startswith("letters: 500 of 1,000 images, ")
     assert " left\n" in stream.getvalue()
     assert stream.getvalue().endswith("done\n")
-    assert [clock(42), clock(187), clock(7387)] == ["42 s", "3:07", "2:03:07"]
+    assert [clock(42.0), clock(187.0), clock(7387.0)] == ["42 s", "3:07", "2:03:07"]
 
 
 def test_verifying_names_every_damaged_file(world, monkeypatch, capsys):
@@ -239,3 +239,29 @@ def test_verifying_names_every_damaged_file(world, monkeypatch, capsys):
     assert [path.name for path in find_stores(world.root / "data")] == ["a.zarr", "b.zarr"]
     assert not verify_store(world.root / "data/features/m/a.zarr").problems
     assert verify_store(world.root / "data/none.zarr").problems
+
+
+@pytest.mark.slow
+def test_two_devices_make_the_same_rows_as_one(world):
+    """The processes of two GPUs, here both on the CPU; an error of one stops both."""
+    world.extract("one.zarr", batch_size=2, keep=True)
+    key = read_features(world.root / "one.zarr").attributes["key"]
+    alone = SideCache.open(world.root / "cache", key, dtype="float16")
+    together = SideCache.open(world.root / "two", key, dtype="float16")
+    paths, hashes = world.index["path"].to_list(), world.index["sha256"].to_list()
+    params = ExtractParams(workers=0)
+    source = Files(world.root / "images")
+    job = Job(load_matrix, source, paths, hashes, ImageParams(), params, together)
+    counted = []
+
+    run_everywhere(job, ["cpu", "cpu:1"], batch_grid(70, 2), advance=counted.append)
+
+    assert sum(counted) == 70
+    assert len({segment.start for segment in together.recover()}) > 1
+    np.testing.assert_array_equal(
+        np.concatenate(list(together.read(together.recover(), width=6))),
+        np.concatenate(list(alone.read(alone.recover(), width=6))),
+    )
+    (world.root / "images" / paths[69]).write_bytes(b"")
+    with pytest.raises((ImageError, ChangedFileError), match=paths[69]):
+        run_everywhere(job, ["cpu", "cpu:1"], batch_grid(70, 2), advance=counted.append)

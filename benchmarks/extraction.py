@@ -1,0 +1,318 @@
+"""Extraction against the bare model and two plain loops; verification, cache hits and memory.
+
+    python -m benchmarks.extraction rate [--images 256] [--rounds 3] [--model ViT-B-32]
+    python -m benchmarks.extraction decode [--images 512]
+    python -m benchmarks.extraction verify [--gib 1]
+    python -m benchmarks.extraction hits
+    python -m benchmarks.extraction memory
+
+`rate` reads photos of `--photos` (a zip), runs every variant once a round in turn in one process
+with the same threads, and prints images/s (best and median round) and processor seconds per
+image, which a busy machine disturbs least: the bare model on ready tensors; the whole stage (key,
+decode, encode, store, checksums); a DataLoader with 2 workers saving .npy; a loop in the manner
+of clip-retrieval (DataLoader, unit rows, one .npy a batch of files). Weights are random.
+"""
+
+import argparse
+import hashlib
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable
+from contextlib import redirect_stderr
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+PHOTOS = Path("../shared/data/imagenet1k_samples/imagenet1k_samples_224.zip")
+
+
+def cpu_seconds() -> float:
+    own, children = (resource.getrusage(who) for who in (0, resource.RUSAGE_CHILDREN))
+    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+
+
+def unpack(photos: Path, folder: Path, images: int) -> pl.DataFrame:
+    """Write photos as plain files; return their index."""
+    with zipfile.ZipFile(photos) as archive:
+        names = [name for name in archive.namelist() if name.lower().endswith((".jpg", ".jpeg"))]
+        rows = []
+        for number in range(images):
+            data = archive.read(sorted(names)[number % len(names)])
+            path = f"{number:06d}.jpg"
+            (folder / path).write_bytes(data)
+            rows.append((number, path, -1, "", hashlib.sha256(data).hexdigest()))
+    return pl.DataFrame(rows, schema=["row", "path", "label", "class_name", "sha256"], orient="row")
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Plain files below a folder."""
+
+    root: Path
+
+    def read(self, path: str) -> bytes:
+        """Return one file's content."""
+        return (self.root / path).read_bytes()
+
+
+@dataclass(frozen=True)
+class PlainDataset:
+    """What a straightforward script would write."""
+
+    root: Path
+    paths: list[str]
+    transform: Callable[[Any], Any]
+
+    def __len__(self) -> int:
+        """Return the number of photos."""
+        return len(self.paths)
+
+    def __getitem__(self, number: int) -> Any:
+        """Return one photo, transformed."""
+        from PIL import Image
+
+        return self.transform(Image.open(self.root / self.paths[number]).convert("RGB"))
+
+
+def rate(args: argparse.Namespace) -> None:
+    import torch
+    from torch.utils.data import DataLoader
+
+    from pipeline.backbones import load_backbone
+    from pipeline.encoder import TorchEncoder
+    from pipeline.extract_params import ExtractParams
+    from pipeline.extract_store import extract_store
+    from pipeline.images import ImageParams
+    from pipeline.weights import write_record
+
+    torch.set_num_threads(args.threads or os.cpu_count() or 1)
+    with tempfile.TemporaryDirectory() as name:
+        work = Path(name)
+        (work / "photos").mkdir()
+        index = unpack(args.photos, work / "photos", args.images)
+        entry = {"loader": args.loader, "name": args.model, "random_weights": True}
+        write_record(work / "weights", {"sha256": "random weights, seed 0"})
+        backbone = load_backbone("model", entry, work / "weights", "cpu")
+        encoder = TorchEncoder(backbone)
+        paths = index["path"].to_list()
+        size = args.batch_size
+        sample = torch.stack(
+            [PlainDataset(work / "photos", paths, backbone.transform)[i] for i in range(size)]
+        )
+
+        def bare() -> None:
+            for _ in range(args.images // size):
+                encoder.rows([encoder.encode([sample])])
+
+        def stage() -> None:
+            extract_store(
+                "model",
+                "photos",
+                index=index,
+                weights=work / "weights",
+                store=work / "store.zarr",
+                entry=entry,
+                source=Folder(work / "photos"),
+                params=ExtractParams(batch_size=size, device="cpu", workers=args.workers),
+                images=ImageParams(),
+                root=work / "cache",
+                load=lambda _: encoder,
+            )
+
+        def loader() -> DataLoader:
+            dataset = PlainDataset(work / "photos", paths, backbone.transform)
+            return DataLoader(dataset, batch_size=size, num_workers=2)  # type: ignore[arg-type]
+
+        def plain() -> None:
+            with torch.inference_mode():
+                rows = [backbone.tower(images).numpy() for images in loader()]
+            np.save(work / "plain.npy", np.concatenate(rows))
+
+        def retrieval() -> None:
+            with torch.inference_mode():
+                for number, images in enumerate(loader()):
+                    rows = backbone.tower(images)
+                    rows = rows / rows.norm(dim=-1, keepdim=True)
+                    np.save(work / f"img_emb_{number}.npy", rows.half().numpy())
+
+        variants = {"bare": bare, "stage": stage, "plain loop": plain, "retrieval": retrieval}
+        seconds: dict[str, list[float]] = {name: [] for name in variants}
+        work_done: dict[str, list[float]] = {name: [] for name in variants}
+        bare()
+        for _ in range(args.rounds):
+            for name, run in variants.items():
+                started, before = time.perf_counter(), cpu_seconds()
+                run()
+                seconds[name].append(time.perf_counter() - started)
+                work_done[name].append(cpu_seconds() - before)
+        for name in variants:
+            done = args.images // size * size if name == "bare" else args.images
+            best, middle = min(seconds[name]), statistics.median(seconds[name])
+            print(
+                f"{name:12} {done / best:8.1f}/s best {done / middle:8.1f}/s median "
+                f"{1000 * min(work_done[name]) / done:7.1f} ms of processor an image"
+            )
+
+
+def decode(args: argparse.Namespace) -> None:
+    """Rate of decoding and transforming alone, in threads and in worker processes."""
+    from torchvision import transforms
+
+    from pipeline.decoding import ImageReader, decode_in_threads, decode_in_workers, pieces_of
+    from pipeline.extract_params import batch_grid
+
+    transform = transforms.Compose(
+        [
+            transforms.Resize(args.size, transforms.InterpolationMode.BICUBIC),
+            transforms.CenterCrop(args.size),
+            transforms.ToTensor(),
+            transforms.Normalize([0.5] * 3, [0.5] * 3),
+        ]
+    )
+    with tempfile.TemporaryDirectory() as name:
+        index = unpack(args.photos, Path(name), args.images)
+        hashes = index["sha256"].to_list()
+        reader = ImageReader(Folder(Path(name)), index["path"].to_list(), hashes, transform)
+        pieces = pieces_of(batch_grid(args.images, 64))
+        cores = os.cpu_count() or 1
+        for label, stream in {
+            "one after another": (reader(row) for row in range(args.images)),
+            f"{cores} threads": decode_in_threads(reader, pieces, threads=cores, ahead=8),
+            f"{cores} workers": decode_in_workers(reader, pieces, workers=cores, pin=False),
+        }.items():
+            started = time.perf_counter()
+            for _ in stream:
+                pass
+            print(f"{label:20} {args.images / (time.perf_counter() - started):8.1f} images/s")
+
+
+def verify(args: argparse.Namespace) -> None:
+    """Verification beside plain sequential reading, both from the disk, then both cached."""
+    from pipeline.store import write_store
+    from pipeline.verify import verify_store
+
+    rows = int(args.gib * 2**30) // 2048
+    block = np.random.default_rng(0).normal(size=(8192, 1024)).astype(np.float32)
+    with tempfile.TemporaryDirectory(dir=args.folder) as name:
+        store = Path(name) / "big.zarr"
+        blocks = (block[: rows - low] for low in range(0, rows, 8192))
+        write_store(store, blocks, np.zeros(rows, np.int32), {})
+
+        def read() -> None:
+            piece = bytearray(1 << 20)
+            for path in sorted(store.rglob("*")):
+                if path.is_file():
+                    with path.open("rb", buffering=0) as stream:
+                        while stream.readinto(piece):
+                            pass
+
+        for state in ("from disk", "cached"):
+            rates = []
+            for run in (read, lambda: verify_store(store)):
+                if state == "from disk":
+                    os.sync()
+                    for path in store.rglob("*"):
+                        if path.is_file():
+                            with path.open("rb") as stream:
+                                os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+                started = time.perf_counter()
+                run()
+                rates.append(rows * 2048 / 2**20 / (time.perf_counter() - started))
+            print(f"{state:10} reading {rates[0]:8,.0f} MiB/s, verifying {rates[1]:8,.0f} MiB/s")
+
+
+def hits(_: argparse.Namespace) -> None:
+    """Fifty stores whose rows are all in the side cache: assembled without the model."""
+    sys.path.insert(0, "tests")
+    from extraction_world import World
+
+    with tempfile.TemporaryDirectory() as name:
+        world = World.make(Path(name), 500)
+        world.extract(keep=True)
+        started = time.perf_counter()
+        with redirect_stderr(StringIO()):
+            for number in range(50):
+                world.extract(f"{number}.zarr", keep=True)
+        print(f"50 cache hits: {time.perf_counter() - started:.2f} s")
+
+
+def memory(args: argparse.Namespace) -> None:
+    """Peak memory of 10,000 and of 100,000 rows of 512 numbers, each in its own process."""
+    peaks = []
+    for rows in (10_000, 100_000):
+        command = [sys.executable, "-m", "benchmarks.extraction", "rows", "--images", str(rows)]
+        answer = subprocess.run(command, capture_output=True, text=True, check=True)
+        peaks.append(int(answer.stdout))
+        print(f"{rows:7,} rows: {peaks[-1] / 1024:.0f} MiB")
+    print(f"growth {(peaks[1] - peaks[0]) / 1024:.0f} MiB")
+
+
+def rows(args: argparse.Namespace) -> None:
+    """Run the loop on a fake model and print this process's peak memory in KiB."""
+    from PIL import Image
+
+    sys.path.insert(0, "tests")
+    from extraction_world import MatrixEncoder, World
+
+    class Wide(MatrixEncoder):
+        def encode(self, pieces):
+            count = sum(len(piece) for piece in pieces)
+            return np.ones((count, 512), np.float32)
+
+        def facts(self):
+            return {"width": 512, "space": "features"}
+
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        (root / "images").mkdir()
+        Image.new("RGB", (4, 4)).save(root / "images/a.png")
+        (root / "weights").mkdir()
+        (root / "weights/weights.json").write_text('{"sha256": "fake"}')
+        count = args.images
+        index = pl.DataFrame(
+            {
+                "row": np.arange(count),
+                "path": ["a.png"] * count,
+                "label": np.zeros(count, np.int32),
+                "class_name": [""] * count,
+                "sha256": pl.Series([None] * count, dtype=pl.String),
+            }
+        )
+        with redirect_stderr(StringIO()):
+            World(root, index).extract(encoder=Wide(), batch_size=256, shard_rows=None)
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    known = {run.__name__: run for run in (rate, decode, verify, hits, memory, rows)}
+    parser.add_argument("what", choices=known)
+    parser.add_argument("--photos", type=Path, default=PHOTOS)
+    parser.add_argument("--images", type=int, default=256)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--workers", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--loader", default="open_clip")
+    parser.add_argument("--model", default="ViT-B-32")
+    parser.add_argument("--size", type=int, default=224)
+    parser.add_argument("--gib", type=float, default=1.0)
+    parser.add_argument("--folder", type=Path, default=None)
+    args = parser.parse_args()
+    known[args.what](args)
+
+
+if __name__ == "__main__":
+    main()
