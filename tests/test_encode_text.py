@@ -1,0 +1,76 @@
+"""The stage encode_text on a small CLIP, against open_clip's own zero-shot classifier."""
+
+import json
+import sys
+
+import numpy as np
+import open_clip
+import polars as pl
+import pytest
+import torch
+import yaml
+
+from pipeline.index import write_index
+from pipeline.store import read_arrays
+from pipeline.weights import write_record
+from stages import encode_text
+
+NAMES = ["red_fox", "owl", "Red fox"]
+CONFIG = {
+    "embed_dim": 16,
+    "vision_cfg": {"image_size": 32, "layers": 1, "width": 32, "head_width": 16, "patch_size": 16},
+    "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1},
+}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An untrained CLIP, a bank of three classes, params.yaml."""
+    (tmp_path / "tiny.json").write_text(json.dumps(CONFIG), encoding="utf-8")
+    write_record(tmp_path / "weights", {"backbone": "tiny", "sha256": "random weights, seed 0"})
+    rows = [
+        {"row": None, "path": f"{name}/0.png", "label": label, "class_name": name}
+        for label, name in enumerate(NAMES)
+    ]
+    table = pl.DataFrame(rows).with_columns(
+        sha256=pl.lit(None, pl.String), error=pl.lit(None, pl.String)
+    )
+    write_index(tmp_path / "bank.parquet", table)
+    params = {
+        "models": {"tiny": {"loader": "open_clip", "config": "tiny.json", "random_weights": True}},
+        "benchmark": {"class_names": None},
+        "text": {"negative_words": "clip_vocabulary", "negative_candidates": 40},
+    }
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_agrees_with_open_clips_own_classifier(folder, monkeypatch, capsys):
+    """Equal names are told; negative words are stored; the same bytes come twice."""
+    for out in ("a.zarr", "b.zarr"):
+        arguments = ["encode_text", "tiny", "weights", "bank.parquet", f"out/{out}"]
+        monkeypatch.setattr(sys, "argv", arguments)
+        encode_text.main()
+    arrays, about = read_arrays(folder / "out/a.zarr")
+
+    open_clip.add_model_config(folder / "tiny.json")
+    torch.manual_seed(0)
+    model = open_clip.create_model("tiny").eval()
+    theirs = open_clip.build_zero_shot_classifier(
+        model,
+        open_clip.get_tokenizer("tiny"),
+        ["red fox", "owl", "Red fox"],
+        [lambda name, sentence=s: sentence.replace("{c}", name) for s in about["sentences"]],
+    )
+    np.testing.assert_allclose(arrays["class_embeddings"], theirs.detach().numpy().T, atol=1e-5)
+    assert arrays["projection"].shape == (32, 16)
+    assert about["class_names"] == ["red fox", "owl", "Red fox"]
+    assert about["equal_names"] == {"red fox": [0, 2]}
+    assert about["logit_scale"] == pytest.approx(1 / 0.07, rel=1e-3)
+    assert len(about["negative_words"]) == len(arrays["negative_embeddings"]) == 6  # 15 % of 40
+    assert "classes 0, 2 are all named 'red fox'" in capsys.readouterr().err
+    files = [path for path in sorted((folder / "out/a.zarr").rglob("*")) if path.is_file()]
+    for file in files:
+        twin = folder / "out/b.zarr" / file.relative_to(folder / "out/a.zarr")
+        assert file.read_bytes() == twin.read_bytes()
