@@ -5,6 +5,7 @@ so that what follows reads, hashes and decodes it like any other file.
 """
 
 import gzip
+import os
 import struct
 import threading
 import zlib
@@ -30,6 +31,15 @@ class Pixels(NamedTuple):
 
 _LOADED: dict[str, Any] = {}  # the last array used in this process
 _LOCK = threading.Lock()
+
+
+def _unlock() -> None:
+    """In a forked child: another thread of the parent may have held the lock."""
+    global _LOCK
+    _LOCK = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_unlock)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,16 @@ _LOCK = threading.RLock()
 _OPEN: "OrderedDict[tuple[Any, ...], Any]" = OrderedDict()
 
 
+def _forget() -> None:
+    """In a forked child: another thread of the parent may have held the lock."""
+    global _LOCK
+    _LOCK = threading.RLock()
+    _OPEN.clear()
+
+
+os.register_at_fork(after_in_child=_forget)
+
+
 def shared(path: Path, make: Callable[[Path], Handle]) -> Handle:
     """What ``make`` returns for a file, made once a process unless the file changes.
 
