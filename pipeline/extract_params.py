@@ -23,6 +23,8 @@ class ExtractParams:
         codec: ``none`` or ``blosc`` (zstd 5 with byte shuffle).
         compile: Run the tower through torch.compile.
         lock_timeout: Seconds to wait for another run on the same content key; negative: for ever.
+        ahead: While the model is loaded, other data sets of at most so many images are encoded
+            into the side cache too, where their own stage finds them; 0 for none.
         keep: Leave the finished rows in the side cache, so that the same store, deleted, returns
             without the model.
     """
@@ -36,6 +38,7 @@ class ExtractParams:
     codec: Literal["none", "blosc"] = "none"
     compile: bool = False
     lock_timeout: float = -1.0
+    ahead: int = 2000
     keep: bool = False
 
     def __post_init__(self) -> None:

@@ -3,7 +3,9 @@
 import functools
 import hashlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -66,41 +68,93 @@ def extract_store(
         root: Folder of unfinished work; None for the usual one.
         load: Device to encoder; None for the backbone itself.
     """
+    root = root or cache_root()
+    with (
+        claim(root / "claims", store) as owner,
+        unfinished_store(
+            backbone,
+            dataset,
+            index=index,
+            weights=weights,
+            entry=entry,
+            source=source,
+            params=params,
+            images=images,
+            root=root,
+            load=load,
+        ) as work,
+    ):
+        facts = work.fill()
+        owner.check()
+        write_store(
+            store,
+            work.job.cache.read(work.job.cache.recover(), width=facts["width"]),
+            index["label"].to_numpy(),
+            {
+                "backbone": backbone,
+                "dataset": dataset,
+                "key": work.key,
+                "norm": "raw",
+                "space": facts["space"],
+            },
+            dtype=params.dtype,
+            shard_rows=params.shard_rows,
+            codec=params.codec,
+            before_publishing=owner.check,
+        )
+        if not params.keep:
+            work.job.cache.clear()
+    return provenance(key=work.key, key_parts=work.parts, record=work.record, **facts)
+
+
+@dataclass(frozen=True)
+class UnfinishedStore:
+    """A store's identity, and the work of filling its side cache; this process holds the lock."""
+
+    name: str
+    key: str
+    parts: dict[str, Any]
+    record: dict[str, Any]
+    job: Job
+
+    def fill(self) -> dict[str, Any]:
+        """Encode what the side cache lacks; return what the model said about its rows."""
+        return fill(self.job.cache, self.job, name=self.name, device=self.parts["device"])
+
+
+@contextmanager
+def unfinished_store(
+    backbone: str,
+    dataset: str,
+    *,
+    index: pl.DataFrame,
+    weights: Path,
+    entry: dict[str, Any],
+    source: ImageBytes,
+    params: ExtractParams,
+    images: ImageParams,
+    root: Path | None = None,
+    load: Callable[[str], Encoder] | None = None,
+) -> Iterator[UnfinishedStore]:
+    """Open the side cache of one backbone and one data set as its only writer.
+
+    Raises:
+        ValueError: If the index has no image.
+        CacheError: If another run holds the same key for longer than extract.lock_timeout.
+    """
     if len(index) == 0:
         raise ValueError(f"the index of '{dataset}' has no image; there is nothing to extract")
     root = root or cache_root()
-    load = load or functools.partial(_load, backbone, entry, weights, params)
+    load = load or functools.partial(load_encoder, backbone, entry, weights, params)
     record = read_record(weights)
-    with claim(root / "claims", store) as owner:
-        parts = identity(index, entry, record, params, images)
-        key = content_key(parts)
-        lock = root / "locks" / f"{key}.lock"
-        name = f"{dataset} by {backbone}"
-        with one_writer(lock, what=name, timeout=params.lock_timeout):
-            cache = SideCache.open(root, key, dtype=params.dtype)
-            paths, hashes = index["path"].to_list(), index["sha256"].to_list()
-            job = Job(load, source, paths, hashes, images, params, cache)
-            facts = fill(cache, job, name=name, device=parts["device"])
-            owner.check()
-            write_store(
-                store,
-                cache.read(cache.recover(), width=facts["width"]),
-                index["label"].to_numpy(),
-                {
-                    "backbone": backbone,
-                    "dataset": dataset,
-                    "key": key,
-                    "norm": "raw",
-                    "space": facts["space"],
-                },
-                dtype=params.dtype,
-                shard_rows=params.shard_rows,
-                codec=params.codec,
-                before_publishing=owner.check,
-            )
-            if not params.keep:
-                cache.clear()
-    return provenance(key=key, key_parts=parts, record=record, **facts)
+    parts = identity(index, entry, record, params, images)
+    key = content_key(parts)
+    name = f"{dataset} by {backbone}"
+    with one_writer(root / "locks" / f"{key}.lock", what=name, timeout=params.lock_timeout):
+        cache = SideCache.open(root, key, dtype=params.dtype)
+        paths, hashes = index["path"].to_list(), index["sha256"].to_list()
+        job = Job(load, source, paths, hashes, images, params, cache)
+        yield UnfinishedStore(name, key, parts, record, job)
 
 
 def identity(
@@ -196,9 +250,10 @@ def import_store(
     return provenance(key=key, key_parts=parts, imported_from=file, **stated)
 
 
-def _load(
+def load_encoder(
     backbone: str, entry: dict[str, Any], weights: Path, params: ExtractParams, device: str
 ) -> Encoder:
+    """Load a backbone onto a device, ready to encode."""
     from pipeline.backbones import load_backbone
     from pipeline.encoder import TorchEncoder
 

@@ -22,8 +22,10 @@ import polars as pl
 
 from pipeline.changed_files import changed_files
 from pipeline.decoding import ChangedFileError, ImageBytes
-from pipeline.extract_params import ExtractParams
-from pipeline.extract_store import extract_store, import_store
+from pipeline.extract_ahead import extract_ahead
+from pipeline.extract_params import ExtractParams, expected_device
+from pipeline.extract_store import extract_store, import_store, load_encoder
+from pipeline.extraction import Encoder
 from pipeline.images import ImageParams
 from pipeline.index import read_index
 from pipeline.locks import CacheError
@@ -90,8 +92,16 @@ def _extract(args: argparse.Namespace) -> dict[str, Any]:
             backbone, dataset, index=index, store=args.store, entry=entry, params=params
         )
     source = open_source(load_spec(dataset))
+    images = load_params("images", ImageParams)
+    loaded: dict[str, Encoder] = {}
+
+    def load(device: str) -> Encoder:
+        return loaded.setdefault(
+            device, load_encoder(backbone, entry, args.weights, params, device)
+        )
+
     try:
-        return extract_store(
+        facts = extract_store(
             backbone,
             dataset,
             index=index,
@@ -100,10 +110,23 @@ def _extract(args: argparse.Namespace) -> dict[str, Any]:
             entry=entry,
             source=source,
             params=params,
-            images=load_params("images", ImageParams),
+            images=images,
+            load=load if expected_device(params.device) == "cpu" else None,
         )
     except ChangedFileError:
         raise ValueError(explain_changes(dataset, index, source)) from None
+    for encoder in loaded.values():
+        extract_ahead(
+            backbone,
+            index=args.index,
+            weights=args.weights,
+            store=args.store,
+            entry=entry,
+            encoder=encoder,
+            params=params,
+            images=images,
+        )
+    return facts
 
 
 def _fail(message: str, code: int) -> NoReturn:
