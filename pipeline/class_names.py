@@ -128,7 +128,7 @@ def _load(source: str) -> dict[str, str] | list[str]:
         return [str(value) for value in values]
     lines = _lines(path)
     if lines and all("\t" in line for line in lines):
-        return dict(tuple(line.split("\t", 1)) for line in lines)
+        return {key: name for key, _, name in (line.partition("\t") for line in lines)}
     return lines
 
 

@@ -35,7 +35,7 @@ def starting_model(
     model = timm.create_model(
         spec.name, pretrained=False, **{**spec.kwargs, "num_classes": classes}
     )
-    head = model.get_classifier()
+    head = model.get_classifier()  # type: ignore[operator]
     if not isinstance(head, nn.Linear):
         raise ValueError(f"timm's '{spec.name}' has no linear classifier; choose another model")
     own = classifier_keys(model)

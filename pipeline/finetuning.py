@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 import torch.distributed as dist
-from timm.data import Mixup
-from timm.loss import SoftTargetCrossEntropy
-from timm.optim import create_optimizer_v2
-from timm.scheduler import CosineLRScheduler
-from timm.utils import ModelEmaV3
+from timm.data.mixup import Mixup
+from timm.loss.cross_entropy import SoftTargetCrossEntropy
+from timm.optim import create_optimizer_v2  # type: ignore[attr-defined]
+from timm.scheduler.cosine_lr import CosineLRScheduler
+from timm.utils.model_ema import ModelEmaV3
 from torch import nn
 
 from pipeline.finetune_images import Images, epoch_order
@@ -58,7 +58,8 @@ def finetune(
         ValueError: If the loss is not finite.
     """
     per_epoch = recipe.steps_per_epoch(len(images))
-    model.to(place.device, memory_format=torch.channels_last).train()  # convolutions: up to twice
+    model.to(place.device).train()
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # up to twice as fast
     optimiser = create_optimizer_v2(
         model, opt="adamw", lr=recipe.peak, weight_decay=recipe.weight_decay
     )

@@ -22,8 +22,10 @@ import numpy as np
 import polars as pl
 import torch
 import torch.distributed as dist
+import torch.multiprocessing as mp
 from safetensors.torch import save
-from timm.data import create_transform, resolve_data_config
+from timm.data.config import resolve_data_config
+from timm.data.transforms_factory import create_transform
 from torch import nn
 
 from pipeline.backbones import load_backbone
@@ -84,7 +86,7 @@ class Job:
             self.source,
             labelled["path"].to_list(),
             labelled["sha256"].to_list(),
-            create_transform(**config, is_training=False),
+            create_transform(**config, is_training=False),  # type: ignore[arg-type]
             params=self.images,
         )
         labels = labelled["label"].to_numpy().astype(np.int64)
@@ -107,7 +109,9 @@ def run(job: Job, devices: list[str], folder: Path) -> dict[str, Any]:
     if len(devices) == 1:
         model = job.train(Place(torch.device(devices[0])))
     else:
-        torch.multiprocessing.spawn(_train_together, (job, devices, finished), len(devices))
+        mp.spawn(  # type: ignore[attr-defined]
+            _train_together, (job, devices, finished), len(devices)
+        )
         model = torch.load(finished, weights_only=False)
     model = model.cpu().eval()
     head = model.get_classifier()  # type: ignore[operator]
@@ -137,7 +141,9 @@ def _train_together(rank: int, job: Job, devices: list[str], finished: Path) -> 
     if device.type == "cuda":
         torch.cuda.set_device(device)
     finished.parent.mkdir(parents=True, exist_ok=True)
-    meeting = dist.FileStore(str(finished.with_name("meeting")), len(devices))
+    meeting = dist.FileStore(  # type: ignore[attr-defined]
+        str(finished.with_name("meeting")), len(devices)
+    )
     backend = "nccl" if device.type == "cuda" else "gloo"
     dist.init_process_group(backend, store=meeting, rank=rank, world_size=len(devices))
     model = job.train(Place(device, rank, len(devices)))
