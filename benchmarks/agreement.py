@@ -15,11 +15,11 @@ import numpy as np
 import torch
 from pytorch_ood import detector as peer
 
-from pipeline import fitting
-from pipeline.gaussians import ClassGaussians
+from pipeline.detectors import fitting
+from pipeline.detectors.gaussians import ClassGaussians
+from pipeline.detectors.neighbours import nearest
+from pipeline.detectors.subspace import ResidualSpace
 from pipeline.geometry import unit_norm
-from pipeline.heads import Probe
-from pipeline.neighbours import nearest
 from pipeline.scores.energy import energy_scores
 from pipeline.scores.entropy import entropy_scores
 from pipeline.scores.gen import gen_scores
@@ -33,7 +33,7 @@ from pipeline.scores.nnguide import nnguide_scores
 from pipeline.scores.react import react_scores
 from pipeline.scores.relative_mahalanobis import relative_mahalanobis_scores
 from pipeline.scores.vim import vim_scores
-from pipeline.subspace import ResidualSpace
+from pipeline.training.heads import Probe
 
 K = 10
 

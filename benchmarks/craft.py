@@ -19,12 +19,12 @@ from pathlib import Path
 import timm
 import torch
 
-from pipeline.attack import push
-from pipeline.attack_cache import AttackCache
-from pipeline.attack_cost import pick_batch_size
-from pipeline.attack_objectives import cosine_to
-from pipeline.attack_spec import CraftSpec
-from pipeline.crafting import Goal, Surrogate, craft_missing
+from pipeline.attacks.attack import push
+from pipeline.attacks.attack_cache import AttackCache
+from pipeline.attacks.attack_cost import pick_batch_size
+from pipeline.attacks.attack_objectives import cosine_to
+from pipeline.attacks.attack_spec import CraftSpec
+from pipeline.attacks.crafting import Goal, Surrogate, craft_missing
 
 
 def encoder(model: str, size: int, device: torch.device):

@@ -88,12 +88,12 @@ def rate(args: argparse.Namespace) -> None:
     import torch
     from torch.utils.data import DataLoader
 
-    from pipeline.backbones import load_backbone
-    from pipeline.encoder import TorchEncoder
-    from pipeline.extract_params import ExtractParams
-    from pipeline.extract_store import extract_store
-    from pipeline.images import ImageParams
-    from pipeline.weights import write_record
+    from pipeline.backbones.backbone import load_backbone
+    from pipeline.backbones.weights import write_record
+    from pipeline.datasets.images import ImageParams
+    from pipeline.extraction.encoder import TorchEncoder
+    from pipeline.extraction.extract_params import ExtractParams
+    from pipeline.extraction.extract_store import extract_store
 
     torch.set_num_threads(args.threads or os.cpu_count() or 1)
     with tempfile.TemporaryDirectory() as name:
@@ -168,8 +168,13 @@ def decode(args: argparse.Namespace) -> None:
     """Rate of decoding and transforming alone, in threads and in worker processes."""
     from torchvision import transforms
 
-    from pipeline.decoding import ImageReader, decode_in_threads, decode_in_workers, pieces_of
-    from pipeline.extract_params import batch_grid
+    from pipeline.extraction.decoding import (
+        ImageReader,
+        decode_in_threads,
+        decode_in_workers,
+        pieces_of,
+    )
+    from pipeline.extraction.extract_params import batch_grid
 
     transform = transforms.Compose(
         [
@@ -198,7 +203,7 @@ def decode(args: argparse.Namespace) -> None:
 
 def verify(args: argparse.Namespace) -> None:
     """Verification beside plain sequential reading, both from the disk, then both cached."""
-    from pipeline.store import write_store
+    from pipeline.storage.store import write_store
     from pipeline.verify import verify_store
 
     rows = int(args.gib * 2**30) // 2048

@@ -45,10 +45,10 @@ def main() -> None:
 
     import torch
 
-    from pipeline.backbones import load_backbone
-    from pipeline.encoder import TorchEncoder, resolve_device
-    from pipeline.images import decode_image
-    from pipeline.store import to_dtype
+    from pipeline.backbones.backbone import load_backbone
+    from pipeline.datasets.images import decode_image
+    from pipeline.extraction.encoder import TorchEncoder, resolve_device
+    from pipeline.storage.store import to_dtype
     from stages.fetch_weights import model_spec, run, write_record
 
     parser = argparse.ArgumentParser(

@@ -20,15 +20,15 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from pipeline.images import ImageParams
-from pipeline.index import write_index
-from pipeline.indexing import IndexParams, build_index, list_images
+from pipeline.datasets.images import ImageParams
+from pipeline.datasets.index import write_index
+from pipeline.indexing.indexing import IndexParams, build_index, list_images
 from pipeline.sources import read_spec
 
 OPENING = """
 import sys, time
 from pathlib import Path
-from pipeline.index import read_index
+from pipeline.datasets.index import read_index
 def peak():  # of this process alone; ru_maxrss would begin with the parent's
     lines = Path("/proc/self/status").read_text().splitlines()
     return int(next(line.split()[1] for line in lines if line.startswith("VmHWM"))) / 1024

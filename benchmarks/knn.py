@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.detectors.neighbours import gpu_count, nearest
 from pipeline.geometry import unit_norm
-from pipeline.neighbours import gpu_count, nearest
 
 
 def memory_mib(field: str) -> float:

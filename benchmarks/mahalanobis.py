@@ -12,7 +12,7 @@ import time
 
 import numpy as np
 
-from pipeline.gaussians import ClassGaussians
+from pipeline.detectors.gaussians import ClassGaussians
 
 
 def timed(run, *arguments):

@@ -15,9 +15,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pipeline.bootstrap import bootstrap
-from pipeline.delong import delong_interval, delong_test
-from pipeline.metrics import all_metrics
+from pipeline.statistics.bootstrap import bootstrap
+from pipeline.statistics.delong import delong_interval, delong_test
+from pipeline.statistics.metrics import all_metrics
 
 
 def best(repeats: int, *runs: Callable[[], object]) -> list[float]:

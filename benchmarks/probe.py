@@ -16,9 +16,9 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from pipeline.probe import fit_probe
-from pipeline.probe_recipe import ProbeRecipe
-from pipeline.probe_rows import ResidentRows
+from pipeline.training.probe import fit_probe
+from pipeline.training.probe_recipe import ProbeRecipe
+from pipeline.training.probe_rows import ResidentRows
 
 
 def usual_loop(features, labels, classes, recipe, device):

@@ -8,10 +8,10 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float, Float32, Int64
 
-from pipeline.bootstrap import bootstrap, percentile_interval
+from pipeline.detectors.neighbours import nearest
 from pipeline.geometry import unit_norm
-from pipeline.metrics import all_metrics, auroc
-from pipeline.neighbours import nearest
+from pipeline.statistics.bootstrap import bootstrap, percentile_interval
+from pipeline.statistics.metrics import all_metrics, auroc
 
 METRICS = ("auroc", "fpr95")
 

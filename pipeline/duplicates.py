@@ -13,8 +13,8 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float32
 
+from pipeline.detectors.neighbours import nearest_in_shards
 from pipeline.geometry import unit_norm
-from pipeline.neighbours import nearest_in_shards
 
 Role = Literal["ID train", "ID test", "OOD"]
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.manifest import MANIFEST, Damage, Manifest, StoreError
+from pipeline.storage.manifest import MANIFEST, Damage, Manifest, StoreError
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from pipeline.accuracy import accuracy_record
-from pipeline.evaluation_params import EvaluateParams
 from pipeline.json_text import write_json
 from pipeline.params import load_params
+from pipeline.statistics.accuracy import accuracy_record
+from pipeline.statistics.evaluation_params import EvaluateParams
 from pipeline.tables import read_predictions, read_scores
 
 

@@ -22,11 +22,11 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from pipeline.adversarial import Resampling, compare, curve, image_summary, knn_without
-from pipeline.evaluation_params import EvaluateParams
-from pipeline.index import read_index
+from pipeline.datasets.index import read_index
 from pipeline.json_text import write_json
 from pipeline.params import load_params, read_section
-from pipeline.store import read_features
+from pipeline.statistics.evaluation_params import EvaluateParams
+from pipeline.storage.store import read_features
 from pipeline.tables import read_scores
 
 FILES = (

@@ -19,8 +19,8 @@ import polars as pl
 from PIL import Image
 
 from pipeline.contact_sheet import Crafted, Row, contact_sheet
-from pipeline.images import ImageParams, decode_image
-from pipeline.index import read_index
+from pipeline.datasets.images import ImageParams, decode_image
+from pipeline.datasets.index import read_index
 from pipeline.params import load_params, read_section
 from pipeline.sources import Source, load_spec, open_source
 from pipeline.tables import read_scores

@@ -27,25 +27,25 @@ from pathlib import Path
 import polars as pl
 import torch
 
-from pipeline.attack_cache import explain_full_disk, open_cache
-from pipeline.attack_cost import estimate_cost, pick_batch_size
-from pipeline.attack_images import IndexedImages
-from pipeline.attack_output import assemble
-from pipeline.attack_pairs import draw_sources
-from pipeline.attack_spec import CraftSpec, craft_spec
-from pipeline.attack_targets import TargetInputs, choose_goal, identity
-from pipeline.backbones import Backbone, load_backbone, pick_device
-from pipeline.cache import cache_root
-from pipeline.content_key import content_key, library_versions
-from pipeline.crafting import Surrogate, batches, craft_missing
-from pipeline.heads import read_probe
-from pipeline.images import ImageParams
-from pipeline.index import read_index, write_index
-from pipeline.locks import claim
+from pipeline.attacks.attack_cache import explain_full_disk, open_cache
+from pipeline.attacks.attack_cost import estimate_cost, pick_batch_size
+from pipeline.attacks.attack_images import IndexedImages
+from pipeline.attacks.attack_output import assemble
+from pipeline.attacks.attack_pairs import draw_sources
+from pipeline.attacks.attack_spec import CraftSpec, craft_spec
+from pipeline.attacks.attack_targets import TargetInputs, choose_goal, identity
+from pipeline.attacks.crafting import Surrogate, batches, craft_missing
+from pipeline.backbones.backbone import Backbone, load_backbone, pick_device
+from pipeline.datasets.images import ImageParams
+from pipeline.datasets.index import read_index, write_index
+from pipeline.extraction.cache import cache_root
+from pipeline.extraction.content_key import content_key, library_versions
+from pipeline.extraction.locks import claim
+from pipeline.extraction.progress import Progress
 from pipeline.params import load_params, read_section
-from pipeline.progress import Progress
 from pipeline.sources import load_spec, open_source
-from pipeline.store import read_arrays, read_features
+from pipeline.storage.store import read_arrays, read_features
+from pipeline.training.heads import read_probe
 
 CODE_VERSION = 1  # raise it when the same numbers would give other images
 

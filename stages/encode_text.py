@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.class_folders import class_folders
-from pipeline.class_names import class_names, equal_names
-from pipeline.index import read_index
+from pipeline.datasets.index import read_index
+from pipeline.language.class_folders import class_folders
+from pipeline.language.class_names import class_names, equal_names
+from pipeline.language.prompts import prompt_set
+from pipeline.language.text_params import TextParams
 from pipeline.params import load_params, read_section
-from pipeline.prompts import prompt_set
-from pipeline.store import write_arrays
-from pipeline.text_params import TextParams
+from pipeline.storage.store import write_arrays
 
 
 def run(
@@ -47,8 +47,8 @@ def run(
     if entry.get("loader") == "timm":  # known without building the model
         return {}, attributes | not_applicable("its loader, timm, has no text tower")
 
-    from pipeline.backbones import load_backbone
-    from pipeline.text import class_embeddings
+    from pipeline.backbones.backbone import load_backbone
+    from pipeline.language.text import class_embeddings
 
     tower = load_backbone(backbone, entry, weights)
     if tower.text is None:
@@ -57,7 +57,7 @@ def run(
     if tower.projection is not None:
         arrays["projection"] = tower.projection.astype(np.float32)
     if params.negative_words is not None:
-        from pipeline.text_negatives import negative_labels
+        from pipeline.language.text_negatives import negative_labels
 
         negatives, words = negative_labels(
             tower.text, names, arrays["class_embeddings"], params=params
@@ -79,7 +79,7 @@ def imported(
     if entry.get("class_embeddings") is None:
         reason = f"models.{backbone}.class_embeddings names no file"
         return {}, attributes | not_applicable(reason)
-    from pipeline.imports import import_text
+    from pipeline.extraction.imports import import_text
 
     arrays = import_text(backbone, entry, classes=len(attributes["class_names"]))
     attributes |= {"prompts": "imported", "sentences": []}

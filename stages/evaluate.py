@@ -13,11 +13,11 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from pipeline.evaluation import evaluation_record
-from pipeline.evaluation_params import EvaluateParams
-from pipeline.index import read_index
+from pipeline.datasets.index import read_index
 from pipeline.json_text import write_json
 from pipeline.params import load_params
+from pipeline.statistics.evaluation import evaluation_record
+from pipeline.statistics.evaluation_params import EvaluateParams
 from pipeline.tables import read_scores
 
 

@@ -4,7 +4,7 @@
 
 Reads   INDEX       the images in their order; where they lie is datasets.DATASET
         WEIGHTS     folder with weights.json (and the weights trained here)
-Writes  STORE       features [n d] before the projection, labels [n]; see pipeline/store.py
+Writes  STORE       features [n d] before the projection, labels [n]; see pipeline/storage/store.py
         PROVENANCE  what it was computed from and with: JSON, not part of the store's identity
 
 Finished rows go to a side cache outside STORE while the stage runs; killed at any moment, the
@@ -20,18 +20,18 @@ from typing import Any, NoReturn
 
 import polars as pl
 
-from pipeline.changed_files import changed_files
-from pipeline.decoding import ChangedFileError, ImageBytes
-from pipeline.extract_ahead import extract_ahead
-from pipeline.extract_params import ExtractParams, expected_device
-from pipeline.extract_store import extract_store, import_store, load_encoder
-from pipeline.extraction import Encoder
-from pipeline.images import ImageParams
-from pipeline.index import read_index
-from pipeline.locks import CacheError
-from pipeline.model_spec import model_spec
+from pipeline.backbones.model_spec import model_spec
+from pipeline.datasets.changed_files import changed_files
+from pipeline.datasets.images import ImageParams
+from pipeline.datasets.index import read_index
+from pipeline.extraction.decoding import ChangedFileError, ImageBytes
+from pipeline.extraction.extract_ahead import extract_ahead
+from pipeline.extraction.extract_params import ExtractParams, expected_device
+from pipeline.extraction.extract_store import extract_store, import_store, load_encoder
+from pipeline.extraction.locks import CacheError
+from pipeline.extraction.loop import Encoder
+from pipeline.extraction.provenance import write_provenance
 from pipeline.params import load_params, read_section
-from pipeline.provenance import write_provenance
 from pipeline.sources import load_spec, open_source
 
 

@@ -10,10 +10,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from pipeline.checkpoints import WeightsError, file_sha256, find_checkpoint
-from pipeline.model_spec import ModelSpec, model_spec
+from pipeline.backbones.checkpoints import WeightsError, file_sha256, find_checkpoint
+from pipeline.backbones.model_spec import ModelSpec, model_spec
+from pipeline.backbones.weights import write_record
 from pipeline.params import read_section
-from pipeline.weights import write_record
 
 
 def run(backbone: str, spec: ModelSpec) -> dict[str, Any]:

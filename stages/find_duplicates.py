@@ -15,6 +15,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from pipeline.datasets.images import ImageError, decode_image
+from pipeline.datasets.index import read_index
 from pipeline.duplicates import (
     ImageSetRows,
     Overlap,
@@ -23,13 +25,11 @@ from pipeline.duplicates import (
     excluded_count,
     find_overlap,
 )
-from pipeline.images import ImageError, decode_image
-from pipeline.index import read_index
 from pipeline.json_text import write_json
 from pipeline.pair_sheet import PicturePair, pair_sheet
 from pipeline.params import load_params, read_section
 from pipeline.sources import Source, SourceError, load_spec, open_source
-from pipeline.store import iter_shards
+from pipeline.storage.store import iter_shards
 
 
 @dataclass(frozen=True)

@@ -28,26 +28,26 @@ from timm.data.config import resolve_data_config
 from timm.data.transforms_factory import create_transform
 from torch import nn
 
-from pipeline.backbones import load_backbone
-from pipeline.cache import cache_root
-from pipeline.checkpoints import file_sha256
-from pipeline.class_folders import class_folders
-from pipeline.classifier_head import FILE, plain_head
-from pipeline.content_key import content_key, index_digest, model_identity
-from pipeline.decoding import ImageReader
-from pipeline.finetune_images import Images
-from pipeline.finetune_recipe import FinetuneRecipe
-from pipeline.finetune_start import classifier_keys, starting_model
-from pipeline.finetuning import Place, finetune
-from pipeline.heads import write_probe
-from pipeline.images import ImageParams
-from pipeline.index import read_index
-from pipeline.loss_meter import LossMeter
-from pipeline.model_spec import model_spec
+from pipeline.backbones.backbone import load_backbone
+from pipeline.backbones.checkpoints import file_sha256
+from pipeline.backbones.model_spec import model_spec
+from pipeline.backbones.weights import read_record, write_record
+from pipeline.datasets.images import ImageParams
+from pipeline.datasets.index import read_index
+from pipeline.extraction.cache import cache_root
+from pipeline.extraction.content_key import content_key, index_digest, model_identity
+from pipeline.extraction.decoding import ImageReader
+from pipeline.language.class_folders import class_folders
 from pipeline.params import from_mapping, load_params, read_section
 from pipeline.sources import Source, load_spec, open_source
-from pipeline.store import publish
-from pipeline.weights import read_record, write_record
+from pipeline.storage.store import publish
+from pipeline.training.classifier_head import FILE, plain_head
+from pipeline.training.finetune_images import Images
+from pipeline.training.finetune_recipe import FinetuneRecipe
+from pipeline.training.finetune_start import classifier_keys, starting_model
+from pipeline.training.finetuning import Place, finetune
+from pipeline.training.heads import write_probe
+from pipeline.training.loss_meter import LossMeter
 
 VERSION = 1  # raise when a change of this code changes weights
 

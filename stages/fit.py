@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from pipeline import fitting
-from pipeline.detector import Detector, DetectorError, write_detector
-from pipeline.fitting import FitParams, GaussianSpec
-from pipeline.heads import Probe, read_probe
+from pipeline.detectors import fitting
+from pipeline.detectors.detector import Detector, DetectorError, write_detector
+from pipeline.detectors.fitting import FitParams, GaussianSpec
 from pipeline.params import load_params
-from pipeline.store import FeatureSet, read_arrays, read_features
+from pipeline.storage.store import FeatureSet, read_arrays, read_features
+from pipeline.training.heads import Probe, read_probe
 
 
 def run(bank: Path, text: Path, pseudo_labels: Path, heads: Path, params: FitParams) -> Detector:

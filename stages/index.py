@@ -16,12 +16,18 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.images import ImageParams
-from pipeline.index import write_index
-from pipeline.indexing import IndexParams, UnreadableImagesError, build_index, check_id, list_images
-from pipeline.labels import Classes
+from pipeline.datasets.images import ImageParams
+from pipeline.datasets.index import write_index
+from pipeline.extraction.progress import Progress
+from pipeline.indexing.indexing import (
+    IndexParams,
+    UnreadableImagesError,
+    build_index,
+    check_id,
+    list_images,
+)
+from pipeline.indexing.labels import Classes
 from pipeline.params import load_params, read_section
-from pipeline.progress import Progress
 from pipeline.sources import ImageSet, RowsSet, load_spec
 
 

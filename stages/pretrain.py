@@ -21,10 +21,10 @@ import torch
 from safetensors.torch import save
 from tqdm import tqdm
 
+from pipeline.glyph_world.pretraining import PREPROCESS, TrainParams, build_model, train
+from pipeline.glyph_world.pretraining_check import accuracies
+from pipeline.glyph_world.pretraining_pairs import PairParams, draw_pairs
 from pipeline.params import from_mapping, load_params, read_section
-from pipeline.pretraining import PREPROCESS, TrainParams, build_model, train
-from pipeline.pretraining_check import accuracies
-from pipeline.pretraining_pairs import PairParams, draw_pairs
 
 
 @dataclass(frozen=True)

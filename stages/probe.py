@@ -24,17 +24,17 @@ import numpy as np
 import polars as pl
 import torch
 
-from pipeline.classifier_head import NoClassifierError, classifier_head
-from pipeline.heads import Probe, write_probe
-from pipeline.loss_meter import LossMeter
-from pipeline.memory import free_bytes
 from pipeline.params import load_params, read_section
-from pipeline.probe import fit_probe, training_accuracy
-from pipeline.probe_recipe import ProbeParams, ProbeRecipe
-from pipeline.probe_rows import ResidentRows, Rows, spill
-from pipeline.probe_targets import Targets, few_shot, from_labels, from_pseudo_labels
-from pipeline.pseudo_labels import cosine_softmax, embeddings
-from pipeline.store import iter_shards, publish, read_arrays, read_attributes, read_features
+from pipeline.storage.store import iter_shards, publish, read_arrays, read_attributes, read_features
+from pipeline.training.classifier_head import NoClassifierError, classifier_head
+from pipeline.training.heads import Probe, write_probe
+from pipeline.training.loss_meter import LossMeter
+from pipeline.training.memory import free_bytes
+from pipeline.training.probe import fit_probe, training_accuracy
+from pipeline.training.probe_recipe import ProbeParams, ProbeRecipe
+from pipeline.training.probe_rows import ResidentRows, Rows, spill
+from pipeline.training.probe_targets import Targets, few_shot, from_labels, from_pseudo_labels
+from pipeline.training.pseudo_labels import cosine_softmax, embeddings
 
 
 def run(

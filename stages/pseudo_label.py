@@ -18,8 +18,8 @@ import numpy as np
 import polars as pl
 
 from pipeline.params import load_params
-from pipeline.pseudo_labels import PseudoLabelParams, assign, confident_rows, quality
-from pipeline.store import iter_shards, read_arrays, read_attributes
+from pipeline.storage.store import iter_shards, read_arrays, read_attributes
+from pipeline.training.pseudo_labels import PseudoLabelParams, assign, confident_rows, quality
 
 SCHEMA = {"row": pl.Int64, "pseudo_label": pl.Int32, "confidence": pl.Float32}
 

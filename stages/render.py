@@ -19,9 +19,9 @@ from typing import Literal
 import polars as pl
 from PIL import Image
 
-from pipeline.glyph_sets import PARTS, class_names, directory, draw_class, stream
-from pipeline.glyphs import Distortion
-from pipeline.index import write_index
+from pipeline.datasets.index import write_index
+from pipeline.glyph_world.glyph_sets import PARTS, class_names, directory, draw_class, stream
+from pipeline.glyph_world.glyphs import Distortion
 from pipeline.params import load_params
 
 

@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.detector import Detector, DetectorError, NotApplicableError, read_detector
-from pipeline.knn_classifier import NEIGHBOURS, knn_predictions
+from pipeline.detectors.detector import Detector, DetectorError, NotApplicableError, read_detector
+from pipeline.detectors.knn_classifier import NEIGHBOURS, knn_predictions
+from pipeline.detectors.query import ZERO_SHOT, Bank, Query
 from pipeline.params import read_section
-from pipeline.query import ZERO_SHOT, Bank, Query
 from pipeline.scores import check_methods, compute, method_names
-from pipeline.store import iter_shards, read_attributes
+from pipeline.storage.store import iter_shards, read_attributes
 from pipeline.tables import write_predictions, write_scores
 
 Values = dict[str, np.ndarray]

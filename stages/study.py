@@ -16,12 +16,12 @@ from pathlib import Path
 
 import polars as pl
 
-from pipeline.claims import claims_table
+from pipeline.findings.claims import claims_table
+from pipeline.findings.study_numbers import study_numbers
+from pipeline.findings.study_records import StudyParams, StudyScope, read_study
+from pipeline.findings.study_tables import adversarial_table, comparisons_table, results_table
 from pipeline.json_text import write_json
 from pipeline.params import load_params, read_section
-from pipeline.study_numbers import study_numbers
-from pipeline.study_records import StudyParams, StudyScope, read_study
-from pipeline.study_tables import adversarial_table, comparisons_table, results_table
 
 
 def run(reports: Path, scope: StudyScope, params: StudyParams) -> pl.DataFrame:

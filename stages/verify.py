@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from pipeline.manifest import cure
+from pipeline.storage.manifest import cure
 from pipeline.verify import find_stores, verify_store
 
 

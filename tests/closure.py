@@ -26,8 +26,17 @@ def module_file(name: str) -> Path | None:
     return path / "__init__.py" if (path / "__init__.py").is_file() else None
 
 
+def is_docstring(path: Path) -> bool:
+    """Tell whether a file holds nothing but a docstring."""
+    body = ast.parse(path.read_text(encoding="utf-8")).body
+    return len(body) == 1 and isinstance(body[0], ast.Expr)
+
+
 def library_files(script: Path) -> set[str]:
-    """Return the library files behind a script, as paths from the root (not pipeline/__init__)."""
+    """Return the library files behind a script, as paths from the root.
+
+    Packages whose ``__init__`` is a docstring alone count for nothing: no code runs there.
+    """
     found: set[Path] = set()
     waiting = [script]
     while waiting:
@@ -37,7 +46,7 @@ def library_files(script: Path) -> set[str]:
             parts = name.split(".")
             for depth in range(2, len(parts) + 1):
                 file = module_file(".".join(parts[:depth]))
-                if file and file not in found:
+                if file and file not in found and not is_docstring(file):
                     found.add(file)
                     waiting.append(file)
     return {file.relative_to(ROOT).as_posix() for file in found}

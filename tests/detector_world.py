@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 
 from pipeline.geometry import unit_norm
-from pipeline.heads import Probe, write_probe
-from pipeline.store import write_arrays, write_store
+from pipeline.storage.store import write_arrays, write_store
+from pipeline.training.heads import Probe, write_probe
 
 CLASSES, WIDTH, JOINT = 3, 8, 4
 NAMES = ["ant", "bee", "cat"]

@@ -9,12 +9,12 @@ import numpy as np
 import polars as pl
 from PIL import Image
 
-import pipeline.extraction
-from pipeline.extract_params import ExtractParams
-from pipeline.extract_store import extract_store
-from pipeline.images import ImageParams
-from pipeline.index import read_index, write_index
-from pipeline.weights import write_record
+import pipeline.extraction.loop
+from pipeline.backbones.weights import write_record
+from pipeline.datasets.images import ImageParams
+from pipeline.datasets.index import read_index, write_index
+from pipeline.extraction.extract_params import ExtractParams
+from pipeline.extraction.extract_store import extract_store
 
 WIDTH = 6
 
@@ -119,7 +119,7 @@ class World:
 
 def same_bytes(one: Path, two: Path) -> bool:
     """Whether two folders hold the same files with the same bytes."""
-    from pipeline.manifest import stored_files
+    from pipeline.storage.manifest import stored_files
 
     names = stored_files(one)
     return names == stored_files(two) and all(
@@ -129,7 +129,7 @@ def same_bytes(one: Path, two: Path) -> bool:
 
 def run_slowly(root: Path, pause: float, store: str, arguments: dict) -> None:
     """Extract in a process of its own, pausing in and committing after every batch."""
-    pipeline.extraction.COMMIT_SECONDS = 0.0
+    pipeline.extraction.loop.COMMIT_SECONDS = 0.0
     world = World(root, read_index(root / "index.parquet"))
     world.extract(store, encoder=MatrixEncoder(before=lambda _: time.sleep(pause)), **arguments)
 
@@ -140,7 +140,7 @@ def run_limited(root: Path, cache: str, limit: int | None, results) -> None:
 
     from stages.extract import explain
 
-    pipeline.extraction.COMMIT_SECONDS = 0.0
+    pipeline.extraction.loop.COMMIT_SECONDS = 0.0
     if limit is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     world = World(root, read_index(root / "index.parquet"))

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from pipeline.accuracy import accuracy_record, wilson_interval
-from pipeline.bootstrap import bootstrap, draw_counts
-from pipeline.evaluation_params import EvaluateParams
-from pipeline.metrics import accuracy_at_tpr
-from pipeline.replicates import restored
+from pipeline.statistics.accuracy import accuracy_record, wilson_interval
+from pipeline.statistics.bootstrap import bootstrap, draw_counts
+from pipeline.statistics.evaluation_params import EvaluateParams
+from pipeline.statistics.metrics import accuracy_at_tpr
+from pipeline.statistics.replicates import restored
 from pipeline.tables import write_predictions, write_scores
 from stages.accuracy import run
 

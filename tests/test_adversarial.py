@@ -8,11 +8,11 @@ import pytest
 from safetensors.numpy import save_file
 
 from pipeline.adversarial import Resampling, compare, curve, knn_without
-from pipeline.evaluation_params import EvaluateParams
-from pipeline.index import SCHEMA, write_index
+from pipeline.datasets.index import SCHEMA, write_index
 from pipeline.json_text import json_text
-from pipeline.metrics import auroc, fpr_at_tpr
-from pipeline.store import write_store
+from pipeline.statistics.evaluation_params import EvaluateParams
+from pipeline.statistics.metrics import auroc, fpr_at_tpr
+from pipeline.storage.store import write_store
 from pipeline.tables import write_scores
 from stages import adversarial
 

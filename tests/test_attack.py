@@ -5,14 +5,14 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from pipeline.attack import best_of, push, roughness, to_levels
-from pipeline.attack_objectives import (
+from pipeline.attacks.attack import best_of, push, roughness, to_levels
+from pipeline.attacks.attack_objectives import (
     cosine_to,
     energy_of,
     mahalanobis_of,
     mcm_of,
 )
-from pipeline.attack_spec import Budget, CraftSpec, craft_spec
+from pipeline.attacks.attack_spec import Budget, CraftSpec, craft_spec
 
 
 def tiny_encoder(seed=0, size=12, width=8):

@@ -11,10 +11,10 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from pipeline.backbones import load_backbone
-from pipeline.checkpoints import WeightsError, file_sha256, find_checkpoint
-from pipeline.model_spec import model_spec
-from pipeline.weights import write_record
+from pipeline.backbones.backbone import load_backbone
+from pipeline.backbones.checkpoints import WeightsError, file_sha256, find_checkpoint
+from pipeline.backbones.model_spec import model_spec
+from pipeline.backbones.weights import write_record
 
 TINY = {
     "embed_dim": 16,

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from pipeline.bootstrap import bootstrap, draw_counts, percentile_interval
-from pipeline.metrics import all_metrics
-from pipeline.ranking import Ranking, resampled_metrics
+from pipeline.statistics.bootstrap import bootstrap, draw_counts, percentile_interval
+from pipeline.statistics.metrics import all_metrics
+from pipeline.statistics.ranking import Ranking, resampled_metrics
 
 
 def counts_of(name="letters", n=50, resamples=12, block=5, seed=0):

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.captions import NAMING, VAGUE, CaptionMix, Subject, write_caption
-from pipeline.glyph_sets import GROUPS, class_names
-from pipeline.pretraining_pairs import PairParams, draw_pairs
-from pipeline.prompts import PLP5
+from pipeline.glyph_world.captions import NAMING, VAGUE, CaptionMix, Subject, write_caption
+from pipeline.glyph_world.glyph_sets import GROUPS, class_names
+from pipeline.glyph_world.pretraining_pairs import PairParams, draw_pairs
+from pipeline.language.prompts import PLP5
 
 LETTERS = tuple(f"latin capital letter {c}" for c in "abc")
 A = Subject(LETTERS[0], "latin capital letter", "italic serif", LETTERS)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.class_names import LISTS, class_names, equal_names
-from pipeline.shipped import imagenet_wnids, wordnet_lemmas
+from pipeline.language.class_names import LISTS, class_names, equal_names
+from pipeline.language.shipped import imagenet_wnids, wordnet_lemmas
 
 METADATA = Path(__file__).parents[1] / "../shared/data/metadata"
 

@@ -15,8 +15,8 @@ from pipeline.contact_sheet import (
     contact_sheet,
     perturbation,
 )
-from pipeline.images import ImageParams
-from pipeline.index import SCHEMA
+from pipeline.datasets.images import ImageParams
+from pipeline.datasets.index import SCHEMA
 from pipeline.sources import open_source, read_spec
 from stages.contact_sheet import Picture, run
 

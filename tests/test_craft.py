@@ -16,13 +16,13 @@ from safetensors.numpy import load_file
 from torch import nn
 from torchvision import transforms
 
-from pipeline.attack_images import IndexedImages
-from pipeline.attack_spec import CraftSpec
-from pipeline.attack_targets import TargetInputs
-from pipeline.backbones import Backbone
-from pipeline.heads import Probe
-from pipeline.index import SCHEMA, read_index
+from pipeline.attacks.attack_images import IndexedImages
+from pipeline.attacks.attack_spec import CraftSpec
+from pipeline.attacks.attack_targets import TargetInputs
+from pipeline.backbones.backbone import Backbone
+from pipeline.datasets.index import SCHEMA, read_index
 from pipeline.sources import open_source, read_spec
+from pipeline.training.heads import Probe
 from stages import craft
 
 SIZE = 16

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_curve
 
-from pipeline.curves import histogram, roc_points
-from pipeline.levels import count_levels
+from pipeline.statistics.curves import histogram, roc_points
+from pipeline.statistics.levels import count_levels
 
 
 def test_every_threshold_is_a_point_where_there_are_few():

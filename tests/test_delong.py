@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from pipeline.bootstrap import bootstrap, percentile_interval
-from pipeline.delong import delong_interval, delong_test, placements
-from pipeline.metrics import auroc
+from pipeline.statistics.bootstrap import bootstrap, percentile_interval
+from pipeline.statistics.delong import delong_interval, delong_test, placements
+from pipeline.statistics.metrics import auroc
 
 
 def naive_covariance(methods):

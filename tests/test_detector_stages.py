@@ -11,13 +11,13 @@ from detector_world import World
 from sklearn.covariance import EmpiricalCovariance
 from sklearn.neighbors import NearestNeighbors
 
-from pipeline.detector import DetectorError, read_detector, write_detector
-from pipeline.fitting import FitParams
+from pipeline.detectors.detector import DetectorError, read_detector, write_detector
+from pipeline.detectors.fitting import FitParams
 from pipeline.geometry import unit_norm
-from pipeline.heads import Probe, write_probe
 from pipeline.params import from_mapping
 from pipeline.scores import SCORES, check_methods, method_names
 from pipeline.tables import read_predictions, read_scores
+from pipeline.training.heads import Probe, write_probe
 from stages import fit, score
 
 CONF = yaml.safe_load((Path(__file__).parents[1] / "conf/methods.yaml").read_text())

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from pipeline.datasets.index import write_index
 from pipeline.duplicates import (
     ImageSetRows,
     Pair,
@@ -19,9 +20,8 @@ from pipeline.duplicates import (
     near_copies,
     warnings,
 )
-from pipeline.index import write_index
 from pipeline.pair_sheet import PicturePair, pair_sheet
-from pipeline.store import write_store
+from pipeline.storage.store import write_store
 from stages import find_duplicates
 
 RNG = np.random.default_rng(0)

@@ -10,9 +10,9 @@ import pytest
 import torch
 import yaml
 
-from pipeline.index import write_index
-from pipeline.store import read_arrays
-from pipeline.weights import write_record
+from pipeline.backbones.weights import write_record
+from pipeline.datasets.index import write_index
+from pipeline.storage.store import read_arrays
 from stages import encode_text
 
 NAMES = ["red_fox", "owl", "Red fox"]

@@ -6,14 +6,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipeline.bootstrap import bootstrap, percentile_interval
-from pipeline.delong import delong_interval, delong_test
-from pipeline.evaluation import evaluation_record
-from pipeline.evaluation_params import EvaluateParams
-from pipeline.index import write_index
+from pipeline.datasets.index import write_index
 from pipeline.json_text import write_json
-from pipeline.metrics import all_metrics, class_breakdown
-from pipeline.replicates import restored
+from pipeline.statistics.bootstrap import bootstrap, percentile_interval
+from pipeline.statistics.delong import delong_interval, delong_test
+from pipeline.statistics.evaluation import evaluation_record
+from pipeline.statistics.evaluation_params import EvaluateParams
+from pipeline.statistics.metrics import all_metrics, class_breakdown
+from pipeline.statistics.replicates import restored
 from pipeline.tables import write_scores
 from stages.evaluate import run
 

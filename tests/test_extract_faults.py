@@ -13,8 +13,8 @@ import pytest
 import yaml
 from extraction_world import MatrixEncoder, World, run_limited, run_slowly, same_bytes
 
-from pipeline.index import write_index
-from pipeline.locks import CacheError
+from pipeline.datasets.index import write_index
+from pipeline.extraction.locks import CacheError
 
 ROOT = Path(__file__).resolve().parent.parent
 # Children of this server start in milliseconds: it has imported everything and computed nothing.

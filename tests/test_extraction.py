@@ -9,15 +9,20 @@ import torch
 from extraction_world import Files, MatrixEncoder, World, load_matrix, same_bytes, to_array
 from PIL import Image
 
-from pipeline.cache import Segment, SideCache, cache_root, missing_batches
-from pipeline.changed_files import changed_files
-from pipeline.content_key import content_key, index_digest, model_identity
-from pipeline.decoding import ChangedFileError, ImageReader, decode_in_workers, pieces_of
-from pipeline.extract_job import Job, run_everywhere, share
-from pipeline.extract_params import ExtractParams, batch_grid, batch_size_on, precision_on
-from pipeline.images import ImageError, ImageParams
-from pipeline.progress import Progress, clock
-from pipeline.store import read_features
+from pipeline.datasets.changed_files import changed_files
+from pipeline.datasets.images import ImageError, ImageParams
+from pipeline.extraction.cache import Segment, SideCache, cache_root, missing_batches
+from pipeline.extraction.content_key import content_key, index_digest, model_identity
+from pipeline.extraction.decoding import ChangedFileError, ImageReader, decode_in_workers, pieces_of
+from pipeline.extraction.extract_job import Job, run_everywhere, share
+from pipeline.extraction.extract_params import (
+    ExtractParams,
+    batch_grid,
+    batch_size_on,
+    precision_on,
+)
+from pipeline.extraction.progress import Progress, clock
+from pipeline.storage.store import read_features
 from pipeline.verify import find_stores, verify_store
 from stages import verify as verify_stage
 

@@ -9,10 +9,10 @@ import torch
 import yaml
 from PIL import Image
 
-from pipeline.backbones import load_backbone
-from pipeline.classifier_head import classifier_head
-from pipeline.index import write_index
-from pipeline.weights import write_record
+from pipeline.backbones.backbone import load_backbone
+from pipeline.backbones.weights import write_record
+from pipeline.datasets.index import write_index
+from pipeline.training.classifier_head import classifier_head
 from stages import finetune, probe
 
 TINY = {

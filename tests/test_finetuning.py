@@ -10,13 +10,13 @@ import torch
 from PIL import Image
 from torch import nn
 
-from pipeline.classifier_head import NoClassifierError, classifier_head
-from pipeline.decoding import ImageReader
-from pipeline.finetune_images import Images, epoch_order
-from pipeline.finetune_recipe import FinetuneRecipe
-from pipeline.finetune_start import starting_model
-from pipeline.finetuning import Place, finetune
-from pipeline.model_spec import ModelSpec
+from pipeline.backbones.model_spec import ModelSpec
+from pipeline.extraction.decoding import ImageReader
+from pipeline.training.classifier_head import NoClassifierError, classifier_head
+from pipeline.training.finetune_images import Images, epoch_order
+from pipeline.training.finetune_recipe import FinetuneRecipe
+from pipeline.training.finetune_start import starting_model
+from pipeline.training.finetuning import Place, finetune
 
 HERE = Place(torch.device("cpu"))
 SPEC = ModelSpec(loader="timm", name="test_resnet", kwargs={"num_classes": 0})

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.covariance import OAS, EmpiricalCovariance, LedoitWolf
 
-from pipeline.gaussians import ClassGaussians, class_sums
+from pipeline.detectors.gaussians import ClassGaussians, class_sums
 
 
 def clusters(n=240, d=5, classes=4, seed=0):

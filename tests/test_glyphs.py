@@ -5,10 +5,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.glyph_alphabets import LEFT_OUT, SCRIPTS, character_name, fonts_for
-from pipeline.glyph_sets import GROUPS, PARTS, class_names, directory, draw_class, stream
-from pipeline.glyphs import Distortion, add_noise, character_mask, ink_on_paper, place
-from pipeline.index import read_index, write_index
+from pipeline.datasets.index import read_index, write_index
+from pipeline.glyph_world.glyph_alphabets import LEFT_OUT, SCRIPTS, character_name, fonts_for
+from pipeline.glyph_world.glyph_sets import (
+    GROUPS,
+    PARTS,
+    class_names,
+    directory,
+    draw_class,
+    stream,
+)
+from pipeline.glyph_world.glyphs import Distortion, add_noise, character_mask, ink_on_paper, place
 from stages.render import RenderParams, run
 
 PLAIN = Distortion(rotation=0.0, scale=(1.0, 1.0), shift=0.0, contrast=(0.8, 0.8), noise=0.0)

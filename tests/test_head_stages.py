@@ -8,13 +8,13 @@ import polars as pl
 import pytest
 import yaml
 
-from pipeline.class_folders import class_folders
 from pipeline.geometry import unit_norm
-from pipeline.heads import read_probe
-from pipeline.probe_recipe import ProbeParams
-from pipeline.pseudo_labels import PseudoLabelParams
-from pipeline.store import read_arrays, write_arrays, write_store
-from pipeline.text_params import TextParams
+from pipeline.language.class_folders import class_folders
+from pipeline.language.text_params import TextParams
+from pipeline.storage.store import read_arrays, write_arrays, write_store
+from pipeline.training.heads import read_probe
+from pipeline.training.probe_recipe import ProbeParams
+from pipeline.training.pseudo_labels import PseudoLabelParams
 from stages import encode_text, probe, pseudo_label
 
 NAMES = ["cat", "dog", "fox"]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.images import ImageError, decode_image
+from pipeline.datasets.images import ImageError, decode_image
 
 GRADIENT = np.arange(48, dtype=np.uint8).reshape(4, 4, 3) * 5
 

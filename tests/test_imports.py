@@ -7,9 +7,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipeline.array_files import ImportedFileError, natural, open_arrays
-from pipeline.imports import import_features, import_text
-from pipeline.store import read_features, write_store
+from pipeline.datasets.array_files import ImportedFileError, natural, open_arrays
+from pipeline.extraction.imports import import_features, import_text
+from pipeline.storage.store import read_features, write_store
 
 RNG = np.random.default_rng(0)
 FEATURES = RNG.normal(size=(30, 6)).astype(np.float32) * 4
@@ -169,7 +169,7 @@ def test_parts_sort_as_people_count():
 
 
 def test_large_files_are_mapped_and_read_in_blocks(tmp_path, monkeypatch):
-    monkeypatch.setattr("pipeline.array_files.BLOCK_ROWS", 7)
+    monkeypatch.setattr("pipeline.datasets.array_files.BLOCK_ROWS", 7)
     parts = open_arrays(save(tmp_path / "f.npy", FEATURES), column=None, names=())
 
     assert isinstance(parts.arrays[0], np.memmap)

@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from pipeline.index import SCHEMA, IndexFileError, read_excluded, read_index, write_index
+from pipeline.datasets.index import SCHEMA, IndexFileError, read_excluded, read_index, write_index
 
 
 def table(errors: list[str | None]) -> pl.DataFrame:

@@ -13,10 +13,10 @@ import pytest
 import yaml
 from PIL import Image
 
-from pipeline.images import ImageParams
-from pipeline.index import read_excluded, read_index
-from pipeline.indexing import IndexParams, UnreadableImagesError, check_id, list_images
-from pipeline.inspection import inspect_files
+from pipeline.datasets.images import ImageParams
+from pipeline.datasets.index import read_excluded, read_index
+from pipeline.indexing.indexing import IndexParams, UnreadableImagesError, check_id, list_images
+from pipeline.indexing.inspection import inspect_files
 from pipeline.sources import SourceError, open_source, read_spec
 from stages.index import Role, run
 
@@ -238,8 +238,8 @@ def test_processes_find_what_threads_find(animals, monkeypatch):
     options = {"hashed": True, "verify": True, "images": ImageParams(), "workers": 2}
     in_threads = inspect_files(source, paths, **options)
 
-    monkeypatch.setattr("pipeline.inspection.PROCESSES_FROM", 1)
-    monkeypatch.setattr("pipeline.inspection.CHUNK", 2)
+    monkeypatch.setattr("pipeline.indexing.inspection.PROCESSES_FROM", 1)
+    monkeypatch.setattr("pipeline.indexing.inspection.CHUNK", 2)
     done = []
     in_processes = inspect_files(source, paths, **options, advance=done.append)
 

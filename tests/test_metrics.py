@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
-from pipeline.levels import count_levels, needed_count
-from pipeline.metrics import (
+from pipeline.statistics.levels import count_levels, needed_count
+from pipeline.statistics.metrics import (
     accuracy_at_tpr,
     all_metrics,
     aupr_in,

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.multiple_tests import holm
+from pipeline.statistics.multiple_tests import holm
 
 
 def naive_rejections(p_values, alpha):

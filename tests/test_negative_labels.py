@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from pipeline.geometry import unit_norm
-from pipeline.negative_labels import candidate_words, mine_negatives
+from pipeline.language.negative_labels import candidate_words, mine_negatives
 
 TOKENS = [
     "!",

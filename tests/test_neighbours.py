@@ -4,9 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.neighbors import NearestNeighbors
 
-from pipeline import block_search, neighbours
+from pipeline.detectors import block_search, neighbours
+from pipeline.detectors.neighbours import nearest, nearest_in_shards
 from pipeline.geometry import unit_norm
-from pipeline.neighbours import nearest, nearest_in_shards
 
 
 def units(n, d=6, seed=0):

@@ -13,11 +13,11 @@ import yaml
 from PIL import Image
 from safetensors.torch import load_file
 
-from pipeline.glyph_sets import class_names
+from pipeline.glyph_world.glyph_sets import class_names
+from pipeline.glyph_world.pretraining import TrainParams, build_model, normalise, train
+from pipeline.glyph_world.pretraining_check import knn_classify, zero_shot_classes
+from pipeline.glyph_world.pretraining_pairs import PairParams, draw_pairs
 from pipeline.params import from_mapping
-from pipeline.pretraining import TrainParams, build_model, normalise, train
-from pipeline.pretraining_check import knn_classify, zero_shot_classes
-from pipeline.pretraining_pairs import PairParams, draw_pairs
 from stages.pretrain import CheckParams, PretrainParams, run
 
 ROOT = Path(__file__).parent.parent

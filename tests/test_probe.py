@@ -5,12 +5,12 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.heads import Probe, read_probe, write_probe
-from pipeline.moments import Moments
-from pipeline.probe import fit_probe, train_probe, training_accuracy
-from pipeline.probe_recipe import ProbeParams, ProbeRecipe
-from pipeline.probe_rows import ResidentRows, spill
-from pipeline.probe_targets import few_shot, from_labels, from_pseudo_labels
+from pipeline.training.heads import Probe, read_probe, write_probe
+from pipeline.training.moments import Moments
+from pipeline.training.probe import fit_probe, train_probe, training_accuracy
+from pipeline.training.probe_recipe import ProbeParams, ProbeRecipe
+from pipeline.training.probe_rows import ResidentRows, spill
+from pipeline.training.probe_targets import few_shot, from_labels, from_pseudo_labels
 
 QUICK = ProbeRecipe(epochs=5, batch_size=16)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.prompts import fill, prompt_set
+from pipeline.language.prompts import fill, prompt_set
 
 METADATA = Path(__file__).parents[1] / "../shared/data/metadata"
 

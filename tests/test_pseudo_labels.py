@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.geometry import unit_norm
-from pipeline.pseudo_labels import (
+from pipeline.training.pseudo_labels import (
     PseudoLabelParams,
     assign,
     confident_rows,

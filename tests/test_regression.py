@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import linregress, pearsonr
 
-from pipeline.regression import (
+from pipeline.statistics.regression import (
     bootstrap_interval,
     correlation_replicates,
     fisher_interval,

@@ -5,13 +5,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipeline.accuracy import accuracy_record
-from pipeline.evaluation import evaluation_record
-from pipeline.evaluation_params import EvaluateParams
+from pipeline.findings.study_records import StudyParams, StudyScope
 from pipeline.json_text import write_json
-from pipeline.metrics import auroc
 from pipeline.report.records import Scope
-from pipeline.study_records import StudyParams, StudyScope
+from pipeline.statistics.accuracy import accuracy_record
+from pipeline.statistics.evaluation import evaluation_record
+from pipeline.statistics.evaluation_params import EvaluateParams
+from pipeline.statistics.metrics import auroc
 from stages import report, study
 
 PARAMS = EvaluateParams(resamples=40, replicates=20, compare=(("plp_msp", "mcm"),))

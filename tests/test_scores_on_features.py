@@ -3,15 +3,15 @@ import pytest
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 
-from pipeline import fitting
-from pipeline.clusters import kmeans
+from pipeline.detectors import fitting
+from pipeline.detectors.clusters import kmeans
+from pipeline.detectors.knn_classifier import knn_predictions
+from pipeline.detectors.query import sample_rows
+from pipeline.detectors.subspace import ResidualSpace, vanishing_point
 from pipeline.geometry import unit_norm
-from pipeline.heads import Probe
-from pipeline.knn_classifier import knn_predictions
-from pipeline.query import sample_rows
 from pipeline.scores.knn import knn_scores
 from pipeline.scores.residual import residual_scores
-from pipeline.subspace import ResidualSpace, vanishing_point
+from pipeline.training.heads import Probe
 
 RNG = np.random.default_rng(0)
 FEATURES = (RNG.standard_normal((300, 8)) @ RNG.standard_normal((8, 8)) + 5).astype(np.float32)

@@ -5,7 +5,6 @@ from hypothesis import strategies as st
 from scipy.special import logsumexp, softmax
 from scipy.stats import entropy, rankdata
 
-from pipeline.heads import Probe
 from pipeline.scores.energy import energy_scores
 from pipeline.scores.entropy import entropy_scores
 from pipeline.scores.fused import fused_probabilities, fused_scores
@@ -16,6 +15,7 @@ from pipeline.scores.msp import msp_log_odds, msp_scores
 from pipeline.scores.nnguide import nnguide_scores
 from pipeline.scores.react import react_scores
 from pipeline.scores.vim import vim_scores
+from pipeline.training.heads import Probe
 
 HALF = np.log([[3.0, 1.0], [1.0, 1.0]])  # softmax 3/4 and 1/4; and one half each
 CONFIDENT = np.stack([np.linspace(20, 900, 500), np.zeros(500), np.ones(500)], axis=1)

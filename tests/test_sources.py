@@ -18,7 +18,7 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from pipeline.images import decode_image
+from pipeline.datasets.images import decode_image
 from pipeline.sources import SourceError, open_source, read_spec
 from pipeline.sources.handles import shared
 

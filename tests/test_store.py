@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from zarr.codecs import BloscCodec, Crc32cCodec
 
-from pipeline.manifest import stored_files
-from pipeline.sharding import in_chunks, write_shards
-from pipeline.store import (
+from pipeline.storage.manifest import stored_files
+from pipeline.storage.sharding import in_chunks, write_shards
+from pipeline.storage.store import (
     StoreError,
     iter_shards,
     read_arrays,

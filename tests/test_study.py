@@ -7,17 +7,22 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipeline.accuracy import accuracy_record
-from pipeline.bootstrap import bootstrap, percentile_interval
-from pipeline.claim_line import line_claim
-from pipeline.claims import claims_table
-from pipeline.evaluation import evaluation_record
-from pipeline.evaluation_params import EvaluateParams
+from pipeline.findings.claim_line import line_claim
+from pipeline.findings.claims import claims_table
+from pipeline.findings.study_records import StudyParams, StudyScope, read_study
+from pipeline.findings.study_tables import (
+    adversarial_table,
+    comparisons_table,
+    paired,
+    results_table,
+)
 from pipeline.json_text import read_json, write_json
-from pipeline.multiple_tests import holm
-from pipeline.regression import fit_line
-from pipeline.study_records import StudyParams, StudyScope, read_study
-from pipeline.study_tables import adversarial_table, comparisons_table, paired, results_table
+from pipeline.statistics.accuracy import accuracy_record
+from pipeline.statistics.bootstrap import bootstrap, percentile_interval
+from pipeline.statistics.evaluation import evaluation_record
+from pipeline.statistics.evaluation_params import EvaluateParams
+from pipeline.statistics.multiple_tests import holm
+from pipeline.statistics.regression import fit_line
 from stages.study import read_scope, run
 
 NO_TEXT = "backbone 'plain' has no text tower"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.text import class_embeddings, word_embeddings
+from pipeline.language.text import class_embeddings, word_embeddings
 
 VECTORS = {
     "a cat": [2.0, 0.0, 0.0],  # lengths differ: only directions may count
@@ -27,7 +27,7 @@ def test_mean_direction_by_hand():
 
 def test_many_classes_come_in_several_calls(monkeypatch):
     """Splitting the texts changes nothing, and no call exceeds the bound."""
-    monkeypatch.setattr("pipeline.text.TEXTS_AT_ONCE", 6)
+    monkeypatch.setattr("pipeline.language.text.TEXTS_AT_ONCE", 6)
     sizes = []
 
     def hashed(texts):

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from pipeline.text_negatives import negative_labels, word_list
-from pipeline.text_params import TextParams
+from pipeline.language.text_negatives import negative_labels, word_list
+from pipeline.language.text_params import TextParams
 
 DIRECTIONS = {"near": [1.0, 0.1], "far": [-1.0, 0.0], "aside": [0.0, 5.0]}
 

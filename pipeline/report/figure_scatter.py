@@ -5,9 +5,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipeline.regression import Line, fit_line
 from pipeline.report.figures import FAINT, INK, PALETTE, STYLE, panels
 from pipeline.report.records import ALL_SETS, Records
+from pipeline.statistics.regression import Line, fit_line
 
 METHOD, CLASSIFIER = "knn_1", "knn_20"
 DIRECT_LABELS = 6  # with more backbones the points carry numbers and a key names them

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.query import Query
+from pipeline.detectors.query import Query
 from pipeline.scores import (
     energy,
     entropy,

@@ -3,8 +3,8 @@
 import numpy as np
 from jaxtyping import Float, Float64
 
-from pipeline.query import Query
-from pipeline.softmax import as_logits, check_temperature, log_sum_exp
+from pipeline.detectors.query import Query
+from pipeline.detectors.softmax import as_logits, check_temperature, log_sum_exp
 
 
 def energy_scores(

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float, Float64
 
-from pipeline.query import ZERO_SHOT, Query
-from pipeline.softmax import as_logits, rest_of_largest, softmax_and_rest
+from pipeline.detectors.query import ZERO_SHOT, Query
+from pipeline.detectors.softmax import as_logits, rest_of_largest, softmax_and_rest
 
 
 def fused_probabilities(

@@ -3,8 +3,8 @@
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from pipeline.neighbours import Neighbours
-from pipeline.query import Query, sample_rows
+from pipeline.detectors.neighbours import Neighbours
+from pipeline.detectors.query import Query, sample_rows
 
 
 def knn_scores(
@@ -49,7 +49,7 @@ def score(
         alpha: Share of the bank to compare with, drawn at random.
         balanced: Whether the sample holds equally many images of each class.
         seed: Of the draw.
-        engine: Of the search: see `pipeline.neighbours`.
+        engine: Of the search: see `pipeline.detectors.neighbours`.
     """
     wanted = k if isinstance(k, list) else [k]
     rows = sample_rows(query.bank.labels, alpha=alpha, balanced=balanced, seed=seed)

@@ -3,9 +3,9 @@
 import numpy as np
 from jaxtyping import Float, Float64
 
-from pipeline.gaussians import ClassGaussians
+from pipeline.detectors.gaussians import ClassGaussians
+from pipeline.detectors.query import Query
 from pipeline.geometry import unit_norm
-from pipeline.query import Query
 
 
 def mahalanobis_scores(

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float, Float64
 
-from pipeline.query import Query
+from pipeline.detectors.query import Query
 
 
 def max_cosine_scores(

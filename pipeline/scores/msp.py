@@ -3,8 +3,8 @@
 import numpy as np
 from jaxtyping import Float, Float64
 
-from pipeline.query import Query
-from pipeline.softmax import as_logits, log_sum_exp, softmax_and_rest
+from pipeline.detectors.query import Query
+from pipeline.detectors.softmax import as_logits, log_sum_exp, softmax_and_rest
 
 
 def msp_scores(logits: Float[np.ndarray, "n c"]) -> Float64[np.ndarray, " n"]:

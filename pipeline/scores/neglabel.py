@@ -3,9 +3,9 @@
 import numpy as np
 from jaxtyping import Float, Float64
 
-from pipeline.detector import NotApplicableError
-from pipeline.query import Query
-from pipeline.softmax import check_temperature, log_sum_exp
+from pipeline.detectors.detector import NotApplicableError
+from pipeline.detectors.query import Query
+from pipeline.detectors.softmax import check_temperature, log_sum_exp
 
 
 def neglabel_scores(

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float, Float64
 
-from pipeline.query import Query, sample_rows
+from pipeline.detectors.query import Query, sample_rows
 from pipeline.scores.energy import energy_scores
 
 

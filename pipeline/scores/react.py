@@ -3,9 +3,9 @@
 import numpy as np
 from jaxtyping import Float, Float64
 
-from pipeline.heads import Probe
-from pipeline.query import Query
+from pipeline.detectors.query import Query
 from pipeline.scores.energy import energy_scores
+from pipeline.training.heads import Probe
 
 
 def react_scores(

@@ -3,8 +3,8 @@
 import numpy as np
 from jaxtyping import Float, Float64
 
-from pipeline.gaussians import ClassGaussians
-from pipeline.query import Query
+from pipeline.detectors.gaussians import ClassGaussians
+from pipeline.detectors.query import Query
 from pipeline.scores.mahalanobis import fitted
 
 

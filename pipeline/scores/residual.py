@@ -3,8 +3,8 @@
 import numpy as np
 from jaxtyping import Float, Float64
 
-from pipeline.query import Query
-from pipeline.subspace import ResidualSpace
+from pipeline.detectors.query import Query
+from pipeline.detectors.subspace import ResidualSpace
 
 
 def residual_scores(

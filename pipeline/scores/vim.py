@@ -3,9 +3,9 @@
 import numpy as np
 from jaxtyping import Float, Float64
 
-from pipeline.query import Query
+from pipeline.detectors.query import Query
+from pipeline.detectors.subspace import ResidualSpace
 from pipeline.scores.energy import energy_scores
-from pipeline.subspace import ResidualSpace
 
 
 def vim_scores(

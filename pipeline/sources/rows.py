@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.array_files import FEATURE_NAMES, LABEL_NAMES, Parts, open_arrays
+from pipeline.datasets.array_files import FEATURE_NAMES, LABEL_NAMES, Parts, open_arrays
 from pipeline.sources.listing import Entry, numbered_classes
 from pipeline.sources.spec import RowsSet, SourceError
 

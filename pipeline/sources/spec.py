@@ -127,7 +127,7 @@ class IdxSet(ImageSet):
 
 @dataclass(frozen=True)
 class RowsSet(ImageSet):
-    """Rows of features computed elsewhere, which have no image files; see pipeline.imports.
+    """Rows of features computed elsewhere, without image files; see pipeline.extraction.imports.
 
     ``path`` is a features file (its rows are counted, and its own labels used) or a labels file;
     ``labels`` a labels file beside it; ``columns`` names arrays or columns in either.

@@ -1,0 +1,1 @@
+"""Pretrained towers behind one face, where their weights come from, and what was loaded."""

@@ -1,0 +1,106 @@
+"""Pretrained image towers behind one face: pixels in, features before the projection out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from pipeline.backbones.model_spec import ModelSpec, model_spec
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A frozen image tower in evaluation mode, with its own transform.
+
+    Attributes:
+        name: Key of the backbone table.
+        device: Where `tower` lives.
+        tower: Maps normalised images [b 3 h w] to features [b d].
+        width: Feature width d.
+        space: ``features`` before a projection, or ``joint`` where the tower's projection cannot
+            be separated (or the table keeps it on purpose).
+        projection: [d e] of the joint space; None without one or where the space is joint.
+        logit_scale: CLIP's learned multiplier of cosines; None without a text tower.
+        transform: The checkpoint's own evaluation transform, PIL image to normalised tensor.
+        pixels_transform: The same without the normalisation: values in [0, 1].
+        mean: Channel means of the normalisation.
+        std: Channel standard deviations of the normalisation.
+        text: Encodes strings to unit vectors; None without a text tower.
+        classifier: Weight [c d] and bias [c] of a trained classification head, if any.
+        description: Everything that determines the features, JSON-ready.
+    """
+
+    name: str
+    device: torch.device
+    tower: nn.Module
+    width: int
+    space: Literal["features", "joint"]
+    projection: np.ndarray | None
+    logit_scale: float | None
+    transform: Callable[[Any], Tensor]
+    pixels_transform: Callable[[Any], Tensor]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    text: Callable[[list[str]], np.ndarray] | None
+    classifier: tuple[np.ndarray, np.ndarray] | None
+    description: dict[str, Any]
+
+    def encode(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
+        """Return features of normalised images; gradients flow if the caller asks for them."""
+        return self.tower(images)
+
+    def normalise(self, pixels: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
+        """Normalise [0, 1] pixels by the transform's own means and standard deviations."""
+        mean = torch.tensor(self.mean, device=pixels.device, dtype=pixels.dtype)
+        std = torch.tensor(self.std, device=pixels.device, dtype=pixels.dtype)
+        return (pixels - mean[:, None, None]) / std[:, None, None]
+
+    def encode_text(self, texts: list[str]) -> Float[np.ndarray, "t e"] | None:
+        """Return unit vectors of texts in the joint space; None without a text tower."""
+        return None if self.text is None else self.text(texts)
+
+
+def pick_device(device: str = "auto") -> torch.device:
+    """Turn ``auto`` into the GPU where there is one, else the CPU."""
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(device)
+
+
+def load_backbone(
+    name: str,
+    entry: dict[str, Any],
+    weights: Path,
+    device: torch.device | str = "cpu",
+) -> Backbone:
+    """Build a backbone of the table with the weights its `weights` folder recorded.
+
+    Args:
+        name: Key of the backbone table.
+        entry: Its entry, ``models.<name>``.
+        weights: Folder written by `pretrain`, `finetune` or `fetch_weights`.
+        device: Where the image tower goes.
+
+    Raises:
+        WeightsError: If weights are missing, changed since they were recorded, or of another
+            architecture.
+        ValueError: If the entry has no image tower (imported features).
+    """
+    spec: ModelSpec = model_spec(name, entry)
+    if spec.loader == "open_clip":
+        from pipeline.backbones.towers_open_clip import load
+    elif spec.loader == "timm":
+        from pipeline.backbones.towers_timm import load
+    else:
+        raise ValueError(
+            f"backbone '{name}' is imported features and has no image tower: it can neither "
+            "extract images nor serve as a surrogate"
+        )
+    backbone = load(name, spec, weights, torch.device(device))
+    backbone.tower.eval().requires_grad_(requires_grad=False)
+    return backbone

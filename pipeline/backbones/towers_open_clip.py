@@ -1,0 +1,144 @@
+"""open_clip's two towers as a `Backbone`."""
+
+import json
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import open_clip
+import torch
+from open_clip.model import get_model_preprocess_cfg
+from open_clip.pretrained import get_pretrained_cfg
+from open_clip.timm_model import TimmModel
+from open_clip.transform import PreprocessCfg, image_transform_v2
+from torch import nn
+
+from pipeline.backbones.backbone import Backbone
+from pipeline.backbones.checkpoints import WeightsError
+from pipeline.backbones.model_spec import ModelSpec
+from pipeline.backbones.transforms import split_normalisation
+from pipeline.backbones.weights import read_record, weights_file
+
+TEXT_BATCH = 256
+PREPROCESS = ("mean", "std", "interpolation", "resize_mode")  # what a tag's entry may say
+
+
+def load(name: str, spec: ModelSpec, weights: Path, device: torch.device) -> Backbone:
+    """Build the model by open_clip itself, then cut the image tower before its projection."""
+    path = weights_file(name, spec, weights)
+    with tempfile.TemporaryDirectory() as folder:
+        identifier, preprocess = _identifier(name, spec, weights, Path(folder))
+        model, transform = _create(identifier, spec, path, preprocess | spec.transform)
+        config = open_clip.get_model_config(identifier) or {}
+        tokenizer = open_clip.get_tokenizer(identifier)
+    model.eval().requires_grad_(requires_grad=False)
+    pixels_transform, mean, std = split_normalisation(transform)
+    visual: Any = model.visual
+    projection = None if spec.space == "joint" else _separate_projection(visual)
+    size = get_model_preprocess_cfg(model).get("size", 224)
+    visual = visual.to(device)
+
+    def text(texts: list[str]) -> np.ndarray:
+        model.to(device)  # only here: extraction needs no text tower on the device
+        batches = [texts[start : start + TEXT_BATCH] for start in range(0, len(texts), TEXT_BATCH)]
+        parts = [model.encode_text(tokenizer(b).to(device), normalize=True) for b in batches]
+        return torch.cat(parts).float().cpu().numpy()
+
+    return Backbone(
+        name=name,
+        device=device,
+        tower=visual,
+        width=_width(visual, size, device),
+        space="joint" if projection is None else "features",
+        projection=projection,
+        logit_scale=float(model.logit_scale.exp()),
+        transform=transform,
+        pixels_transform=pixels_transform,
+        mean=mean,
+        std=std,
+        text=torch.inference_mode()(text),
+        classifier=None,
+        description={
+            "loader": "open_clip",
+            "name": spec.name,
+            "pretrained": spec.pretrained,
+            "config": config,
+            "space": "joint" if projection is None else "features",
+            "weights_sha256": read_record(weights)["sha256"],
+            "transform": str(transform),
+            "mean": mean,
+            "std": std,
+            "versions": {"open_clip": open_clip.__version__, "torch": torch.__version__},
+        },
+    )
+
+
+def _identifier(
+    name: str, spec: ModelSpec, weights: Path, folder: Path
+) -> tuple[str, dict[str, Any]]:
+    """Return open_clip's name for the model and its preprocessing; register a local one."""
+    if spec.name:
+        cfg = get_pretrained_cfg(spec.name, spec.pretrained) if spec.pretrained else {}
+        return spec.name, {k: cfg[k] for k in PREPROCESS if k in cfg}
+    source = Path(spec.config) if spec.config else weights / "open_clip_config.json"
+    config = json.loads(source.read_text(encoding="utf-8"))
+    registered = f"{name}-{source.stem}".replace("/", "-")
+    path = folder / f"{registered}.json"
+    path.write_text(json.dumps(config.get("model_cfg", config)), encoding="utf-8")
+    open_clip.add_model_config(path)
+    return registered, config.get("preprocess_cfg", {})
+
+
+def _create(
+    identifier: str, spec: ModelSpec, path: Path | None, preprocess: dict[str, Any]
+) -> tuple[Any, Any]:
+    cfg = get_pretrained_cfg(spec.name, spec.pretrained) if spec.name and spec.pretrained else {}
+    quick_gelu = bool(cfg.get("quick_gelu", False))  # 'openai' weights were trained with it
+    if path is None:
+        torch.manual_seed(spec.seed)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*QuickGELU.*")
+            model = open_clip.create_model(
+                identifier,
+                pretrained=None if path is None else str(path),
+                force_quick_gelu=quick_gelu,
+                force_preprocess_cfg=preprocess,
+                pretrained_image=False,
+                require_pretrained=path is not None,
+                **spec.kwargs,
+            )
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:400]
+        raise WeightsError(
+            f"weights file {path} does not fit open_clip's model '{identifier}': {reason}"
+        ) from error
+    transform = image_transform_v2(PreprocessCfg(**get_model_preprocess_cfg(model)), is_train=False)
+    return model, transform
+
+
+def _separate_projection(visual: Any) -> np.ndarray | None:
+    """Take a linear projection off the tower; None where it cannot be separated."""
+    projection = getattr(visual, "proj", None)
+    if isinstance(projection, nn.Parameter):  # open_clip's own vision transformer
+        visual.proj = None
+        return projection.detach().float().numpy()
+    if isinstance(visual, TimmModel):
+        layers = dict(visual.head.named_children())
+        linear = layers.get("proj")
+        if (
+            set(layers) <= {"drop", "proj"}
+            and isinstance(linear, nn.Linear)
+            and linear.bias is None
+        ):
+            cast(Any, visual).head = nn.Identity()
+            return linear.weight.detach().float().numpy().T.copy()
+    return None  # attention pools (RN50) and MLP heads are not one linear map
+
+
+@torch.inference_mode()
+def _width(visual: nn.Module, size: int | tuple[int, int], device: torch.device) -> int:
+    height, width = (size, size) if isinstance(size, int) else size
+    return visual.eval()(torch.zeros(1, 3, height, width, device=device)).shape[-1]

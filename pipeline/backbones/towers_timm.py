@@ -1,0 +1,95 @@
+"""timm's image towers as a `Backbone`: features are what its classifier would see."""
+
+from pathlib import Path
+from typing import Any, cast
+
+import timm
+import torch
+from timm.data.config import resolve_data_config
+from timm.data.transforms_factory import create_transform
+from torch import Tensor, nn
+from torchvision.transforms import Compose
+
+from pipeline.backbones.backbone import Backbone
+from pipeline.backbones.checkpoints import WeightsError
+from pipeline.backbones.model_spec import ModelSpec
+from pipeline.backbones.transforms import split_normalisation
+from pipeline.backbones.weights import read_record, weights_file
+
+
+class PreLogits(nn.Module):
+    """A timm model without its classifier: pooled (or class-token) features after the norm."""
+
+    def __init__(self, model: nn.Module) -> None:
+        """Keep the model; its classifier stays unused."""
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map normalised images [b 3 h w] to features [b d]."""
+        return self.model.forward_head(self.model.forward_features(images), pre_logits=True)  # type: ignore[operator]
+
+
+def load(name: str, spec: ModelSpec, weights: Path, device: torch.device) -> Backbone:
+    """Build the model by timm itself, with its own evaluation transform."""
+    path = weights_file(name, spec, weights)
+    model = _create(spec, path)
+    data_config = resolve_data_config(dict(spec.transform), model=model)
+    transform = cast(Compose, create_transform(**data_config, is_training=False))
+    pixels_transform, mean, std = split_normalisation(transform)
+    head = cast(Any, model).get_classifier()
+    classifier = None
+    if isinstance(head, nn.Linear):
+        bias = head.bias if head.bias is not None else torch.zeros(head.out_features)
+        classifier = (head.weight.detach().numpy().copy(), bias.detach().numpy().copy())
+    tower = PreLogits(model).eval().to(device)
+    with torch.inference_mode():
+        width = tower(torch.zeros(1, *data_config["input_size"], device=device)).shape[-1]
+    return Backbone(
+        name=name,
+        device=device,
+        tower=tower,
+        width=width,
+        space="features",
+        projection=None,
+        logit_scale=None,
+        transform=transform,
+        pixels_transform=pixels_transform,
+        mean=mean,
+        std=std,
+        text=None,
+        classifier=classifier,
+        description={
+            "loader": "timm",
+            "name": spec.name,
+            "config": {**cast(Any, model).default_cfg, **spec.kwargs},
+            "space": "features",
+            "weights_sha256": read_record(weights)["sha256"],
+            "transform": str(transform),
+            "mean": mean,
+            "std": std,
+            "versions": {"timm": timm.__version__, "torch": torch.__version__},
+        },
+    )
+
+
+def _create(spec: ModelSpec, path: Path | None) -> nn.Module:
+    kwargs = dict(spec.kwargs)
+    overlay: dict[str, Any] = {"file": str(path), "custom_load": False}
+    if "num_classes" in kwargs:  # else timm would drop a local file's classifier of that size
+        overlay["num_classes"] = kwargs["num_classes"]
+    if path is None:
+        torch.manual_seed(spec.seed)
+        return timm.create_model(str(spec.name), pretrained=False, **kwargs).eval()
+    try:
+        return timm.create_model(
+            str(spec.name),
+            pretrained=True,
+            pretrained_cfg_overlay=overlay,
+            **kwargs,
+        ).eval()
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:400]
+        raise WeightsError(
+            f"weights file {path} does not fit timm's model '{spec.name}': {reason}"
+        ) from error

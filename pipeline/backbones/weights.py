@@ -1,0 +1,48 @@
+"""The weights folder of a backbone: a record of what was loaded, and files trained here."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pipeline.backbones.checkpoints import WeightsError, file_sha256, find_checkpoint
+from pipeline.backbones.model_spec import ModelSpec
+
+RECORD = "weights.json"
+
+
+def read_record(weights: Path) -> dict[str, Any]:
+    """Return ``weights.json``: backbone, loader, sha256 and where the file was found."""
+    path = weights / RECORD
+    if not path.is_file():
+        raise WeightsError(f"{path} does not exist; run `dvc repro` for its stage first")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def write_record(weights: Path, record: dict[str, Any]) -> None:
+    """Write ``weights.json`` with sorted keys."""
+    weights.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(record, indent=2, sort_keys=True) + "\n"
+    (weights / RECORD).write_text(text, encoding="utf-8")
+
+
+def weights_file(backbone: str, spec: ModelSpec, weights: Path) -> Path | None:
+    """Return the file to load, after checking that it is the one that was recorded.
+
+    Returns:
+        None where the entry asks for random weights.
+
+    Raises:
+        WeightsError: If the file's hash differs from the record.
+    """
+    record = read_record(weights)
+    if spec.random_weights:
+        return None
+    file = weights / record["file"] if record.get("file") else None
+    path = file if file and file.is_file() else find_checkpoint(backbone, spec)
+    if (found := file_sha256(path)) != record["sha256"]:
+        raise WeightsError(
+            f"weights of '{backbone}' changed: {path} has sha256 {found[:12]}…, {weights / RECORD} "
+            f"recorded {record['sha256'][:12]}…; run `dvc repro -f` for the stage that writes "
+            f"{weights} (the features will be extracted anew), or put the old file back"
+        )
+    return path

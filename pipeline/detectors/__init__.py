@@ -1,0 +1,1 @@
+"""What scores need besides features: neighbours, Gaussians, subspaces, the fitted artefact."""

@@ -1,0 +1,150 @@
+"""Finished rows of a store that is not finished yet, outside DVC's outputs.
+
+DVC deletes a stage's outputs before a rerun, so work survives here: one folder a content key, one
+file a run of finished batches, `<first>-<last>.<sha256>.rows`. A file appears whole by a rename,
+after its bytes are safe on the disk; its name says what it must contain, so that a torn file is
+found and computed again. The batch grid is fixed for the whole store: a resumed run encodes the
+same batches as an uninterrupted one.
+"""
+
+import configparser
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.storage.manifest import sha256_of
+
+
+def cache_root(start: Path | None = None) -> Path:
+    """Return the absolute folder for unfinished work.
+
+    `$OOD_CACHE_DIR`; or `extraction` in DVC's cache folder, which is the main one even inside the
+    temporary folders of queued experiments (read from DVC's configuration files, as `dvc cache
+    dir` does, without starting DVC); or the user's own cache folder.
+    """
+    if chosen := os.environ.get("OOD_CACHE_DIR"):
+        return Path(chosen).expanduser().resolve()
+    here = (start or Path.cwd()).resolve()
+    for folder in (here, *here.parents):
+        if (folder / ".dvc").is_dir():
+            return dvc_cache_dir(folder / ".dvc") / "extraction"
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "clip-ood-cache"
+
+
+def dvc_cache_dir(dvc: Path) -> Path:
+    """Return DVC's cache folder by its local, project and user configuration, in this order."""
+    user = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    for file in (dvc / "config.local", dvc / "config", user / "dvc" / "config"):
+        parser = configparser.ConfigParser(interpolation=None, strict=False)
+        try:
+            parser.read(file, encoding="utf-8")
+        except configparser.Error:
+            continue
+        if directory := parser.get("cache", "dir", fallback=None):
+            return (file.parent / Path(directory.strip("'\"")).expanduser()).resolve()
+    return dvc / "cache"
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Rows [start, stop) of the store in one file."""
+
+    start: int
+    stop: int
+    path: Path
+
+
+@dataclass(frozen=True)
+class SideCache:
+    """The finished rows of one content key."""
+
+    folder: Path
+    dtype: np.dtype
+
+    @classmethod
+    def open(cls, root: Path, key: str, *, dtype: str) -> "SideCache":
+        """Make the folder of a key where there is none."""
+        folder = root / "unfinished" / key
+        folder.mkdir(parents=True, exist_ok=True)
+        return cls(folder, np.dtype(dtype).newbyteorder("<"))
+
+    def recover(self) -> list[Segment]:
+        """Return the finished segments; remove leftovers and files that are not what they say."""
+        for leftover in self.folder.glob("*.partial"):
+            leftover.unlink(missing_ok=True)
+        segments: list[Segment] = []
+        for path in sorted(self.folder.glob("*.rows")):
+            span, digest, _ = path.name.split(".")
+            start, stop = map(int, span.split("-"))
+            if sha256_of(path) == digest:
+                segments.append(Segment(start, stop, path))
+            else:
+                path.unlink()
+        return segments
+
+    def commit(self, start: int, rows: np.ndarray) -> None:
+        """Put finished rows safely on the disk, then give them their name."""
+        data = np.ascontiguousarray(rows, dtype=self.dtype)
+        digest = hashlib.sha256(data.data).hexdigest()
+        name = f"{start:010d}-{start + len(rows):010d}.{digest}.rows"
+        _write_durably(self.folder / name, data.data)
+
+    def read(self, segments: Sequence[Segment], *, width: int) -> Iterator[np.ndarray]:
+        """Yield the rows of all segments in order, each row once."""
+        position = 0
+        for segment in sorted(segments, key=lambda segment: segment.start):
+            rows = np.fromfile(segment.path, dtype=self.dtype).reshape(-1, width)
+            if segment.start > position or len(rows) != segment.stop - segment.start:
+                raise ValueError(f"{self.folder} does not hold the rows from {position} on")
+            yield rows[position - segment.start :]
+            position = max(position, segment.stop)
+
+    def remember(self, facts: dict[str, Any]) -> None:
+        """Keep what only the loaded model knows, for a run that finds every row finished."""
+        text = json.dumps(facts, sort_keys=True)
+        _write_durably(self.folder / "model.json", text.encode())
+
+    def recall(self) -> dict[str, Any] | None:
+        """Return what `remember` kept."""
+        try:
+            return json.loads((self.folder / "model.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+
+    def clear(self) -> None:
+        """Remove the folder: the store stands."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def missing_batches(
+    batches: Sequence[tuple[int, int]], segments: Sequence[Segment]
+) -> list[tuple[int, int]]:
+    """Return the batches (start, stop) that no segment covers."""
+    covered = np.zeros(batches[-1][1] if batches else 0, dtype=bool)
+    for segment in segments:
+        covered[segment.start : segment.stop] = True
+    return [(start, stop) for start, stop in batches if not covered[start:stop].all()]
+
+
+def _write_durably(path: Path, data: bytes | memoryview) -> None:
+    """Write a file that is there whole or not at all, also after a power cut."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.rename(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    os.fsync(folder)
+    os.close(folder)

@@ -1,0 +1,178 @@
+"""Image files to model inputs, ahead of the model: in threads of this process, or in workers.
+
+Threads start at once and share memory; Pillow decodes and resizes without the interpreter lock.
+Worker processes pay where a GPU takes images faster than one interpreter can hand them out.
+"""
+
+import hashlib
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+from pipeline.datasets.images import ImageError, ImageParams, decode_image
+
+PIECE = 16  # images handed over at once
+
+
+@runtime_checkable
+class ImageBytes(Protocol):
+    """What extraction needs of a source: the bytes of a path. Picklable."""
+
+    def read(self, path: str) -> bytes:
+        """Return one file's content, in any order of asking."""
+        ...
+
+
+class ChangedFileError(ValueError):
+    """A file whose content is not what the index recorded."""
+
+
+@dataclass(frozen=True)
+class ImageReader:
+    """Reads image `row` of an index and prepares it for the model.
+
+    Attributes:
+        source: Where the bytes come from; picklable.
+        paths: Path of each row.
+        hashes: sha256 of each row's bytes; None where the index holds none.
+        prepare: The model's own transform, PIL image to array.
+        params: How files become pictures.
+    """
+
+    source: ImageBytes
+    paths: Sequence[str]
+    hashes: Sequence[str | None]
+    prepare: Callable[[Any], Any]
+    params: ImageParams = field(default_factory=ImageParams)
+
+    def __call__(self, row: int) -> Any:
+        """Return the prepared image.
+
+        Raises:
+            ImageError: If the file cannot be read or decoded; names it.
+            ChangedFileError: If its bytes are not those the index recorded.
+        """
+        path = self.paths[row]
+        try:
+            data = self.source.read(path)
+        except OSError as error:
+            raise ImageError(path, f"cannot be read ({error.strerror or error})") from error
+        if self.hashes[row] and hashlib.sha256(data).hexdigest() != self.hashes[row]:
+            raise ChangedFileError(path)
+        image = decode_image(
+            data, path=path, max_pixels=self.params.max_pixels, exif=self.params.exif
+        )
+        return self.prepare(image)
+
+
+def pieces_of(batches: Sequence[tuple[int, int]]) -> list[range]:
+    """Cut batches into the row ranges that are decoded together."""
+    return [
+        range(low, min(low + PIECE, stop))
+        for start, stop in batches
+        for low in range(start, stop, PIECE)
+    ]
+
+
+def decode_in_threads(
+    reader: ImageReader, pieces: Sequence[range], *, threads: int, ahead: int
+) -> Generator[list[Any], None, None]:
+    """Yield the prepared images of each piece in order, decoding up to `ahead` pieces ahead."""
+    local = threading.local()
+
+    def decode(piece: range) -> list[Any]:
+        if not hasattr(local, "reader"):
+            local.reader = _own_copy(reader)
+        return [local.reader(row) for row in piece]
+
+    with ThreadPoolExecutor(threads, initializer=_one_thread_each) as pool:
+        waiting: deque[Any] = deque()
+        try:
+            for piece in pieces:
+                waiting.append(pool.submit(decode, piece))
+                if len(waiting) > ahead:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for task in waiting:
+                task.cancel()
+
+
+def _own_copy(reader: ImageReader) -> ImageReader:
+    """Give a thread its own source, for archives have one file position."""
+    import copy
+    import dataclasses
+    import pickle
+
+    try:
+        source = pickle.loads(pickle.dumps(reader.source))
+    except (pickle.PickleError, AttributeError, TypeError):
+        source = copy.copy(reader.source)
+    return dataclasses.replace(reader, source=source)
+
+
+def _one_thread_each() -> None:
+    """Keep the transform of a decoding thread from starting a thread pool of its own."""
+    import sys
+
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
+
+
+def decode_in_workers(
+    reader: ImageReader, pieces: Sequence[range], *, workers: int, pin: bool
+) -> Generator[Any, None, None]:
+    """Yield the prepared images of each piece, stacked, from torch's worker processes, in order."""
+    import torch
+    from torch.utils.data import DataLoader
+
+    loader = DataLoader(
+        _Pieces(reader),  # type: ignore[arg-type]
+        batch_size=None,
+        sampler=pieces,  # type: ignore[arg-type]
+        num_workers=workers,
+        prefetch_factor=4,
+        pin_memory=pin,
+        worker_init_fn=die_with_parent,
+    )
+    for item in loader:
+        if not isinstance(item, torch.Tensor):
+            raise worker_error(item)
+        yield item
+
+
+class _Pieces:
+    """What a worker process runs: a piece of rows to one stacked tensor, or the error."""
+
+    def __init__(self, reader: ImageReader) -> None:
+        self.reader = reader
+
+    def __getitem__(self, piece: range) -> Any:
+        import torch
+
+        try:
+            return torch.stack([self.reader(row) for row in piece])
+        except (ImageError, ChangedFileError) as error:
+            return {"error": type(error).__name__, "arguments": list(map(str, error.args))}
+
+
+def worker_error(item: dict[str, Any]) -> Exception:
+    """Return the error that a worker process met."""
+    kinds = {kind.__name__: kind for kind in (ImageError, ChangedFileError)}
+    return kinds[item["error"]](*item["arguments"])
+
+
+def die_with_parent(_: int = 0) -> None:
+    """Leave Ctrl-C to the parent; on Linux, die when the parent is killed, with its lock."""
+    import ctypes
+    import sys
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG

@@ -1,0 +1,124 @@
+"""A backbone in inference mode: prepared images in, float32 rows out."""
+
+import ctypes
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from pipeline.backbones.backbone import Backbone
+
+PRECISIONS = {
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
+
+
+class TorchEncoder:
+    """Runs an image tower on one device.
+
+    Work is handed to a GPU without waiting for it; `rows` waits.
+    """
+
+    def __init__(
+        self, backbone: Backbone, *, precision: str = "float32", compiled: bool = False
+    ) -> None:
+        """Prepare the tower.
+
+        Args:
+            backbone: A loaded backbone.
+            precision: Arithmetic of the forward pass: "float32", "bfloat16" or "float16".
+            compiled: Run the tower through torch.compile.
+        """
+        self.backbone = backbone
+        self.device = backbone.device
+        self.precision = PRECISIONS[precision]
+        self.prepare = backbone.transform
+        self.tower = backbone.tower
+        if self.device.type == "cuda":
+            torch.backends.cuda.matmul.allow_tf32 = False
+            torch.backends.cudnn.allow_tf32 = False
+        else:
+            keep_freed_memory()
+        if compiled:
+            self.tower = torch.compile(self.tower)
+
+    def encode(self, pieces: Sequence[Any]) -> torch.Tensor:
+        """Encode one batch, given as stacked tensors or lists of images; stays on the device."""
+        stacked = [
+            piece if isinstance(piece, torch.Tensor) else torch.stack(piece) for piece in pieces
+        ]
+        moved = [piece.to(self.device, non_blocking=True) for piece in stacked]
+        images = moved[0] if len(moved) == 1 else torch.cat(moved)
+        mixed = self.precision != torch.float32
+        with (
+            torch.inference_mode(),
+            torch.autocast(self.device.type, dtype=self.precision, enabled=mixed),
+        ):
+            features = self.tower(images)
+        if features.ndim != 2 or features.shape != (len(images), self.backbone.width):
+            raise ValueError(
+                f"backbone '{self.backbone.name}' must return [{len(images)} "
+                f"{self.backbone.width}] features, got {list(features.shape)}"
+            )
+        return features
+
+    def rows(self, batches: Sequence[torch.Tensor]) -> np.ndarray:
+        """Return encoded batches as float32 rows in the host's memory."""
+        joined = batches[0] if len(batches) == 1 else torch.cat(list(batches))
+        return joined.float().cpu().numpy()
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the store must say about its rows."""
+        return {
+            "width": self.backbone.width,
+            "space": self.backbone.space,
+            "description": self.backbone.description,
+            "device": self._device_name(),
+        }
+
+    def _device_name(self) -> str:
+        if self.device.type == "cuda":
+            return torch.cuda.get_device_name(self.device)
+        return "cpu"
+
+
+def resolve_device(device: str) -> str:
+    """Return "cpu" or "cuda" for a parameter that may be "auto".
+
+    Raises:
+        ValueError: If a GPU is asked for and torch sees none.
+    """
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("extract.device is cuda, but torch sees no GPU; set it to auto or cpu")
+    return device
+
+
+def device_names(device: str) -> list[str]:
+    """Return the devices one stage uses: every GPU of the machine, or the CPU."""
+    if device == "cpu":
+        return ["cpu"]
+    return [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep the memory of freed activations for the next batch.
+
+    By default it returns every large block to the system and gets zeroed pages back for the next
+    layer, which costs more time than some small models' arithmetic.
+    """
+    if sys.platform != "linux":
+        return
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError):
+        return  # not glibc
+    trim_threshold, mmap_threshold = -1, -3
+    if not mallopt(mmap_threshold, 1 << 30):
+        mallopt(mmap_threshold, 32 << 20)
+    mallopt(trim_threshold, 2**31 - 1)

@@ -1,0 +1,154 @@
+"""Extraction on the devices of one machine: the same loop on each, whole batches shared out.
+
+Each device has its own process, model and decoders, and commits its own batches to the side
+cache. Which device encodes which batch changes no byte of the store.
+"""
+
+import multiprocessing
+import os
+import queue
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.datasets.images import ImageParams
+from pipeline.extraction.cache import SideCache
+from pipeline.extraction.decoding import ImageBytes, ImageReader, die_with_parent
+from pipeline.extraction.extract_params import ExtractParams
+from pipeline.extraction.loop import Encoder, encode_batches
+
+RUN = 16  # consecutive batches that go to one device
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a process needs to encode batches of one data set by one backbone; picklable.
+
+    Attributes:
+        load: Device name to encoder.
+        source: Where image bytes come from.
+        paths: Path of each row.
+        hashes: sha256 of each row's bytes, or None.
+        images: How files become pictures.
+        params: Section ``extract``.
+        cache: Where finished rows go.
+    """
+
+    load: Callable[[str], Encoder]
+    source: ImageBytes
+    paths: Sequence[str]
+    hashes: Sequence[str | None]
+    images: ImageParams
+    params: ExtractParams
+    cache: SideCache
+
+    def run(
+        self,
+        device: str,
+        batches: Sequence[tuple[int, int]],
+        *,
+        workers: int,
+        advance: Callable[[int], None],
+    ) -> None:
+        """Encode batches on one device and leave them in the side cache."""
+        encoder = self.load(device)
+        self.cache.remember(encoder.facts())
+        reader = ImageReader(
+            self.source, self.paths, self.hashes, encoder.prepare, params=self.images
+        )
+        encode_batches(
+            encoder,
+            reader,
+            batches,
+            self.cache,
+            advance=advance,
+            workers=workers,
+            pin=device != "cpu",
+        )
+
+
+def decoding_workers(params: ExtractParams, device: str, devices: int) -> int:
+    """Return the number of decoding processes for one device; 0 is threads."""
+    if params.workers != "auto":
+        return params.workers
+    if device == "cpu":
+        return 0
+    return max(2, min(24, (os.cpu_count() or 2) // devices))
+
+
+def share(batches: Sequence[tuple[int, int]], devices: int) -> list[list[tuple[int, int]]]:
+    """Deal runs of consecutive batches to devices in turn."""
+    shares: list[list[tuple[int, int]]] = [[] for _ in range(devices)]
+    for number in range(0, len(batches), RUN):
+        shares[number // RUN % devices].extend(batches[number : number + RUN])
+    return shares
+
+
+def run_everywhere(
+    job: Job,
+    devices: Sequence[str],
+    batches: Sequence[tuple[int, int]],
+    *,
+    advance: Callable[[int], None],
+) -> None:
+    """Encode all batches, in this process for one device, in one process each for several.
+
+    Raises:
+        Exception: The first error of any process; the others are stopped, and what was finished
+            is in the side cache.
+    """
+    used = min(len(devices), -(-len(batches) // RUN))
+    if used == 1:
+        workers = decoding_workers(job.params, devices[0].partition(":")[0], 1)
+        job.run(devices[0], batches, workers=workers, advance=advance)
+        return
+    context = multiprocessing.get_context("spawn")
+    news: Any = context.Queue()
+    shares = share(batches, used)
+    processes = [
+        context.Process(target=_work, args=(job, device, mine, used, news))
+        for device, mine in zip(devices, shares, strict=False)
+    ]
+    try:
+        for process in processes:
+            process.start()
+        finished = 0
+        while finished < used:
+            try:
+                what, value = news.get(timeout=1.0)
+            except queue.Empty:
+                if dead := [process for process in processes if process.exitcode not in (None, 0)]:
+                    code = dead[0].exitcode
+                    raise RuntimeError(f"an extraction process died (exit code {code})") from None
+                continue
+            if what == "images":
+                advance(value)
+            elif what == "error":
+                raise value
+            else:
+                finished += 1
+    finally:
+        for process in processes:
+            if process.is_alive():
+                process.terminate()
+        for process in processes:
+            if process.pid is not None:
+                process.join()
+
+
+def _work(
+    job: Job, device: str, batches: Sequence[tuple[int, int]], devices: int, news: Any
+) -> None:
+    """Run one device's share in its own process; report images, the end, or the error."""
+    die_with_parent()
+    try:
+        job.run(
+            device,
+            batches,
+            workers=decoding_workers(job.params, device.partition(":")[0], devices),
+            advance=lambda images: news.put(("images", images)),
+        )
+        news.put(("done", None))
+    except Exception as error:
+        news.put(("error", error))
+        raise SystemExit(1) from None

@@ -1,0 +1,262 @@
+"""One feature store from its inputs: key, side cache, loop, assembly into place."""
+
+import functools
+import hashlib
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from pipeline.backbones.weights import read_record
+from pipeline.datasets.images import ImageParams
+from pipeline.extraction.cache import SideCache, cache_root, missing_batches
+from pipeline.extraction.content_key import (
+    EXTRACTION_VERSION,
+    content_key,
+    index_digest,
+    library_versions,
+    model_identity,
+)
+from pipeline.extraction.decoding import ImageBytes
+from pipeline.extraction.extract_job import Job, run_everywhere
+from pipeline.extraction.extract_params import (
+    ExtractParams,
+    batch_grid,
+    batch_size_on,
+    expected_device,
+    key_parts,
+    precision_on,
+)
+from pipeline.extraction.locks import claim, one_writer
+from pipeline.extraction.loop import Encoder
+from pipeline.extraction.progress import Progress
+from pipeline.extraction.provenance import provenance
+from pipeline.storage.store import write_store
+
+
+def extract_store(
+    backbone: str,
+    dataset: str,
+    *,
+    index: pl.DataFrame,
+    weights: Path,
+    store: Path,
+    entry: dict[str, Any],
+    source: ImageBytes,
+    params: ExtractParams,
+    images: ImageParams,
+    root: Path | None = None,
+    load: Callable[[str], Encoder] | None = None,
+) -> dict[str, Any]:
+    """Write the store of one backbone and one data set; return its provenance.
+
+    Args:
+        backbone: Name in the backbone table.
+        dataset: Name of the data set.
+        index: Its rows.
+        weights: Folder with weights.json.
+        store: Where the store goes.
+        entry: The backbone's entry.
+        source: Where the images lie.
+        params: Section ``extract``.
+        images: Section ``images``.
+        root: Folder of unfinished work; None for the usual one.
+        load: Device to encoder; None for the backbone itself.
+    """
+    root = root or cache_root()
+    with (
+        claim(root / "claims", store) as owner,
+        unfinished_store(
+            backbone,
+            dataset,
+            index=index,
+            weights=weights,
+            entry=entry,
+            source=source,
+            params=params,
+            images=images,
+            root=root,
+            load=load,
+        ) as work,
+    ):
+        facts = work.fill()
+        owner.check()
+        write_store(
+            store,
+            work.job.cache.read(work.job.cache.recover(), width=facts["width"]),
+            index["label"].to_numpy(),
+            {
+                "backbone": backbone,
+                "dataset": dataset,
+                "key": work.key,
+                "norm": "raw",
+                "space": facts["space"],
+            },
+            dtype=params.dtype,
+            shard_rows=params.shard_rows,
+            codec=params.codec,
+            before_publishing=owner.check,
+        )
+        if not params.keep:
+            work.job.cache.clear()
+    return provenance(key=work.key, key_parts=work.parts, record=work.record, **facts)
+
+
+@dataclass(frozen=True)
+class UnfinishedStore:
+    """A store's identity, and the work of filling its side cache; this process holds the lock."""
+
+    name: str
+    key: str
+    parts: dict[str, Any]
+    record: dict[str, Any]
+    job: Job
+
+    def fill(self) -> dict[str, Any]:
+        """Encode what the side cache lacks; return what the model said about its rows."""
+        return fill(self.job.cache, self.job, name=self.name, device=self.parts["device"])
+
+
+@contextmanager
+def unfinished_store(
+    backbone: str,
+    dataset: str,
+    *,
+    index: pl.DataFrame,
+    weights: Path,
+    entry: dict[str, Any],
+    source: ImageBytes,
+    params: ExtractParams,
+    images: ImageParams,
+    root: Path | None = None,
+    load: Callable[[str], Encoder] | None = None,
+) -> Iterator[UnfinishedStore]:
+    """Open the side cache of one backbone and one data set as its only writer.
+
+    Raises:
+        ValueError: If the index has no image.
+        CacheError: If another run holds the same key for longer than extract.lock_timeout.
+    """
+    if len(index) == 0:
+        raise ValueError(f"the index of '{dataset}' has no image; there is nothing to extract")
+    root = root or cache_root()
+    load = load or functools.partial(load_encoder, backbone, entry, weights, params)
+    record = read_record(weights)
+    parts = identity(index, entry, record, params, images)
+    key = content_key(parts)
+    name = f"{dataset} by {backbone}"
+    with one_writer(root / "locks" / f"{key}.lock", what=name, timeout=params.lock_timeout):
+        cache = SideCache.open(root, key, dtype=params.dtype)
+        paths, hashes = index["path"].to_list(), index["sha256"].to_list()
+        job = Job(load, source, paths, hashes, images, params, cache)
+        yield UnfinishedStore(name, key, parts, record, job)
+
+
+def identity(
+    index: pl.DataFrame,
+    entry: dict[str, Any],
+    record: dict[str, Any],
+    params: ExtractParams,
+    images: ImageParams,
+) -> dict[str, Any]:
+    """Return everything that determines the store's bytes."""
+    device = expected_device(params.device)
+    if device != "cpu":
+        from pipeline.extraction.encoder import resolve_device
+
+        device = resolve_device(params.device)
+    return {
+        "code": EXTRACTION_VERSION,
+        "weights": record["sha256"],
+        "model": model_identity(entry),
+        "libraries": library_versions(),
+        "index": index_digest(index),
+        "images": {"max_pixels": images.max_pixels, "exif": images.exif},
+        **key_parts(params, device),
+    }
+
+
+def fill(cache: SideCache, job: Job, *, name: str, device: str) -> dict[str, Any]:
+    """Encode what the side cache lacks; return what the model said about its rows."""
+    rows = len(job.paths)
+    segments = cache.recover()
+    facts = cache.recall()
+    batches = batch_grid(rows, batch_size_on(job.params, device))
+    missing = missing_batches(batches, segments) if facts else batches
+    done = rows - sum(stop - start for start, stop in missing)
+    if done:
+        print(f"{name}: {done:,} of {rows:,} images are in the cache already", file=sys.stderr)
+    if not missing:
+        assert facts is not None
+        return facts
+    devices = ["cpu"]
+    if device != "cpu":
+        from pipeline.extraction.encoder import device_names
+
+        devices = device_names(device)
+    progress = Progress(name, rows, done=done)
+    try:
+        run_everywhere(job, devices, missing, advance=progress.advance)
+    except BaseException:
+        progress.close()
+        raise
+    progress.close(f"{name}: {rows:,} images, {progress.rate():,.0f}/s")
+    facts = cache.recall()
+    assert facts is not None
+    return facts
+
+
+def import_store(
+    backbone: str,
+    dataset: str,
+    *,
+    index: pl.DataFrame,
+    store: Path,
+    entry: dict[str, Any],
+    params: ExtractParams,
+) -> dict[str, Any]:
+    """Write the store of features that were computed elsewhere; return its provenance."""
+    from pipeline.extraction.imports import import_features
+
+    imported = import_features(backbone, entry, dataset, index)
+    digest = hashlib.sha256()
+    for block in imported.features:
+        digest.update(np.ascontiguousarray(block).data)
+    stated = {"norm": imported.norm, "space": imported.space}
+    parts = {
+        "rows": digest.hexdigest(),
+        "index": index_digest(index),
+        "dtype": params.dtype,
+        "shard_rows": params.shard_rows,
+        "codec": params.codec,
+        **stated,
+    }
+    key = content_key(parts)
+    write_store(
+        store,
+        imported.features,
+        imported.labels,
+        {"backbone": backbone, "dataset": dataset, "key": key, **stated},
+        dtype=params.dtype,
+        shard_rows=params.shard_rows,
+        codec=params.codec,
+    )
+    file = str(entry["files"][dataset])
+    return provenance(key=key, key_parts=parts, imported_from=file, **stated)
+
+
+def load_encoder(
+    backbone: str, entry: dict[str, Any], weights: Path, params: ExtractParams, device: str
+) -> Encoder:
+    """Load a backbone onto a device, ready to encode."""
+    from pipeline.backbones.backbone import load_backbone
+    from pipeline.extraction.encoder import TorchEncoder
+
+    kind = device.partition(":")[0]
+    loaded = load_backbone(backbone, entry, weights, device)
+    return TorchEncoder(loaded, precision=precision_on(params, kind), compiled=params.compile)

@@ -1,0 +1,146 @@
+"""The loop of the cache: decode ahead, encode, and put finished rows away in a thread."""
+
+import math
+import os
+import time
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, suppress
+from itertools import islice
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from pipeline.extraction.cache import SideCache
+from pipeline.extraction.decoding import (
+    ImageReader,
+    decode_in_threads,
+    decode_in_workers,
+    pieces_of,
+)
+from pipeline.storage.store import to_dtype
+
+COMMIT_SECONDS = 5.0
+COMMIT_BYTES = 8 << 20
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """What the loop needs of a model; `encoder` has the one that runs backbones."""
+
+    prepare: Callable[[Any], Any]  # PIL image to array, in threads or worker processes
+
+    def encode(self, pieces: Sequence[Any]) -> Any:
+        """Encode the prepared images of one batch."""
+        ...
+
+    def rows(self, batches: Sequence[Any]) -> np.ndarray:
+        """Return encoded batches as float32 rows."""
+        ...
+
+    def facts(self) -> dict[str, Any]:
+        """Return `width`, `space` and whatever else the provenance should say."""
+        ...
+
+
+def encode_batches(
+    encoder: Encoder,
+    reader: ImageReader,
+    batches: Sequence[tuple[int, int]],
+    cache: SideCache,
+    *,
+    advance: Callable[[int], None],
+    workers: int = 0,
+    pin: bool = False,
+) -> None:
+    """Encode batches in order; put them away in the side cache as they are finished.
+
+    Args:
+        encoder: The model.
+        reader: Reads and prepares image `row`.
+        batches: Those (start, stop) of the grid that are still missing.
+        cache: Where finished rows go.
+        advance: Told the number of images after each batch.
+        workers: Decoding processes; 0 for threads.
+        pin: Hand over images in page-locked memory.
+
+    Raises:
+        ImageError: If an image cannot be read; names it. What is finished is kept.
+        ValueError: If features are not finite or overflow the store's dtype; names the rows.
+    """
+    pieces = pieces_of(batches)
+    threads = os.cpu_count() or 1
+    if workers:
+        stream: Generator[Any, None, None] = decode_in_workers(
+            reader, pieces, workers=workers, pin=pin
+        )
+    else:
+        largest = max(stop - start for start, stop in batches)
+        ahead = len(pieces_of([(0, largest)])) + threads
+        stream = decode_in_threads(reader, pieces, threads=threads, ahead=ahead)
+
+    with closing(stream), Committer(encoder, cache, seconds=COMMIT_SECONDS) as committer:
+        for start, stop in batches:
+            parts = list(islice(stream, len(pieces_of([(start, stop)]))))
+            committer.add(start, stop, encoder.encode(parts))
+            advance(stop - start)
+
+
+class Committer:
+    """Collects encoded batches and commits them in one writing thread."""
+
+    def __init__(self, encoder: Encoder, cache: SideCache, *, seconds: float) -> None:
+        """Start the thread."""
+        self.encoder, self.cache, self.seconds = encoder, cache, seconds
+        self.pool = ThreadPoolExecutor(1, thread_name_prefix="writer")
+        self.writing: Future[None] | None = None
+        self.batches: list[Any] = []
+        self.start = self.stop = 0
+        self.last = time.monotonic()
+
+    def __enter__(self) -> "Committer":
+        """Return itself."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Commit what is collected, also on the way out of an error or an interruption."""
+        try:
+            if kind is None:
+                self.flush()
+                self.wait()
+            else:
+                with suppress(Exception):  # the first error is the one to tell
+                    self.flush()
+                    self.wait()
+        finally:
+            self.pool.shutdown(wait=True)
+
+    def add(self, start: int, stop: int, features: Any) -> None:
+        """Take one encoded batch."""
+        if self.batches and start != self.stop:
+            self.flush()
+        if not self.batches:
+            self.start = start
+        self.batches.append(features)
+        self.stop = stop
+        size = (stop - self.start) * math.prod(features.shape[1:]) * self.cache.dtype.itemsize
+        if size >= COMMIT_BYTES or time.monotonic() - self.last >= self.seconds:
+            self.flush()
+
+    def flush(self) -> None:
+        """Hand the collected batches to the writing thread, after the previous ones."""
+        self.wait()
+        if self.batches:
+            self.writing = self.pool.submit(self._write, self.start, self.batches)
+            self.batches = []
+        self.last = time.monotonic()
+
+    def wait(self) -> None:
+        """Wait for the writing thread; raise what it met."""
+        if self.writing is not None:
+            writing, self.writing = self.writing, None
+            writing.result()
+
+    def _write(self, start: int, batches: list[Any]) -> None:
+        rows = self.encoder.rows(batches)
+        self.cache.commit(start, to_dtype(rows, self.cache.dtype.name, start=start))

@@ -1,0 +1,195 @@
+"""The records of every backbone and OOD set, read by exact names, with joint replicates.
+
+Replicate r of every record rests on the same ID images, so means over sets and differences
+between methods and backbones are formed replicate by replicate.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from pipeline.json_text import read_json
+from pipeline.statistics.bootstrap import percentile_interval
+from pipeline.statistics.replicates import restored
+
+
+@dataclass(frozen=True)
+class StudyParams:
+    """Section ``study``.
+
+    Attributes:
+        family: Backbones computed besides the headline one.
+        clip: CLIP models without fine-tuning, the points of claim a.
+        finetuned: For claim c, the fine-tuned counterpart of a CLIP backbone.
+        classifier: Whose ID accuracy claim a takes.
+        nearest: The unsupervised score of claims a, d and e.
+        plp: Scores of the PLP head, compared with `mcm` in claim b.
+        mcm: The zero-shot score of claim b.
+        probe: Scores of the LP head, each compared with its namesake of claim c.
+        finetuned_scores: Scores of the fine-tuned classifier, in the order of `probe`.
+    """
+
+    family: list[str]
+    clip: list[str]
+    finetuned: dict[str, str] = field(default_factory=dict)
+    classifier: str = "knn_20"
+    nearest: str = "knn_1"
+    plp: tuple[str, ...] = ("plp_msp", "plp_energy")
+    mcm: str = "mcm"
+    probe: tuple[str, ...] = ("lp_msp", "lp_energy")
+    finetuned_scores: tuple[str, ...] = ("ft_msp", "ft_energy")
+
+
+@dataclass(frozen=True)
+class StudyScope:
+    """Which records belong to the study: names, never a listing of a folder.
+
+    Attributes:
+        benchmark: Name of the benchmark.
+        backbones: Every compared backbone.
+        id_test: The ID test set.
+        ood: The OOD sets that the means count.
+        crafted: Each adversarial set with the OOD set its images came from.
+        means: Named means and their OOD sets.
+    """
+
+    benchmark: str
+    backbones: tuple[str, ...]
+    id_test: str
+    ood: tuple[str, ...]
+    crafted: dict[str, str] = field(default_factory=dict)
+    means: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def groups(self) -> dict[str, tuple[str, ...]]:
+        """The means by the name they have in tables: ``mean`` over all sets, ``mean_<name>``."""
+        return {"mean": self.ood} | {f"mean_{name}": sets for name, sets in self.means.items()}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A number with its interval, and the replicates behind both."""
+
+    value: float
+    low: float
+    high: float
+    replicates: Float[np.ndarray, " b"]
+
+
+@dataclass(frozen=True)
+class StudyRecords:
+    """What the stages wrote, in the same shape.
+
+    ``evaluations[backbone][dataset]``, ``accuracies[backbone]``, and
+    ``adversarial[backbone][crafted set]``.
+    """
+
+    scope: StudyScope
+    evaluations: dict[str, dict[str, dict[str, Any]]]
+    accuracies: dict[str, dict[str, Any]]
+    adversarial: dict[str, dict[str, dict[str, Any]]]
+    level: float
+
+    def mean(
+        self, backbone: str, sets: tuple[str, ...], method: str, metric: str = "auroc"
+    ) -> Cell | None:
+        """Mean of a per-set metric over OOD sets; nothing where the method does not apply."""
+        records = [self.evaluations[backbone][dataset] for dataset in sets]
+        if not all(method in record["methods"] for record in records):
+            return None
+        value = float(np.mean([record["methods"][method][metric]["value"] for record in records]))
+        stored = [restored(record["replicates"][method][metric]) for record in records]
+        return self._cell(value, np.mean(stored, axis=0))
+
+    def difference(self, first: Cell, second: Cell) -> Cell:
+        """First minus second on the same draws."""
+        return self._cell(first.value - second.value, first.replicates - second.replicates)
+
+    def accuracy(self, backbone: str, classifier: str) -> Cell | None:
+        """ID accuracy of a classifier; nothing where the backbone does not have it."""
+        record = self.accuracies[backbone]
+        if classifier not in record["classifiers"]:
+            return None
+        cell = record["classifiers"][classifier]
+        stored = restored(record["replicates"][classifier])
+        return Cell(cell["value"], cell["low"], cell["high"], stored)
+
+    def _cell(self, value: float, replicates: Float[np.ndarray, " b"]) -> Cell:
+        return Cell(value, *percentile_interval(replicates, level=self.level), replicates)
+
+
+def read_study(reports: Path, scope: StudyScope) -> StudyRecords:
+    """Read every record of the study.
+
+    Raises:
+        FileNotFoundError: If a record is missing; the message names it.
+        ValueError: If a record is of another backbone, set or ID set, records were made with
+            different settings, or a mean names a set that is not evaluated.
+    """
+    _check_groups(scope)
+    evaluations = {
+        backbone: {
+            dataset: _read(
+                reports / "evaluation" / backbone / f"{dataset}.json",
+                {"backbone": backbone, "dataset": dataset, "id": scope.id_test},
+            )
+            for dataset in (*scope.ood, *scope.crafted)  # crafted ones stand beside the means
+        }
+        for backbone in scope.backbones
+    }
+    accuracies = {
+        backbone: _read(
+            reports / "accuracy" / f"{backbone}.json", {"backbone": backbone, "id": scope.id_test}
+        )
+        for backbone in scope.backbones
+    }
+    adversarial = {
+        backbone: {
+            dataset: _read(
+                reports / "adversarial" / backbone / f"{dataset}.json",
+                {"backbone": backbone, "dataset": dataset, "ood": source},
+            )
+            for dataset, source in scope.crafted.items()
+        }
+        for backbone in scope.backbones
+    }
+    records = [record for sets in evaluations.values() for record in sets.values()]
+    settings = {
+        (record["level"], record["tpr"], len(values))
+        for record in (*records, *accuracies.values())
+        for entry in record["replicates"].values()
+        for values in (entry.values() if isinstance(entry, dict) else [entry])
+    }
+    if len(settings) > 1:
+        raise ValueError(
+            "every record must have the same level, tpr and number of replicates, got "
+            f"{sorted(settings)}; run `dvc repro` so that all are evaluated with section evaluate"
+        )
+    level = min(settings)[0] if settings else 0.95
+    return StudyRecords(scope, evaluations, accuracies, adversarial, level)
+
+
+def _check_groups(scope: StudyScope) -> None:
+    if not scope.ood:
+        raise ValueError("matrix.ood must name at least one OOD set, got none")
+    for name, sets in scope.means.items():
+        wrong = [dataset for dataset in sets if dataset not in scope.ood]
+        if wrong or not sets:
+            raise ValueError(
+                f"benchmark.means.{name} must name sets among {', '.join(scope.ood)}, "
+                f"got {wrong[0] if wrong else 'none'}"
+            )
+
+
+def _read(path: Path, expected: dict[str, str]) -> dict[str, Any]:
+    record = read_json(path)
+    for key, value in expected.items():
+        if record.get(key) != value:
+            raise ValueError(
+                f"{path} must be the record of {key} '{value}', got {record.get(key)!r}; "
+                "run `dvc repro` to evaluate it again"
+            )
+    return record

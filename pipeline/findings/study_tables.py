@@ -1,0 +1,154 @@
+"""The long tables of a study: every number with its interval, one row each, sorted."""
+
+import numpy as np
+import polars as pl
+
+from pipeline.findings.study_records import Cell, StudyRecords
+from pipeline.statistics.multiple_tests import holm
+
+RESULTS = {
+    "backbone": pl.String, "dataset": pl.String, "method": pl.String, "metric": pl.String,
+    "value": pl.Float64, "low": pl.Float64, "high": pl.Float64, "n": pl.Int64,
+}  # fmt: skip
+COMPARISONS = {
+    "backbone": pl.String, "dataset": pl.String, "first": pl.String, "second": pl.String,
+    "difference": pl.Float64, "low": pl.Float64, "high": pl.Float64,
+    "p": pl.Float64, "p_holm": pl.Float64,
+    "fpr95_difference": pl.Float64, "fpr95_low": pl.Float64, "fpr95_high": pl.Float64,
+}  # fmt: skip
+ADVERSARIAL = {
+    "backbone": pl.String, "dataset": pl.String, "source": pl.String, "method": pl.String,
+    "metric": pl.String, "clean": pl.Float64, "crafted": pl.Float64,
+    "change": pl.Float64, "low": pl.Float64, "high": pl.Float64,
+}  # fmt: skip
+
+
+def results_table(records: StudyRecords) -> pl.DataFrame:
+    """Every metric of every method: per OOD set, mean over sets, and ID accuracies.
+
+    ``n`` counts the OOD images of a set, the sets of a mean, the ID images of an accuracy. Means
+    of auroc and fpr95 have joint intervals; those of the other metrics have none.
+    """
+    rows = []
+    for backbone, sets in records.evaluations.items():
+        for dataset, record in sets.items():
+            for method, cells in record["methods"].items():
+                rows += [
+                    (
+                        backbone,
+                        dataset,
+                        method,
+                        metric,
+                        c["value"],
+                        c["low"],
+                        c["high"],
+                        record["n_ood"],
+                    )
+                    for metric, c in cells.items()
+                ]
+        for name, members in records.scope.groups.items():
+            of_sets = [sets[dataset]["methods"] for dataset in members]
+            for method in set.intersection(*(set(methods) for methods in of_sets)):
+                for metric in of_sets[0][method]:
+                    ends: tuple[float | None, float | None] = (None, None)
+                    if metric in ("auroc", "fpr95"):
+                        cell = records.mean(backbone, members, method, metric)
+                        assert cell is not None
+                        ends = cell.low, cell.high
+                    value = float(
+                        np.mean([methods[method][metric]["value"] for methods in of_sets])
+                    )
+                    rows.append((backbone, name, method, metric, value, *ends, len(members)))
+        accuracy = records.accuracies[backbone]
+        rows += [
+            (
+                backbone,
+                accuracy["id"],
+                how,
+                "accuracy",
+                c["value"],
+                c["low"],
+                c["high"],
+                accuracy["n"],
+            )
+            for how, c in accuracy["classifiers"].items()
+        ]
+    return _table(rows, RESULTS)
+
+
+def comparisons_table(records: StudyRecords) -> pl.DataFrame:
+    """Paired tests of two methods, per OOD set and for means over sets.
+
+    ``p`` is DeLong's; ``p_holm`` is corrected over the family of all backbones and OOD sets of
+    one pair. Means have paired bootstrap intervals and no p-value.
+    """
+    rows = []
+    for backbone, sets in records.evaluations.items():
+        for dataset in records.scope.ood:
+            for entry in sets[dataset]["comparisons"].values():
+                values = {"backbone": backbone, "dataset": dataset, "p_holm": None} | entry
+                rows.append(tuple(values[name] for name in COMPARISONS))
+        pairs = {
+            (entry["first"], entry["second"])
+            for dataset in records.scope.ood
+            for entry in sets[dataset]["comparisons"].values()
+        }
+        for name, members in records.scope.groups.items():
+            for first, second in pairs:
+                auroc = paired(records, backbone, members, first, second, "auroc")
+                fpr = paired(records, backbone, members, first, second, "fpr95")
+                if auroc and fpr:
+                    ends = auroc.value, auroc.low, auroc.high, None, None
+                    rows.append(
+                        (backbone, name, first, second, *ends, fpr.value, fpr.low, fpr.high)
+                    )
+    table = _table(rows, COMPARISONS)
+    families = table.filter(pl.col("p").is_not_null()).partition_by("first", "second")
+    corrected = [
+        family.with_columns(p_holm=pl.Series(holm(family["p"].to_numpy()), dtype=pl.Float64))
+        for family in families
+    ]
+    rest = table.filter(pl.col("p").is_null())
+    return pl.concat([rest, *corrected]).sort("backbone", "dataset", "first", "second")
+
+
+def adversarial_table(records: StudyRecords) -> pl.DataFrame:
+    """AUROC and FPR95 of exactly the attacked images, before and after, by method.
+
+    ``change`` is crafted minus clean, with a paired interval over images.
+    """
+    rows = [
+        (
+            backbone,
+            dataset,
+            record["ood"],
+            method,
+            metric,
+            *(cell[n] for n in list(ADVERSARIAL)[5:]),
+        )
+        for backbone, sets in records.adversarial.items()
+        for dataset, record in sets.items()
+        for method, metrics in record["methods"].items()
+        for metric, cell in metrics.items()
+    ]
+    return _table(rows, ADVERSARIAL)
+
+
+def paired(
+    records: StudyRecords,
+    backbone: str,
+    sets: tuple[str, ...],
+    first: str,
+    second: str,
+    metric: str = "auroc",
+) -> Cell | None:
+    """First minus second, averaged over sets; nothing where one of them does not apply."""
+    one = records.mean(backbone, sets, first, metric)
+    other = records.mean(backbone, sets, second, metric)
+    return records.difference(one, other) if one and other else None
+
+
+def _table(rows: list[tuple], schema: dict) -> pl.DataFrame:
+    table = pl.DataFrame(rows, schema=schema, orient="row")
+    keys = [name for name, dtype in schema.items() if dtype == pl.String]
+    return table.with_columns(pl.col(pl.Float64).round(6) + 0.0).sort(keys)

@@ -1,0 +1,1 @@
+"""The embedded benchmark: rendered characters, and small CLIP models that learn them."""

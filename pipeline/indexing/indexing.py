@@ -1,0 +1,160 @@
+"""From a source of images to its index: which images, in which order, with which labels."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import polars as pl
+
+from pipeline.datasets.images import ImageParams
+from pipeline.indexing.inspection import inspect_files
+from pipeline.indexing.labels import Classes, by_position, check_classes, resolve_classes
+from pipeline.sources import Entry, ImageSet, Source, SourceError, open_source
+
+
+@dataclass(frozen=True)
+class IndexParams:
+    """Section ``index`` of params.yaml.
+
+    Attributes:
+        hash: Take the content hash of every file; extraction compares it.
+        verify_images: Decode every image once, so that all bad files are known before the
+            expensive stage.
+        unreadable: ``error`` stops with the list of all bad files; ``exclude`` leaves them out,
+            recorded in the index and counted in the report.
+        workers: Files read at once; 0 chooses by the number of cores.
+    """
+
+    hash: bool = True
+    verify_images: bool = True
+    unreadable: Literal["error", "exclude"] = "error"
+    workers: int = 0
+
+
+class UnreadableImagesError(ValueError):
+    """All files of a data set that are no readable images, as pairs of path and reason."""
+
+    def __init__(self, dataset: str, bad: list[tuple[str, str]], *, listed_in: str) -> None:
+        """Show the first twenty; the whole list is in a file."""
+        shown = "\n".join(f"  {path}: {reason}" for path, reason in bad[:20])
+        more = f"\n  ... and {len(bad) - 20} more" if len(bad) > 20 else ""
+        super().__init__(
+            f"{len(bad)} files of '{dataset}' are no readable images:\n{shown}{more}\n"
+            f"All are listed in {listed_in}. Mend or remove them, or leave them out by "
+            "-S index.unreadable=exclude"
+        )
+        self.bad = bad
+
+
+def list_images(
+    dataset: str, spec: ImageSet, *, reference: tuple[str, Classes] | None = None
+) -> tuple[list[Entry], Classes, Source]:
+    """List the images of a data set with its filters applied, and decide its classes.
+
+    Args:
+        dataset: The name in errors.
+        spec: The entry of ``datasets``.
+        reference: Name and classes of the ID training set, for an ID test set: its labels are
+            then positions in that list.
+
+    Raises:
+        SourceError: If the source is empty, or an image is of a class without a label.
+    """
+    source = open_source(spec)
+    entries = source.entries()
+    if not entries:
+        raise SourceError(f"'{dataset}' must hold images; '{spec.path}' holds none")
+    numbered = source.class_order()
+    if isinstance(spec.classes, list | str) and numbered is not None:
+        entries = by_position(entries, spec, dataset=dataset)
+    own = resolve_classes(
+        spec,
+        declared=numbered,
+        present=(entry.class_key for entry in entries),
+        dataset=dataset,
+    )
+    if spec.classes is False:
+        return [Entry(entry.path, "") for entry in entries], own, source
+    if spec.include_classes is not None or spec.exclude_classes is not None:
+        kept = set(own.keys)
+        if spec.include_classes is None:
+            kept |= {entry.class_key for entry in entries} - set(spec.exclude_classes or [])
+        entries = [entry for entry in entries if entry.class_key in kept]
+    if spec.max_per_class is not None:
+        entries = _first_of_each(entries, spec.max_per_class)
+    classes = own if reference is None else reference[1]
+    check_classes(
+        {entry.class_key for entry in entries},
+        classes,
+        dataset=dataset,
+        reference=None if reference is None else reference[0],
+    )
+    return entries, classes, source
+
+
+def check_id(entries: list[Entry], *, dataset: str, training: bool) -> None:
+    """Refuse an in-distribution set whose images have no class, or a training set with only one.
+
+    Raises:
+        SourceError: Names the data set and the first image without a class.
+    """
+    if unlabelled := [entry.path for entry in entries if not entry.class_key]:
+        raise SourceError(
+            f"every image of '{dataset}' needs a class, as it is in-distribution; "
+            f"{len(unlabelled)} have none, the first is '{unlabelled[0]}'. Put them in one "
+            "directory a class"
+        )
+    present = {entry.class_key for entry in entries}
+    if training and len(present) < 2:
+        raise SourceError(
+            f"'{dataset}' must have at least two classes, as it is the ID training set; "
+            f"got one: '{present.pop()}'. Put one directory a class in its folder"
+        )
+
+
+def build_index(
+    entries: list[Entry],
+    classes: Classes,
+    source: Source,
+    *,
+    params: IndexParams,
+    images: ImageParams,
+    advance: Callable[[int], object] = lambda done: None,
+) -> pl.DataFrame:
+    """Inspect the files and put the columns of the index together, bad files with their error."""
+    paths = [entry.path for entry in entries]
+    findings = inspect_files(
+        source,
+        paths,
+        hashed=params.hash,
+        verify=params.verify_images,
+        images=images,
+        workers=params.workers,
+        advance=advance,
+    )
+    keys = pl.Series([entry.class_key for entry in entries], dtype=pl.String)
+    labels = dict(zip(classes.keys, range(len(classes.keys)), strict=True))
+    return pl.DataFrame(
+        {
+            "path": pl.Series(paths, dtype=pl.String),
+            "label": keys.replace_strict(labels, default=-1, return_dtype=pl.Int32),
+            "class_name": keys.replace_strict(
+                classes.name_of(), default="", return_dtype=pl.String
+            ),
+            "sha256": pl.Series([digest for digest, _ in findings], dtype=pl.String),
+            "error": pl.Series([error for _, error in findings], dtype=pl.String),
+        }
+    )
+
+
+def _first_of_each(entries: list[Entry], count: int) -> list[Entry]:
+    """The first images of each class, in the order they had."""
+    keys, of_entry = np.unique([entry.class_key for entry in entries], return_inverse=True)
+    taken = np.zeros(len(keys), dtype=np.int64)
+    kept = []
+    for entry, key in zip(entries, of_entry, strict=True):
+        taken[key] += 1
+        if taken[key] <= count:
+            kept.append(entry)
+    return kept

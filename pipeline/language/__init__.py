@@ -1,0 +1,1 @@
+"""The text side: names of classes, prompts, class embeddings, negative words."""

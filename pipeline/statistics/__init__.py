@@ -1,0 +1,1 @@
+"""Metrics, their intervals and tests; higher scores are more in-distribution throughout."""

@@ -1,0 +1,156 @@
+"""The evaluation record: every metric of every method on one OOD set, with intervals.
+
+The record is kept in git and holds bootstrap replicates, so that means over sets and differences
+between methods and backbones get joint intervals from records alone, without scores or images.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from pipeline.statistics.bootstrap import bootstrap, percentile_interval
+from pipeline.statistics.comparison import paired_comparison
+from pipeline.statistics.curves import histogram, roc_points
+from pipeline.statistics.delong import delong_interval
+from pipeline.statistics.evaluation_params import EvaluateParams
+from pipeline.statistics.levels import count_levels
+from pipeline.statistics.metrics import all_metrics, class_breakdown
+from pipeline.statistics.replicates import stored
+
+REPLICATED = ("auroc", "fpr95")
+
+Scores = Mapping[str, Float[np.ndarray, " _"]]
+
+
+def evaluation_record(
+    scores_id: Scores,
+    scores_ood: Scores,
+    *,
+    backbone: str,
+    id_name: str,
+    ood_name: str,
+    not_applicable: Mapping[str, str],
+    class_names: Sequence[str],
+    params: EvaluateParams,
+) -> dict[str, Any]:
+    """Evaluate every method that scored both sets; see the module docstring.
+
+    Args:
+        scores_id: ID scores by method, in row order.
+        scores_ood: OOD scores by the same methods, in row order.
+        backbone: Name of the backbone.
+        id_name: Name of the ID set; with the seed it fixes the resampled ID images.
+        ood_name: Name of the OOD set.
+        not_applicable: Reasons of the methods that do not apply to the backbone.
+        class_names: Class of each OOD image; a breakdown is made where they differ.
+        params: Section ``evaluate``.
+
+    Raises:
+        ValueError: If the two sets were scored by different methods, or a compared method is
+            unknown.
+    """
+    _check_methods(scores_id, scores_ood, not_applicable, params)
+    replicates = bootstrap(
+        scores_id,
+        scores_ood,
+        id_name=id_name,
+        ood_name=ood_name,
+        resamples=params.resamples,
+        seed=params.seed,
+        tpr=params.tpr,
+    )
+    record: dict[str, Any] = {
+        "backbone": backbone,
+        "dataset": ood_name,
+        "id": id_name,
+        "n_id": _size(scores_id),
+        "n_ood": len(class_names),
+        "tpr": params.tpr,
+        "level": params.level,
+        "not_applicable": dict(not_applicable),
+        "constant": [],
+        "methods": {},
+        "replicates": {},
+        "roc": {},
+        "histogram": {},
+    }
+    for method in sorted(scores_id):
+        pair = scores_id[method], scores_ood[method]
+        levels = count_levels(*pair)
+        if levels.constant:
+            record["constant"].append(method)
+        record["methods"][method] = _cells(pair, replicates[method], params)
+        record["replicates"][method] = {
+            name: stored(replicates[method][name][: params.replicates]) for name in REPLICATED
+        }
+        fpr, tpr = roc_points(levels)
+        record["roc"][method] = {"fpr": fpr.round(4).tolist(), "tpr": tpr.round(4).tolist()}
+        names = ("edges", "id", "ood")
+        record["histogram"][method] = {
+            name: part.tolist() for name, part in zip(names, histogram(*pair), strict=True)
+        }
+    record["comparisons"] = {
+        f"{first}-{second}": {
+            "first": first,
+            "second": second,
+            **paired_comparison(
+                (scores_id[first], scores_ood[first]),
+                (scores_id[second], scores_ood[second]),
+                fpr_replicates=replicates[first]["fpr95"] - replicates[second]["fpr95"],
+                tpr=params.tpr,
+                level=params.level,
+            ),
+        }
+        for first, second in params.compare
+        if first in scores_id and second in scores_id
+    }
+    if len(set(class_names)) > 1:
+        chosen = params.class_methods if params.class_methods is not None else sorted(scores_id)
+        record["classes"] = {
+            method: class_breakdown(
+                scores_id[method], scores_ood[method], list(class_names), tpr=params.tpr
+            )
+            for method in chosen
+            if method in scores_id
+        }
+    return record
+
+
+def _cells(
+    pair: tuple[Float[np.ndarray, " n"], Float[np.ndarray, " m"]],
+    replicates: Mapping[str, Float[np.ndarray, " b"]],
+    params: EvaluateParams,
+) -> dict[str, dict[str, float]]:
+    """Each metric of one method with its percentile interval, and DeLong's for the AUROC."""
+    cells = {}
+    for name, value in all_metrics(*pair, tpr=params.tpr).items():
+        low, high = percentile_interval(replicates[name], level=params.level)
+        cells[name] = {"value": value, "low": low, "high": high}
+    low, high = delong_interval(*pair, level=params.level)
+    cells["auroc"] |= {"delong_low": low, "delong_high": high}
+    return cells
+
+
+def _size(scores: Scores) -> int:
+    return len(next(iter(scores.values()))) if scores else 0
+
+
+def _check_methods(
+    scores_id: Scores,
+    scores_ood: Scores,
+    not_applicable: Mapping[str, str],
+    params: EvaluateParams,
+) -> None:
+    if differing := sorted(set(scores_id) ^ set(scores_ood)):
+        raise ValueError(
+            f"both sets must be scored by the same methods, only one has {', '.join(differing)}; "
+            "score both again"
+        )
+    known = sorted({*scores_id, *not_applicable})
+    named = [*(name for pair in params.compare for name in pair), *(params.class_methods or [])]
+    if unknown := [name for name in named if name not in known]:
+        raise ValueError(
+            f"section evaluate names the unknown method '{unknown[0]}'; known: {', '.join(known)}"
+        )

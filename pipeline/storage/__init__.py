@@ -1,0 +1,1 @@
+"""Feature stores on disk: Zarr, sharded, checksummed, verified on every read."""

@@ -1,0 +1,1 @@
+"""What is trained: linear heads on cached features, and fine-tuned towers."""
