@@ -44,9 +44,10 @@ def attack_table(records: Records, dataset: str) -> Table:
 
 
 def transfer_table(records: Records) -> Table:
-    """How far 1-NN falls on every backbone by images that one surrogate was used for."""
+    """How far 1-NN falls on every backbone, by crafted set; each set has one surrogate."""
     rows = []
     for dataset in records.scope.crafted:
+        surrogate = records.adversarial[records.scope.backbone][dataset]["surrogate"]
         cells = []
         for backbone in records.scope.backbones:
             record = records.adversarial[backbone][dataset]
@@ -55,16 +56,16 @@ def transfer_table(records: Records) -> Table:
                 NOT_APPLICABLE
                 if auroc is None
                 else f"{percent(auroc['clean'])} → {percent(auroc['crafted'])}"
+                + ("*" if backbone == surrogate else "")
             )
-        surrogate = records.adversarial[records.scope.backbone][dataset]["surrogate"]
         rows.append((f"{dataset}, on {surrogate}", *cells))
     return Table(
         title="Transfer between backbones",
         header=("crafted set, on surrogate", *records.scope.backbones),
         rows=tuple(rows),
         note=(
-            f"AUROC (%) of {TRANSFERRED}, clean → crafted; the surrogate's own column is "
-            "the attack itself."
+            f"AUROC (%) of {TRANSFERRED}, clean → crafted; * on the surrogate itself, "
+            "elsewhere the attack is carried over."
         ),
     )
 
