@@ -1,6 +1,6 @@
 """Judge one crafted set on one backbone: every score, before and after, on the same images.
 
-    python -m stages.adversarial BACKBONE DATASET ID_SCORES CLEAN_SCORES CRAFTED_SCORES
+    python -m stages.adversarial BACKBONE DATASET METHODS ID_SCORES CLEAN_SCORES CRAFTED_SCORES
                                  CRAFTED_INDEX BANK_STORE ID_STORE CLEAN_STORE CRAFTED_STORE
                                  STEPS OUT
 
@@ -15,6 +15,7 @@ Writes  OUT   by method AUROC and FPR95 clean and crafted, the change with a pai
 """
 
 import argparse
+import json
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from safetensors.numpy import load_file
 from pipeline.adversarial import Resampling, compare, curve, image_summary, knn_without
 from pipeline.datasets.index import read_index
 from pipeline.json_text import write_json
-from pipeline.params import load_params, read_section
+from pipeline.params import load_params
 from pipeline.statistics.evaluation_params import EvaluateParams
 from pipeline.storage.store import read_features
 from pipeline.tables import read_scores
@@ -109,7 +110,7 @@ def main() -> None:
     )
     parser.add_argument("backbone")
     parser.add_argument("dataset")
-    for path in (*FILES, "out"):
+    for path in ("methods", *FILES, "out"):
         parser.add_argument(path, type=Path)
     args = parser.parse_args()
 
@@ -118,7 +119,7 @@ def main() -> None:
         load_params("evaluate", EvaluateParams),
         backbone=args.backbone,
         dataset=args.dataset,
-        ks=neighbour_counts(read_section("methods")),
+        ks=neighbour_counts(json.loads(args.methods.read_text(encoding="utf-8"))),
     )
     write_json(args.out, record)
     if values := record["methods"].get("knn_1"):

@@ -1,8 +1,9 @@
 """Score the images of one dataset by every method, and classify them.
 
-    python -m stages.score BACKBONE DETECTOR BANK QUERIES SCORES PREDICTIONS
+    python -m stages.score BACKBONE METHODS DETECTOR BANK QUERIES SCORES PREDICTIONS
 
-Reads   DETECTOR     folder written by the fit stage
+Reads   METHODS      table of methods, written by check_methods
+        DETECTOR     folder written by the fit stage
         BANK         Zarr store of ID training features, for neighbours
         QUERIES      Zarr store of the dataset to score
 Writes  SCORES       row, method, score: higher = more in-distribution
@@ -10,6 +11,7 @@ Writes  SCORES       row, method, score: higher = more in-distribution
 """
 
 import argparse
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,6 @@ import numpy as np
 from pipeline.detectors.detector import Detector, DetectorError, NotApplicableError, read_detector
 from pipeline.detectors.knn_classifier import NEIGHBOURS, knn_predictions
 from pipeline.detectors.query import ZERO_SHOT, Bank, Query
-from pipeline.params import read_section
 from pipeline.scores import check_methods, compute, method_names
 from pipeline.storage.store import iter_shards, read_attributes
 from pipeline.tables import write_predictions, write_scores
@@ -118,7 +119,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("backbone")
-    for path in ("detector", "bank", "queries", "scores", "predictions"):
+    for path in ("methods", "detector", "bank", "queries", "scores", "predictions"):
         parser.add_argument(path, type=Path)
     args = parser.parse_args()
 
@@ -128,7 +129,7 @@ def main() -> None:
             f"{args.detector} belongs to the backbone '{detector.backbone}', not to "
             f"'{args.backbone}'; run `dvc repro`"
         )
-    methods = read_section("methods")
+    methods = json.loads(args.methods.read_text(encoding="utf-8"))
     scores, predictions, labels, reasons, no_classifier = run(
         detector, args.bank, args.queries, methods
     )
