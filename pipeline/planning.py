@@ -15,12 +15,23 @@ class Cost:
         gflops: Of one forward pass.
         rate: Images per second, where measured.
         machine: Where the rate was measured.
+
+    Raises:
+        ValueError: If a rate comes without the machine: nobody can tell what it means.
     """
 
     width: int | None = None
     gflops: float | None = None
     rate: float | None = None
     machine: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse a rate of unknown origin."""
+        if self.rate is not None and not self.machine:
+            raise ValueError(
+                f"a rate ({self.rate:g} images/s) needs the `machine` it was measured on; give "
+                "`gflops` instead where nobody measured it"
+            )
 
     def images_per_second(self, *, assumed_tflops: float) -> float | None:
         """The measured rate, or the one that the arithmetic allows; None if neither is known."""
@@ -41,6 +52,13 @@ class BackbonePlan:
     stored_bytes: int | None
     hours: float | None
     measured: bool
+
+    @property
+    def speed(self) -> str:
+        """Where the hours come from: ``measured``, ``arithmetic`` or ``unknown``."""
+        if self.hours is None:
+            return "unknown"
+        return "measured" if self.measured else "arithmetic"
 
 
 def plan_backbone(
@@ -91,14 +109,21 @@ def plan_table(plans: list[BackbonePlan]) -> list[str]:
                 "?" if plan.hours is None else f"{'' if plan.measured else '~'}{plan.hours:.2f}",
             )
         )
+    hours = f"{sum(plan.hours or 0 for plan in plans):.2f}"
+    if any(plan.speed == "arithmetic" for plan in plans):
+        hours = f"~{hours}"
+    if any(plan.speed == "unknown" for plan in plans):
+        hours = f"{hours} + ?"
     rows.append(
         (
             "all",
             str(sum(len(plan.cached) for plan in plans)),
             str(sum(len(plan.to_extract) for plan in plans)),
-            f"{sum(plan.images for plan in plans):,}",
-            f"{sum(plan.stored_bytes or 0 for plan in plans) / 1e6:,.1f} MB",
-            f"{sum(plan.hours or 0 for plan in plans):.2f}",
+            f"{sum(plan.images for plan in plans):,}"
+            + (" + ?" if any(plan.uncounted for plan in plans) else ""),
+            f"{sum(plan.stored_bytes or 0 for plan in plans) / 1e6:,.1f} MB"
+            + (" + ?" if any(plan.stored_bytes is None for plan in plans) else ""),
+            hours,
         )
     )
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
@@ -109,4 +134,27 @@ def plan_table(plans: list[BackbonePlan]) -> list[str]:
             for c, (cell, w) in enumerate(zip(row, widths, strict=True))
         )
         lines.append("  ".join([first, *rest]))
+    return lines
+
+
+def speed_lines(
+    plans: list[BackbonePlan], costs: Mapping[str, Cost], *, assumed_tflops: float
+) -> list[str]:
+    """Where the hours of `plan_table` come from, one line a kind."""
+    by_machine: dict[str, list[str]] = {}
+    for plan in plans:
+        cost = costs[plan.backbone]
+        if cost.rate is not None:
+            by_machine.setdefault(cost.machine, []).append(f"{plan.backbone} {cost.rate:g}")
+    lines = [
+        f"hours measured on {machine}, images/s: {', '.join(rates)}"
+        for machine, rates in by_machine.items()
+    ]
+    if any(plan.speed == "arithmetic" for plan in plans):
+        lines.append(
+            f"~ hours by arithmetic, not measured: the model's FLOPs on one GPU that sustains "
+            f"{assumed_tflops:g} TFLOP/s"
+        )
+    if unknown := [plan.backbone for plan in plans if plan.speed == "unknown"]:
+        lines.append(f"? hours not known, nor FLOPs: {', '.join(unknown)} (conf/costs.yaml)")
     return lines

@@ -4,7 +4,8 @@
 
 Reads   params.yaml, conf/costs.yaml, conf/downloads.yaml, and what is on disk; writes nothing
 
-Hours with "~" come from arithmetic, not from a measured rate: conf/costs.yaml says how.
+Hours with "~" come from arithmetic, not from a measured rate, and "?" is not known: see
+conf/costs.yaml.
 """
 
 import sys
@@ -16,7 +17,7 @@ import yaml
 
 from pipeline.downloads import Download
 from pipeline.params import from_mapping, read_section
-from pipeline.planning import BackbonePlan, Cost, plan_backbone, plan_table
+from pipeline.planning import BackbonePlan, Cost, plan_backbone, plan_table, speed_lines
 from pipeline.sources import SourceError, load_spec
 from stages.fetch import plan_lines, read_downloads, wanted_files
 
@@ -90,8 +91,11 @@ def run(params: dict[str, Any], costs: dict[str, Any], known: dict[str, Download
     """Return the plan as lines; see the module docstring."""
     counts = image_counts(params)
     plans: list[BackbonePlan] = []
-    for backbone in params["backbones"]:
-        cost = from_mapping(Cost, costs["costs"].get(backbone, {}), section=f"costs.{backbone}")
+    table = {
+        name: from_mapping(Cost, costs["costs"].get(name, {}), section=f"costs.{name}")
+        for name in params["backbones"]
+    }
+    for backbone, cost in table.items():
         stores = {n: Path(f"data/features/{backbone}/{n}.zarr").is_dir() for n in counts}
         plans.append(
             plan_backbone(
@@ -107,10 +111,7 @@ def run(params: dict[str, Any], costs: dict[str, Any], known: dict[str, Download
     lines += plan_table(plans)
     if uncounted := sorted({name for plan in plans for name in plan.uncounted}):
         lines.append(f"not counted, since not indexed yet: {', '.join(uncounted)}")
-    if any(not plan.measured and plan.hours is not None for plan in plans):
-        lines.append(
-            f"~ by arithmetic for one GPU at {costs['assumed_tflops']} TFLOP/s, not measured"
-        )
+    lines += speed_lines(plans, table, assumed_tflops=float(costs["assumed_tflops"]))
     for title, problems in (
         ("weights to come:", missing_weights(params)),
         ("data missing:", missing_data(params, known)),

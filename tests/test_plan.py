@@ -3,9 +3,11 @@
 import polars as pl
 import pytest
 import yaml
+from closure import ROOT
 
 from pipeline.downloads import Download
-from pipeline.planning import Cost, plan_backbone, plan_table
+from pipeline.params import from_mapping
+from pipeline.planning import Cost, plan_backbone, plan_table, speed_lines
 from stages import plan
 
 
@@ -15,7 +17,7 @@ def test_a_backbone_by_hand():
         "vit",
         images={"train": 100, "test": 20, "new": None},
         cached={"train": True},
-        cost=Cost(width=8, rate=2.0),
+        cost=Cost(width=8, rate=2.0, machine="here"),
         dtype="float16",
         assumed_tflops=100.0,
     )
@@ -34,13 +36,62 @@ def test_hours_by_arithmetic_are_marked():
     images = {"train": 7_200_000}
     measured, assumed = (
         plan_backbone("b", images=images, cached={}, cost=c, dtype="float32", assumed_tflops=100.0)
-        for c in (Cost(width=8, rate=2000.0), cost)
+        for c in (Cost(width=8, rate=2000.0, machine="here"), cost)
     )
     lines = plan_table([measured, assumed])
     assert lines[1].split()[-1] == "1.00"
     assert lines[2].split()[-1] == "~1.00"
-    assert lines[3].split()[-1] == "2.00"
+    assert lines[3].split()[-1] == "~2.00"
     assert len({len(line) for line in lines}) == 1
+
+
+def test_hours_say_where_they_come_from():
+    """Measured, by arithmetic, and not known: the total says that it is not the whole."""
+    costs = {
+        "mini": Cost(width=8, rate=2000.0, machine="one core"),
+        "vit": Cost(width=8, gflops=50.0),
+        "mine": Cost(),
+    }
+    plans = [
+        plan_backbone(
+            name,
+            images={"train": 7_200_000},
+            cached={},
+            cost=cost,
+            dtype="float16",
+            assumed_tflops=100.0,
+        )
+        for name, cost in costs.items()
+    ]
+    lines = plan_table(plans)
+    assert [line.split()[-1] for line in lines[1:4]] == ["1.00", "~1.00", "?"]
+    assert lines[4].endswith("~2.00 + ?")
+    assert "230.4 MB + ?" in lines[4]
+    assert speed_lines(plans, costs, assumed_tflops=100.0) == [
+        "hours measured on one core, images/s: mini 2000",
+        "~ hours by arithmetic, not measured: the model's FLOPs on one GPU that sustains 100 "
+        "TFLOP/s",
+        "? hours not known, nor FLOPs: mine (conf/costs.yaml)",
+    ]
+
+
+def test_a_rate_of_unknown_origin_is_refused():
+    with pytest.raises(ValueError, match=r"a rate \(500 images/s\) needs the `machine`"):
+        Cost(width=8, rate=500.0)
+
+
+def test_the_shipped_table_speaks_of_known_backbones_and_names_its_machines():
+    table = yaml.safe_load((ROOT / "conf/costs.yaml").read_text(encoding="utf-8"))
+    known = {
+        name
+        for path in (ROOT / "conf/models").glob("*.yaml")
+        for name in yaml.safe_load(path.read_text(encoding="utf-8"))["models"]
+    }
+    assert set(table["costs"]) <= known
+    for name, entry in table["costs"].items():
+        cost = from_mapping(Cost, entry, section=f"costs.{name}")
+        assert cost.width is not None
+        assert (cost.rate is None) != (cost.gflops is None), name
 
 
 @pytest.fixture
