@@ -80,6 +80,9 @@ def run(
                 predictions.setdefault(name, []).append(predict(query, name))
             except NotApplicableError as reason:
                 no_classifier[name] = str(reason)
+            except ValueError as error:
+                error.add_note(f"while classifying {queries} by {name}, rows counted from {start}")
+                raise
     return (
         {name: np.concatenate(blocks) for name, blocks in scores.items()},
         {name: np.concatenate(blocks) for name, blocks in predictions.items() if blocks},

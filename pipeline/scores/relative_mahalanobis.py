@@ -22,7 +22,15 @@ def relative_mahalanobis_scores(
 
     Returns:
         Values of either sign, higher = more in-distribution.
+
+    Raises:
+        ValueError: If there is one class only: both distances are then the same.
     """
+    if len(gaussians.means) < 2:
+        raise ValueError(
+            "relative_mahalanobis needs at least two classes, got 1: every score would be zero; "
+            "use mahalanobis or knn for a single class"
+        )
     nearest, overall = gaussians.distances(features)
     return overall - nearest
 

@@ -37,7 +37,8 @@ def train_probe(
         device: Where to train.
 
     Raises:
-        ValueError: If features are not finite, labels are out of range, or the loss is not finite.
+        ValueError: If features are not finite, labels are out of range, there are fewer than two
+            classes, or the loss is not finite.
     """
     if labels.ndim == 1 and not 0 <= labels.min() <= labels.max() < classes:
         raise ValueError(
@@ -65,7 +66,15 @@ def fit_probe(
         seed: Of the initial weights and of every epoch's order.
         device: Where the weights are trained.
         progress: Called after each epoch with epochs done, epochs in all and the mean loss.
+
+    Raises:
+        ValueError: If there are fewer than two classes, or the loss is not finite.
     """
+    if classes < 2:
+        raise ValueError(
+            f"a probe needs at least two classes to tell apart, got {classes}; give the ID set "
+            "more classes, or use scores without a head (knn, mahalanobis)"
+        )
     with threads_for(recipe.batch_size * rows.width * classes):
         return _fit(
             rows, classes=classes, recipe=recipe, seed=seed, device=device, progress=progress
