@@ -9,12 +9,12 @@ Times are the best of a few alternating runs in one process; the two shares of a
 import argparse
 import os
 import platform
-import time
 import tracemalloc
 from collections.abc import Callable
 
 import numpy as np
 
+from benchmarks.clock import seconds_now
 from pipeline.statistics.bootstrap import bootstrap
 from pipeline.statistics.delong import delong_interval, delong_test
 from pipeline.statistics.metrics import all_metrics
@@ -25,9 +25,9 @@ def best(repeats: int, *runs: Callable[[], object]) -> list[float]:
     times: list[list[float]] = [[] for _ in runs]
     for _ in range(repeats):
         for i, run in enumerate(runs):
-            start = time.perf_counter()
+            start = seconds_now()
             run()
-            times[i].append(time.perf_counter() - start)
+            times[i].append(seconds_now() - start)
     return [min(values) for values in times]
 
 

@@ -7,7 +7,6 @@ the usual DataLoader over a TensorDataset; ours; and only the two matrix product
 """
 
 import argparse
-import time
 from collections.abc import Callable
 
 import numpy as np
@@ -16,6 +15,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from benchmarks.clock import seconds_now
 from pipeline.training.probe import fit_probe
 from pipeline.training.probe_recipe import ProbeRecipe
 from pipeline.training.probe_rows import ResidentRows
@@ -60,11 +60,11 @@ def bare_products(features, labels, classes, recipe, device):
 def timed(run: Callable[[], None], device: str) -> float:
     if device == "cuda":
         torch.cuda.synchronize()
-    started = time.perf_counter()
+    started = seconds_now()
     run()
     if device == "cuda":
         torch.cuda.synchronize()
-    return time.perf_counter() - started
+    return seconds_now() - started
 
 
 def main() -> None:
