@@ -222,7 +222,7 @@ def test_duplicate_warnings_are_quoted(world):
     Path("params.yaml").write_text(Path("params.yaml").read_text() + "  duplicates: [glyphs]\n")
     make()
 
-    assert "Duplicates in glyphs: 3 images shared" in Path("reports/results.md").read_text()
+    assert "Duplicates: 3 images shared" in Path("reports/results.md").read_text()
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ the lists that drive the matrices of dvc.yaml, so that a data set or a backbone 
 
 from typing import Any
 
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
 
 def _known(name: str, models: DictConfig) -> str:
@@ -23,7 +23,9 @@ def backbones(
 ) -> ListConfig:
     """Return the headline backbone, its study's family, and the ones that these need.
 
-    A fine-tuned backbone needs the one it starts from, crafted sets need their surrogate.
+    A fine-tuned backbone needs the one it starts from, crafted sets need their surrogate. All
+    other entries leave the table, so that params.yaml holds what the run uses: DVC reads that file
+    anew for every stage.
 
     Raises:
         ValueError: If a name is not in the backbone table.
@@ -31,7 +33,11 @@ def backbones(
     surrogates = [craft.surrogate] if crafted else []
     names = [_known(name, models) for name in dict.fromkeys([backbone, *family, *surrogates])]
     starts = [_known(models[name].finetune.start, models) for name in _finetuned(names, models)]
-    return ListConfig(list(dict.fromkeys([*names, *starts])))
+    used = list(dict.fromkeys([*names, *starts]))
+    with open_dict(models):
+        for name in set(models) - set(used):
+            del models[name]
+    return ListConfig(used)
 
 
 def _finetuned(names: Any, models: DictConfig) -> list[str]:

@@ -85,6 +85,12 @@ def notes(records: Records) -> tuple[str, ...]:
             found.append(
                 f"Dead classes of {backbone}, which no training image got as pseudo-label: {names}."
             )
+    copies: dict[str, list[str]] = {}  # each set is compared with the ID sets, so they repeat
     for name, record in records.duplicates.items():
-        found += [f"Duplicates in {name}: {warning}" for warning in record.get("warnings", [])]
+        for warning in record.get("warnings", []):
+            copies.setdefault(warning, []).append(name)
+    found += [
+        f"Duplicates: {warning} (reports/duplicates/{names[0]}.png)"
+        for warning, names in copies.items()
+    ]
     return tuple(found)
