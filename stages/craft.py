@@ -195,6 +195,11 @@ def main() -> None:
         defaults=read_section("craft.defaults"),
         name=args.dataset,
     )
+    if spec.surrogate not in (None, args.surrogate):
+        raise ValueError(
+            f"datasets.{args.dataset} names the surrogate '{spec.surrogate}', but this run attacks "
+            f"'{args.surrogate}'; give the first one's weights, text, heads and features"
+        )
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when the GPU is first used
     torch.use_deterministic_algorithms(True, warn_only=True)
     backbone = load_backbone(

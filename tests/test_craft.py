@@ -1,6 +1,7 @@
 """Crafting a set: real files, a resumable run, the same bytes, and what it refuses."""
 
 import io
+import json
 import os
 import signal
 import subprocess
@@ -303,3 +304,14 @@ def test_a_file_that_changed_since_it_was_indexed_is_refused(sets):
     changed = IndexedImages(index, sets["ood"].source, sets["ood"].pixels_transform)
     with pytest.raises(ValueError, match="changed since it was indexed"):
         changed.pixels(0)
+
+
+def test_a_set_with_a_surrogate_of_its_own_is_not_crafted_on_another(tmp_path, monkeypatch):
+    entry = {"source": "craft", "ood": "greek", "surrogate": "large"}
+    params = {"datasets": {"smooth": entry}, "craft": {"defaults": {"pairs": 4}}}
+    (tmp_path / "params.yaml").write_text(json.dumps(params), encoding="utf-8")  # YAML too
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["craft", "smooth", "small", *"abcdef"])
+
+    with pytest.raises(ValueError, match="names the surrogate 'large', but this run attacks 'sma"):
+        craft.main()

@@ -29,10 +29,14 @@ class CraftSpec:
     The numbers of the feature-space manipulation are those of Adaloglou et al. (TMLR 2024,
     arXiv:2303.05828): Adam, learning rate 1e-3, 250 steps, initial noise 1e-3, and a smoothness
     weight of 5e3 (smooth) or 0 (patchy).
+
+    Attributes:
+        surrogate: The backbone that is attacked; None for ``craft.surrogate``.
     """
 
     ood: str
     source: Literal["craft"] = "craft"
+    surrogate: str | None = None
     pairs: int = 200
     smoothness: float = 5.0e3
     steps: int = 250
