@@ -41,6 +41,7 @@ class ImageReader:
         hashes: sha256 of each row's bytes; None where the index holds none.
         prepare: The model's own transform, PIL image to array.
         params: How files become pictures.
+        at_least: Sides that a JPEG decoded at reduced size must keep; None decodes in full.
     """
 
     source: ImageBytes
@@ -48,6 +49,7 @@ class ImageReader:
     hashes: Sequence[str | None]
     prepare: Callable[[Any], Any]
     params: ImageParams = field(default_factory=ImageParams)
+    at_least: int | None = None
 
     def __call__(self, row: int) -> Any:
         """Return the prepared image.
@@ -64,9 +66,32 @@ class ImageReader:
         if self.hashes[row] and hashlib.sha256(data).hexdigest() != self.hashes[row]:
             raise ChangedFileError(path)
         image = decode_image(
-            data, path=path, max_pixels=self.params.max_pixels, exif=self.params.exif
+            data,
+            path=path,
+            max_pixels=self.params.max_pixels,
+            exif=self.params.exif,
+            at_least=self.at_least,
         )
         return self.prepare(image)
+
+
+def resize_target(prepare: Any) -> int:
+    """Return the pixels that an image's shorter side must have before a transform resizes it.
+
+    A JPEG decoded at 1/2, 1/4 or 1/8 of its size that keeps as many is still only ever made
+    smaller by the transform, never larger (a margin of 1 x).
+
+    Raises:
+        ValueError: If the transform does not begin with a resize to a known size.
+    """
+    first = next(iter(getattr(prepare, "transforms", [])), None)
+    size = getattr(first, "size", getattr(first, "max_size", None))
+    if size is None or "resize" not in type(first).__name__.lower():
+        raise ValueError(
+            "extract.decode: reduced needs a transform that begins with a resize, this one "
+            f"begins with {first}; set extract.decode: exact"
+        )
+    return size if isinstance(size, int) else max(size)
 
 
 def pieces_of(batches: Sequence[tuple[int, int]]) -> list[range]:

@@ -13,7 +13,12 @@ from typing import Any
 
 from pipeline.datasets.images import ImageParams
 from pipeline.extraction.cache import SideCache
-from pipeline.extraction.decoding import ImageBytes, ImageReader, die_with_parent
+from pipeline.extraction.decoding import (
+    ImageBytes,
+    ImageReader,
+    die_with_parent,
+    resize_target,
+)
 from pipeline.extraction.extract_params import ExtractParams
 from pipeline.extraction.loop import Encoder, encode_batches
 
@@ -54,7 +59,12 @@ class Job:
         encoder = self.load(device)
         self.cache.remember(encoder.facts())
         reader = ImageReader(
-            self.source, self.paths, self.hashes, encoder.prepare, params=self.images
+            self.source,
+            self.paths,
+            self.hashes,
+            encoder.prepare,
+            params=self.images,
+            at_least=resize_target(encoder.prepare) if self.params.decode == "reduced" else None,
         )
         encode_batches(
             encoder,

@@ -21,6 +21,9 @@ class ExtractParams:
             ``auto`` takes threads on the CPU and the machine's cores for GPUs.
         shard_rows: Rows of a Zarr shard; null for shards of 64 MiB.
         codec: ``none`` or ``blosc`` (zstd 5 with byte shuffle).
+        decode: ``exact`` decodes every image in full, as the models' own loaders do; ``reduced``
+            lets the JPEG decoder halve large photos while their shorter side keeps what the
+            transform resizes to. Faster; benchmarks/fidelity.py measures what it changes.
         compile: Run the tower through torch.compile.
         lock_timeout: Seconds to wait for another run on the same content key; negative: for ever.
         ahead: While the model is loaded, other data sets of at most so many images are encoded
@@ -36,6 +39,7 @@ class ExtractParams:
     workers: int | Literal["auto"] = "auto"
     shard_rows: int | None = None
     codec: Literal["none", "blosc"] = "none"
+    decode: Literal["exact", "reduced"] = "exact"
     compile: bool = False
     lock_timeout: float = -1.0
     ahead: int = 2000
@@ -83,7 +87,7 @@ def batch_size_on(params: ExtractParams, device: str) -> int:
 
 def key_parts(params: ExtractParams, device: str) -> dict[str, Any]:
     """Return the parameters that determine a store's bytes."""
-    return {
+    parts = {
         "dtype": params.dtype,
         "batch_size": batch_size_on(params, device),
         "precision": precision_on(params, device),
@@ -92,3 +96,6 @@ def key_parts(params: ExtractParams, device: str) -> dict[str, Any]:
         "codec": params.codec,
         "compile": params.compile,
     }
+    if params.decode != "exact":  # absent by default, so that keys made before it existed hold
+        parts["decode"] = params.decode
+    return parts

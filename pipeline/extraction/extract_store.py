@@ -104,7 +104,9 @@ def extract_store(
         )
         if not params.keep:
             work.job.cache.clear()
-    return provenance(key=work.key, key_parts=work.parts, record=work.record, **facts)
+    return provenance(
+        key=work.key, key_parts=work.parts, record=work.record, decode=params.decode, **facts
+    )
 
 
 @dataclass(frozen=True)
