@@ -3,6 +3,7 @@
 Not in it: worker processes, threads, the number of devices, where files lie, and the time.
 """
 
+import functools
 import hashlib
 import importlib.metadata
 import json
@@ -42,7 +43,13 @@ def index_digest(index: pl.DataFrame) -> str:
 
 def library_versions() -> dict[str, str]:
     """Return the public versions of the libraries that compute features; imports none of them."""
-    return {name: importlib.metadata.version(name).split("+")[0] for name in LIBRARIES}
+    return {name: package_version(name).split("+")[0] for name in LIBRARIES}
+
+
+@functools.cache
+def package_version(name: str) -> str:
+    """Return an installed package's version; looked up once, for a lookup parses its metadata."""
+    return importlib.metadata.version(name)
 
 
 def model_identity(entry: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from pipeline.extraction.content_key import package_version
+
 PACKAGES = (
     "torch",
     "torchvision",
@@ -24,7 +26,7 @@ def provenance(**facts: Any) -> dict[str, Any]:
     versions = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
-            versions[name] = importlib.metadata.version(name)
+            versions[name] = package_version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
     return {**facts, "versions": versions, "git_commit": git_commit()}
