@@ -39,34 +39,45 @@ def in_a_child(world, *, store="store.zarr", pause=0.004, **arguments):
 
 @pytest.mark.slow
 def test_killed_at_25_moments_it_finishes_to_the_same_bytes(world, capfd):
-    """Moments from the first instant to past the end; the next run starts from the leftovers."""
+    """Moments from the first instant to past the end; the next run starts from the leftovers.
+
+    A moment is so many finished batches and a random wait, so that a busy machine spreads the
+    moments over the run as a quiet one does.
+    """
     rng = np.random.default_rng(3)
-    in_a_child(world, store="warm.zarr").join()  # the server has started
-    started = time.monotonic()
-    process = in_a_child(world)
-    process.join()
-    duration = time.monotonic() - started
-    assert same_bytes(world.root / "store.zarr", world.root / "undisturbed.zarr")
+    in_a_child(world, store="warm.zarr", cache="warm").join()  # the server has started
+    assert as_undisturbed(world, "warm.zarr")
 
     resumed = 0
-    for moment in rng.uniform(0, 1.05 * duration, 25):
-        process = in_a_child(world)
-        time.sleep(moment)
+    for batches in rng.permutation(np.linspace(0, 68, 25).astype(int)):
+        process = in_a_child(world, pause=0.001)
+        folder = world.root / "cache" / "unfinished"
+        while process.is_alive() and finished_batches(folder) < batches:
+            time.sleep(0.001)
+        time.sleep(rng.uniform(0, 0.02))
         process.kill()
         process.join()
 
-        kept = sum(1 for _ in (world.root / "cache").rglob("*.rows"))
+        kept = finished_batches(folder)
         encoder = MatrixEncoder()
         world.extract("store.zarr", encoder=encoder)
 
-        assert same_bytes(world.root / "store.zarr", world.root / "undisturbed.zarr")
+        assert as_undisturbed(world, "store.zarr")
         # Finished batches are not encoded again.
         assert sum(encoder.seen) <= max(0, 2100 - 32 * kept)
         resumed += kept > 0
-        assert not list((world.root / "cache" / "unfinished").iterdir())
+        assert not list(folder.iterdir())
         assert sorted(p.name for p in world.root.glob(".*")) == []
     assert resumed >= 12
     assert "images are in the cache already" in capfd.readouterr().err
+
+
+def as_undisturbed(world, store):
+    return same_bytes(world.root / store, world.root / "undisturbed.zarr")
+
+
+def finished_batches(folder):
+    return len(list(folder.glob("*/*.rows")))
 
 
 def wait_for(condition, *, process, seconds=60):
@@ -160,14 +171,14 @@ def test_a_full_disk_loses_nothing(world, tmp_path):
     assert same_bytes(world.root / "full.zarr", world.root / "undisturbed.zarr")
 
 
-def start_stage(folder, store):
+def start_stage(folder, store, *, cache="cache"):
     """Start the real stage: timm's smallest network through torch."""
     command = [sys.executable, "-m", "stages.extract", "tiny", "pictures", "few.parquet"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
         [*command, "../weights", store, f"{store}.json"],
         cwd=folder,
-        env={**environment, "OOD_CACHE_DIR": str(folder / "cache")},
+        env={**environment, "OOD_CACHE_DIR": str(folder / cache)},
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -187,9 +198,7 @@ def test_the_stage_survives_terminate_interrupt_and_kill(world):
     }
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     write_index(folder / "few.parquet", world.index.head(400))
-    undisturbed = start_stage(folder, "undisturbed.zarr")
-    _, errors = undisturbed.communicate()
-    assert undisturbed.returncode == 0, errors
+    undisturbed = start_stage(folder, "undisturbed.zarr", cache="another")  # beside the others
 
     for signal_, code, message in [
         (signal.SIGTERM, 143, "terminated; finished images are kept"),
@@ -212,6 +221,8 @@ def test_the_stage_survives_terminate_interrupt_and_kill(world):
         assert "Traceback" not in errors
         assert not (folder / "store.zarr").exists()
 
+    _, errors = undisturbed.communicate()
+    assert undisturbed.returncode == 0, errors
     last = start_stage(folder, "store.zarr")
     _, errors = last.communicate()
     assert last.returncode == 0, errors
