@@ -4,8 +4,8 @@
 
 Reads   REPORTS/evaluation/<backbone>/<dataset>.json, REPORTS/accuracy/<backbone>.json,
         REPORTS/pseudo_labels/<backbone>.json, REPORTS/adversarial/<backbone>/<dataset>.json of
-        crafted sets, REPORTS/study.json, REPORTS/study/results.csv and claims.csv, and the
-        duplicate reports and contact sheets that params.yaml names
+        crafted sets, REPORTS/study.json, REPORTS/study/results.csv, claims.csv and
+        comparisons.csv, and the duplicate reports and contact sheets that params.yaml names
         WEIGHTS_JSON  records of backbones whose weights' hash is shown
 Writes  REPORTS/metrics.json  numbers of the headline backbone under keys every backbone shares
         REPORTS/results.md, results.csv, results.parquet, headline.txt

@@ -1,9 +1,12 @@
+import dataclasses
 import json
 
 import pytest
 from report_world import write_world
 
 from pipeline.report import background, contents
+from pipeline.report.comparisons import comparisons_table
+from pipeline.report.document import sections
 from pipeline.report.read import read_records
 from pipeline.report.records import Scope
 
@@ -127,3 +130,36 @@ def test_claims_keep_their_digits_and_join_their_interval(study):
         "3 backbones",
     )
     assert last[3:5] == ("not run: needs cifar100", "")
+
+
+def test_pairs_of_methods_stand_with_both_p_values(study):
+    records, _ = study
+
+    table = comparisons_table(records)
+
+    assert table.rows == (
+        ("plp_msp minus mcm", "mean", "+3.4 (+2.0 to +5.1)", "", "", "-10.0 (-12.0 to -8.0)"),
+        *(
+            (
+                "plp_msp minus mcm",
+                dataset,
+                "+3.4 (+2.0 to +5.1)",
+                "< 0.001",
+                "0.042",
+                "-10.0 (-12.0 to -8.0)",
+            )
+            for dataset in ("greek", "digits")
+        ),
+    )
+    assert "with 95 % intervals" in table.note
+
+
+def test_a_backbone_without_pairs_has_no_section(study):
+    records, _ = study
+    plain = dataclasses.replace(records.scope, backbone="plain")
+
+    names = [section.name for section in sections(records, figures={})]
+    without = sections(dataclasses.replace(records, scope=plain), figures={})
+
+    assert names[4:6] == ["fpr95", "comparisons"]
+    assert "comparisons" not in [section.name for section in without]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pipeline.report import background, contents
 from pipeline.report.attacks import attack_table, transfer_table
+from pipeline.report.comparisons import comparisons_table
 from pipeline.report.records import Records
 from pipeline.report.tables import Table, markdown
 
@@ -37,7 +38,8 @@ CONVENTIONS = (
     "AUROC counts ties one half. Nothing is interpolated and no tie is dropped.",
     "A mean over OOD sets is the mean of the per-set values; rows are never pooled.",
     "Intervals come from a seeded, stratified bootstrap over images. They hold the "
-    "spread of the test images, not that of another training run.",
+    "spread of the test images, not that of another training run. DeLong's intervals of AUROC "
+    "stand beside them in results.csv, as auroc_delong.",
     "n/a: the method does not apply to the backbone; the reason stands in its own table.",
 )
 
@@ -78,6 +80,7 @@ def sections(
         return tuple(pictures[name] for name in names if name in pictures)
 
     hardest = contents.classes_table(records)
+    compared = comparisons_table(records)
     absent = background.not_applicable_table(records)
     noted = background.notes(records)
     return (
@@ -99,6 +102,11 @@ def sections(
             pictures=drawn("mean_auroc", "auroc_by_set"),
         ),
         Section("fpr95", "FPR at 95 % TPR", tables=(contents.metric_table(records, "fpr95"),)),
+        *(
+            (Section("comparisons", "Methods against each other", tables=(compared,)),)
+            if compared.rows
+            else ()
+        ),
         Section(
             "backbones",
             "Every backbone",

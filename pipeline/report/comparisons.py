@@ -1,0 +1,57 @@
+"""Pairs of methods on the same images: how far apart they are, and whether that may be chance."""
+
+from pipeline.report.records import ALL_SETS, Records
+from pipeline.report.tables import Table
+
+
+def comparisons_table(records: Records) -> Table:
+    """Every compared pair of the headline backbone on every OOD set and mean."""
+    backbone = records.scope.backbone
+    means = records.mean_names if len(records.scope.ood) > 1 else ()
+    wanted = {("mean" if name == ALL_SETS else f"mean_{name}"): name for name in means}
+    wanted |= {name: name for name in records.scope.ood}
+    found = {
+        (row["first"], row["second"], row["dataset"]): row
+        for row in records.comparisons.iter_rows(named=True)
+        if row["backbone"] == backbone
+    }
+    pairs = sorted({key[:2] for key in found})
+    rows = []
+    for first, second in pairs:
+        for dataset in wanted:
+            row = found.get((first, second, dataset))
+            if row is not None:
+                rows.append(
+                    (
+                        f"{first} minus {second}",
+                        dataset.replace("_", " ", 1) if dataset.startswith("mean_") else dataset,
+                        _points(row, "difference", "low", "high"),
+                        _chance(row["p"]),
+                        _chance(row["p_holm"]),
+                        _points(row, "fpr95_difference", "fpr95_low", "fpr95_high"),
+                    )
+                )
+    level = f"{100 * records.setting('level'):g} %"
+    return Table(
+        title=f"Paired comparisons, {backbone}",
+        header=("pair", "set", "AUROC", "p", "p (Holm)", "fpr95"),
+        rows=tuple(rows),
+        note=(
+            f"Differences in points with {level} intervals, on the same images: above 0 in AUROC, "
+            "below 0 in fpr95, the first method is better. On a set, interval and p of the AUROC "
+            "are DeLong's; Holm's correction is over all backbones and OOD sets of the pair. Means "
+            "and fpr95 have paired bootstrap intervals and no p."
+        ),
+    )
+
+
+def _points(row: dict[str, str | None], *names: str) -> str:
+    """Difference and interval in points of a hundred."""
+    value, low, high = (f"{100 * float(row[name] or 'nan'):+.1f}" for name in names)
+    return f"{value} ({low} to {high})"
+
+
+def _chance(p: str | None) -> str:
+    if p is None:
+        return ""
+    return f"{float(p):.3f}" if float(p) >= 0.001 else "< 0.001"
