@@ -19,6 +19,7 @@ import polars as pl
 from pipeline.datasets.images import ImageParams
 from pipeline.datasets.index import write_index
 from pipeline.extraction.progress import Progress
+from pipeline.indexing.class_doubts import doubts
 from pipeline.indexing.indexing import (
     IndexParams,
     UnreadableImagesError,
@@ -104,6 +105,10 @@ def main() -> None:
         f"{index['label'].filter(index['label'] >= 0).n_unique()} classes, "
         f"{excluded:,} unreadable files left out, {len(index) / seconds:,.0f} images/s"
     )
+    if role.training or role.testing:
+        known = [] if reference is None else reference[1].names
+        for doubt in doubts(index, reference=known):
+            print(f"warning: {args.dataset}: {doubt}")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ paths are taken from the working directory, or else from the parameter ``data_ro
 """
 
 import dataclasses
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -220,17 +221,30 @@ def resolve(path: str, *, section: str, data_root: Path) -> Path:
     """Find a path as given, or below ``data_root``.
 
     Raises:
-        SourceError: If it is at neither place.
+        SourceError: If it is at neither place, or may not be read.
     """
     given = Path(path).expanduser()
     if any(sign in path for sign in "{*?["):  # a pattern: its folder must exist
         return resolve(str(given.parent), section=section, data_root=data_root) / given.name
     places = [given] if given.is_absolute() else [given, data_root.expanduser() / given]
     for place in places:
-        if place.exists():
+        try:
+            found = place.exists()
+        except PermissionError:  # of a folder above
+            raise _unreadable(section, place) from None
+        if found:
+            if not os.access(place, os.R_OK | (os.X_OK if place.is_dir() else 0)):
+                raise _unreadable(section, place)
             return place
     tried = " and ".join(f"'{place}'" for place in places)
     raise SourceError(
         f"'{section}' does not exist; tried {tried}. Relative paths are taken from the "
         "working directory, then from data_root"
+    )
+
+
+def _unreadable(section: str, place: Path) -> SourceError:
+    return SourceError(
+        f"'{section}' is at '{place}', but you may not read it (permission denied); ask its owner "
+        "for read access to the folder and those above, or give another copy"
     )

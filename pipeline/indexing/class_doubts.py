@@ -1,0 +1,67 @@
+"""What an index of labelled images makes doubtful without being wrong: said, never mended."""
+
+import polars as pl
+
+SHOWN = 3
+
+
+def doubts(index: pl.DataFrame, *, reference: list[str] | None = None) -> list[str]:
+    """Return one sentence for each thing that a look at the folders should settle.
+
+    Args:
+        index: The images of one data set.
+        reference: The class names of the ID training set, for the ID test set.
+    """
+    labelled = index.filter(pl.col("error").is_null() & (pl.col("label") >= 0))
+    names = labelled["class_name"].unique().sort().to_list()
+    return [
+        *_absent(names, reference or []),
+        *_one_class_twice(names),
+        *_one_file_in_two_classes(labelled),
+    ]
+
+
+def _absent(names: list[str], reference: list[str]) -> list[str]:
+    absent = sorted(set(reference) - set(names))
+    if not absent:
+        return []
+    return [
+        f"{len(absent)} of the {len(reference)} training classes have no images here: "
+        f"{_some(absent)}; is a class folder missing?"
+    ]
+
+
+def _one_class_twice(names: list[str]) -> list[str]:
+    alike: dict[str, list[str]] = {}
+    for name in names:
+        alike.setdefault(" ".join(name.replace("_", " ").casefold().split()), []).append(name)
+    found = [" = ".join(group) for group in alike.values() if len(group) > 1]
+    if not found:
+        return []
+    return [
+        f"{len(found)} classes stand under two names that differ by case, spaces or underscores "
+        f"only: {_some(found)}; put their images in one folder"
+    ]
+
+
+def _one_file_in_two_classes(labelled: pl.DataFrame) -> list[str]:
+    twice = (
+        labelled.filter(pl.col("sha256").is_not_null())
+        .group_by("sha256")
+        .agg(pl.col("label").n_unique().alias("labels"), pl.col("path").sort())
+        .filter(pl.col("labels") > 1)
+        .sort(pl.col("path").list.first())
+    )
+    if twice.is_empty():
+        return []
+    pairs = [" = ".join(paths[:2]) for paths in twice["path"].head(SHOWN + 1).to_list()]
+    more = f" and {len(twice) - SHOWN} more" if len(twice) > SHOWN else ""
+    return [
+        f"{len(twice)} files stand under two classes with the same bytes: "
+        f"{', '.join(pairs[:SHOWN])}{more}; leave one of each out"
+    ]
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
