@@ -1,5 +1,6 @@
 """What a store was computed from and with, for people; not part of its identity."""
 
+import functools
 import importlib.metadata
 import json
 import platform
@@ -32,6 +33,7 @@ def provenance(**facts: Any) -> dict[str, Any]:
     return {**facts, "versions": versions, "git_commit": git_commit()}
 
 
+@functools.cache
 def git_commit() -> str | None:
     """Return the commit checked out, with '+' where tracked files differ from it."""
     try:
