@@ -1,7 +1,7 @@
 """Extraction against the bare model and two plain loops; verification, cache hits and memory.
 
     python -m benchmarks.extraction rate [--images 256] [--rounds 3] [--model ViT-B-32]
-    python -m benchmarks.extraction decode [--images 512]
+    python -m benchmarks.extraction decode [--images 512] [--backbone mini_l]
     python -m benchmarks.extraction verify [--gib 1]
     python -m benchmarks.extraction hits
     python -m benchmarks.extraction memory
@@ -11,6 +11,10 @@ with the same threads, and prints images/s (best and median round) and processor
 image, which a busy machine disturbs least: the bare model on ready tensors; the whole stage (key,
 decode, encode, store, checksums); a DataLoader with 2 workers saving .npy; a loop in the manner
 of clip-retrieval (DataLoader, unit rows, one .npy a batch of files). Weights are random.
+
+`decode` does the same with a backbone of conf/models/mini.yaml: decoding and transforming alone,
+the model alone, and the whole stage, exact and with extract.decode: reduced. `hits` asks for 50
+stores in one process. As in the stage, OpenMP's idle threads sleep (OMP_WAIT_POLICY=PASSIVE).
 """
 
 import argparse
@@ -23,16 +27,18 @@ import sys
 import tempfile
 import time
 import zipfile
+from collections import deque
 from collections.abc import Callable
 from contextlib import redirect_stderr
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is imported
 PHOTOS = Path("../shared/data/imagenet1k_samples/imagenet1k_samples_224.zip")
 
 
@@ -146,59 +152,117 @@ def rate(args: argparse.Namespace) -> None:
                     np.save(work / f"img_emb_{number}.npy", rows.half().numpy())
 
         variants = {"bare": bare, "stage": stage, "plain loop": plain, "retrieval": retrieval}
-        seconds: dict[str, list[float]] = {name: [] for name in variants}
-        work_done: dict[str, list[float]] = {name: [] for name in variants}
         bare()
-        for _ in range(args.rounds):
-            for name, run in variants.items():
-                started, before = time.perf_counter(), cpu_seconds()
+        compare(variants, args, {"bare": args.images // size * size})
+
+
+def compare(
+    variants: dict[str, Callable[[], object]],
+    args: argparse.Namespace,
+    images: dict[str, int] | None = None,
+) -> None:
+    """Run every variant once a round, in turn; print images/s and processor time an image."""
+    seconds: dict[str, list[float]] = {name: [] for name in variants}
+    work_done: dict[str, list[float]] = {name: [] for name in variants}
+    for _ in range(args.rounds):
+        for name, run in variants.items():
+            started, before = time.perf_counter(), cpu_seconds()
+            with redirect_stderr(StringIO()):
                 run()
-                seconds[name].append(time.perf_counter() - started)
-                work_done[name].append(cpu_seconds() - before)
-        for name in variants:
-            done = args.images // size * size if name == "bare" else args.images
-            best, middle = min(seconds[name]), statistics.median(seconds[name])
-            print(
-                f"{name:12} {done / best:8.1f}/s best {done / middle:8.1f}/s median "
-                f"{1000 * min(work_done[name]) / done:7.1f} ms of processor an image"
-            )
+            seconds[name].append(time.perf_counter() - started)
+            work_done[name].append(cpu_seconds() - before)
+    for name in variants:
+        done = (images or {}).get(name, args.images)
+        best, middle = min(seconds[name]), statistics.median(seconds[name])
+        print(
+            f"{name:22} {done / best:8.1f}/s best {done / middle:8.1f}/s median "
+            f"{1000 * min(work_done[name]) / done:7.2f} ms of processor an image"
+        )
 
 
 def decode(args: argparse.Namespace) -> None:
-    """Rate of decoding and transforming alone, in threads and in worker processes."""
-    from torchvision import transforms
+    """The whole stage of a small backbone beside decoding and transforming alone, in turn."""
+    import torch
 
+    from pipeline.backbones.backbone import load_backbone
+    from pipeline.backbones.weights import write_record
+    from pipeline.datasets.images import ImageParams
     from pipeline.extraction.decoding import (
         ImageReader,
         decode_in_threads,
         decode_in_workers,
         pieces_of,
     )
-    from pipeline.extraction.extract_params import batch_grid
+    from pipeline.extraction.encoder import TorchEncoder
+    from pipeline.extraction.extract_params import ExtractParams, batch_grid
+    from pipeline.extraction.extract_store import extract_store
 
-    transform = transforms.Compose(
-        [
-            transforms.Resize(args.size, transforms.InterpolationMode.BICUBIC),
-            transforms.CenterCrop(args.size),
-            transforms.ToTensor(),
-            transforms.Normalize([0.5] * 3, [0.5] * 3),
-        ]
-    )
+    cores = os.cpu_count() or 1
+    torch.set_num_threads(args.threads or cores)
     with tempfile.TemporaryDirectory() as name:
-        index = unpack(args.photos, Path(name), args.images)
+        work = Path(name)
+        (work / "photos").mkdir()
+        index = unpack(args.photos, work / "photos", args.images)
+        entry, weights = small_model(args.backbone, work / "weights")
+        write_record(weights, {"sha256": "random weights, seed 0"})
+        encoder = TorchEncoder(load_backbone(args.backbone, entry, weights, "cpu"))
         hashes = index["sha256"].to_list()
-        reader = ImageReader(Folder(Path(name)), index["path"].to_list(), hashes, transform)
-        pieces = pieces_of(batch_grid(args.images, 64))
-        cores = os.cpu_count() or 1
-        for label, stream in {
-            "one after another": (reader(row) for row in range(args.images)),
-            f"{cores} threads": decode_in_threads(reader, pieces, threads=cores, ahead=8),
-            f"{cores} workers": decode_in_workers(reader, pieces, workers=cores, pin=False),
-        }.items():
-            started = time.perf_counter()
-            for _ in stream:
-                pass
-            print(f"{label:20} {args.images / (time.perf_counter() - started):8.1f} images/s")
+        source = Folder(work / "photos")
+        reader = ImageReader(source, index["path"].to_list(), hashes, encoder.prepare)
+        pieces = pieces_of(batch_grid(args.images, 32))
+
+        def stage(decode: Literal["exact", "reduced"] = "exact") -> None:
+            extract_store(
+                args.backbone,
+                "photos",
+                index=index,
+                weights=weights,
+                store=work / "store.zarr",
+                entry=entry,
+                source=source,
+                params=ExtractParams(device="cpu", workers=args.workers, decode=decode),
+                images=ImageParams(),
+                root=work / "cache",
+                load=lambda _: encoder,
+            )
+
+        def threads() -> None:
+            deque(decode_in_threads(reader, pieces, threads=cores, ahead=8), maxlen=0)
+
+        def workers() -> None:
+            deque(decode_in_workers(reader, pieces, workers=cores, pin=False), maxlen=0)
+
+        def model() -> None:
+            batch = torch.stack([reader(row) for row in range(32)])
+            for _ in range(args.images // 32):
+                encoder.rows([encoder.encode([batch])])
+
+        variants: dict[str, Callable[[], object]] = {
+            f"decoding, {cores} threads": threads,
+            f"decoding, {cores} processes": workers,
+            "model alone": model,
+            "whole stage": stage,
+            "whole stage, reduced": lambda: stage("reduced"),
+        }
+        compare(variants, args)
+
+
+def small_model(backbone: str, weights: Path) -> tuple[dict[str, Any], Path]:
+    """Return the entry of a backbone of conf/models/mini.yaml, to run with random weights."""
+    import json
+
+    import yaml
+
+    table = yaml.safe_load(Path("conf/models/mini.yaml").read_text(encoding="utf-8"))["models"]
+    weights.mkdir(parents=True)
+    model_cfg = table[backbone]["model_cfg"]
+    (weights / "config.json").write_text(json.dumps(model_cfg), encoding="utf-8")
+    entry = {
+        "loader": "open_clip",
+        "config": str(weights / "config.json"),
+        "random_weights": True,
+    }
+    return entry, weights
 
 
 def verify(args: argparse.Namespace) -> None:
@@ -236,19 +300,39 @@ def verify(args: argparse.Namespace) -> None:
             print(f"{state:10} reading {rates[0]:8,.0f} MiB/s, verifying {rates[1]:8,.0f} MiB/s")
 
 
-def hits(_: argparse.Namespace) -> None:
-    """Fifty stores whose rows are all in the side cache: assembled without the model."""
+def wide_encoder() -> Any:
+    """Return a model of 512 numbers an image that costs nothing."""
     sys.path.insert(0, "tests")
+    from extraction_world import MatrixEncoder
+
+    class Wide(MatrixEncoder):
+        def encode(self, pieces):
+            count = sum(len(piece) for piece in pieces)
+            return np.ones((count, 512), np.float32)
+
+        def facts(self):
+            return {"width": 512, "space": "features"}
+
+    return Wide()
+
+
+def hits(_: argparse.Namespace) -> None:
+    """Fifty stores of 1,000 rows x 512 whose rows are all in the side cache: no model is loaded."""
+    encoder = wide_encoder()
     from extraction_world import World
 
     with tempfile.TemporaryDirectory() as name:
-        world = World.make(Path(name), 500)
-        world.extract(keep=True)
-        started = time.perf_counter()
+        world = World.make(Path(name), 1000)
         with redirect_stderr(StringIO()):
+            world.extract(encoder=encoder, keep=True, shard_rows=None)
+            done = len(encoder.seen)
+            started, before = time.perf_counter(), cpu_seconds()
             for number in range(50):
-                world.extract(f"{number}.zarr", keep=True)
-        print(f"50 cache hits: {time.perf_counter() - started:.2f} s")
+                world.extract(f"{number}.zarr", encoder=encoder, keep=True, shard_rows=None)
+            seconds, busy = time.perf_counter() - started, cpu_seconds() - before
+        print(f"50 cache hits: {seconds:.2f} s in one process, {busy:.2f} s of processor")
+        if len(encoder.seen) != done:
+            raise RuntimeError("an image was encoded although every row is in the cache")
 
 
 def memory(args: argparse.Namespace) -> None:
@@ -266,16 +350,8 @@ def rows(args: argparse.Namespace) -> None:
     """Run the loop on a fake model and print this process's peak memory in KiB."""
     from PIL import Image
 
-    sys.path.insert(0, "tests")
-    from extraction_world import MatrixEncoder, World
-
-    class Wide(MatrixEncoder):
-        def encode(self, pieces):
-            count = sum(len(piece) for piece in pieces)
-            return np.ones((count, 512), np.float32)
-
-        def facts(self):
-            return {"width": 512, "space": "features"}
+    encoder = wide_encoder()
+    from extraction_world import World
 
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
@@ -294,7 +370,7 @@ def rows(args: argparse.Namespace) -> None:
             }
         )
         with redirect_stderr(StringIO()):
-            World(root, index).extract(encoder=Wide(), batch_size=256, shard_rows=None)
+            World(root, index).extract(encoder=encoder, batch_size=256, shard_rows=None)
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 
@@ -312,7 +388,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--loader", default="open_clip")
     parser.add_argument("--model", default="ViT-B-32")
-    parser.add_argument("--size", type=int, default=224)
+    parser.add_argument("--backbone", default="mini_l")
     parser.add_argument("--gib", type=float, default=1.0)
     parser.add_argument("--folder", type=Path, default=None)
     args = parser.parse_args()
