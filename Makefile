@@ -5,10 +5,10 @@ export PATH := $(BIN):$(PATH)
 # A test or a stage must not wait for a prompt, and DVC need not ask who uses it.
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: help setup repro test lint format params lock verify plan readme clean
+.PHONY: help setup repro test test-long lint format params lock verify plan readme clean
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/ \t/' | sort
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/ \t/' | sort
 
 setup: .venv/installed ## make the environment .venv from requirements.lock
 
@@ -25,6 +25,9 @@ repro: setup ## run the pipeline on what params.yaml names and print the result 
 
 test: setup ## run the test suite
 	python -m pytest -q
+
+test-long: setup ## the tests that take minutes: known answers on thousands of real photos
+	python -m pytest -q -m long
 
 lint: setup ## style, formatting and types
 	ruff check .

@@ -42,7 +42,7 @@ ENTRY = {
     },
 }
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.real_data,
     pytest.mark.skipif(not DATA.is_dir(), reason="needs the photos and weights in ../shared/data"),
 ]

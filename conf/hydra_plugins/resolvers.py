@@ -19,19 +19,19 @@ def _known(name: str, models: DictConfig) -> str:
 
 
 def backbones(
-    backbone: str, family: ListConfig, models: DictConfig, crafted: ListConfig, craft: DictConfig
+    backbone: str, family: ListConfig, models: DictConfig, surrogates: DictConfig, surrogate: str
 ) -> ListConfig:
     """Return the headline backbone, its study's family, and the ones that these need.
 
-    A fine-tuned backbone needs the one it starts from, crafted sets need their surrogate. All
+    A fine-tuned backbone needs the one it starts from, crafted sets need theirs. All
     other entries leave the table, so that params.yaml holds what the run uses: DVC reads that file
     anew for every stage.
 
     Raises:
         ValueError: If a name is not in the backbone table.
     """
-    surrogates = [craft.surrogate] if crafted else []
-    names = [_known(name, models) for name in dict.fromkeys([backbone, *family, *surrogates])]
+    attacked = [*surrogates.values(), surrogate] if surrogates else []  # the last one's pictures
+    names = [_known(name, models) for name in dict.fromkeys([backbone, *family, *attacked])]
     starts = [_known(models[name].finetune.start, models) for name in _finetuned(names, models)]
     used = list(dict.fromkeys([*names, *starts]))
     with open_dict(models):
@@ -80,6 +80,11 @@ def datasets(table: DictConfig, kind: str) -> ListConfig:
     )
 
 
+def surrogates(crafted: ListConfig, table: DictConfig, default: str) -> DictConfig:
+    """Return the crafted data sets, each with the backbone it is crafted on."""
+    return DictConfig({name: table[name].get("surrogate") or default for name in crafted})
+
+
 def pictured(crafted: ListConfig, benchmark: DictConfig) -> ListConfig:
     """Return the OOD set whose attack is drawn, if there is one."""
     return ListConfig([benchmark.attacked] if crafted else [])
@@ -96,5 +101,8 @@ def under(folder: str, names: ListConfig, suffix: str) -> ListConfig:
     return ListConfig([f"{folder}/{name}{suffix}" for name in names])
 
 
-for resolver in (backbones, datasets, pictured, reference, starts, under, weights, without):
+RESOLVERS = (
+    backbones, datasets, pictured, reference, starts, surrogates, under, weights, without,
+)  # fmt: skip
+for resolver in RESOLVERS:
     OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)
