@@ -22,13 +22,13 @@ def compose(tmp_path: Path):
 
 
 def test_the_committed_parameters_are_the_composed_ones(compose):
-    """Run `dvc exp run` (or `make params`) after a change in conf/."""
+    """Run `make params` after a change in conf/; the headline may be switched."""
     committed = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     chosen = [f"benchmark={committed['benchmark']['name']}"]
     if chosen != ["benchmark=glyphs"]:
         pytest.skip("params.yaml holds another benchmark than the one in git")
 
-    assert compose() == committed
+    assert compose(f"backbone={committed['backbone']}") == committed
 
 
 @pytest.mark.parametrize("benchmark", BENCHMARKS)
