@@ -62,7 +62,7 @@ def call(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
     )
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.real_data
 @pytest.mark.skipif(not DATA.is_dir(), reason="needs the photos and weights in ../shared/data")
 def test_animals_against_vehicles_textures_and_flowers(clone, tmp_path):
