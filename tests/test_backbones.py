@@ -42,6 +42,15 @@ def local_clip(tmp_path_factory) -> tuple[Path, open_clip.CLIP]:
     return folder, model
 
 
+def local_entry(folder: Path) -> dict[str, str]:
+    """The backbone table's entry for the model of `local_clip`."""
+    return {
+        "loader": "open_clip",
+        "config": str(folder / "tiny.json"),
+        "checkpoint": str(folder / "m.safetensors"),
+    }
+
+
 def record(folder: Path, name: str, checkpoint: Path | None) -> Path:
     weights = folder / "weights" / name
     sha256 = file_sha256(checkpoint) if checkpoint else "random weights, seed 0"
@@ -52,11 +61,7 @@ def record(folder: Path, name: str, checkpoint: Path | None) -> Path:
 def test_a_local_clip_gives_features_before_its_projection(local_clip, photo):
     """features @ projection is open_clip's own embedding, image and text side."""
     folder, model = local_clip
-    entry = {
-        "loader": "open_clip",
-        "config": str(folder / "tiny.json"),
-        "checkpoint": str(folder / "m.safetensors"),
-    }
+    entry = local_entry(folder)
     weights = record(folder, "tiny", folder / "m.safetensors")
 
     backbone = load_backbone("tiny", entry, weights)
@@ -75,11 +80,7 @@ def test_a_local_clip_gives_features_before_its_projection(local_clip, photo):
 
 def test_the_transform_is_open_clips_own_and_splits_before_its_normalisation(local_clip, photo):
     folder, _ = local_clip
-    entry = {
-        "loader": "open_clip",
-        "config": str(folder / "tiny.json"),
-        "checkpoint": str(folder / "m.safetensors"),
-    }
+    entry = local_entry(folder)
     backbone = load_backbone("tiny", entry, record(folder, "tiny", folder / "m.safetensors"))
     own = open_clip.image_transform(
         32, is_train=False, mean=(0.5, 0.4, 0.3), std=(0.2, 0.2, 0.3), interpolation="bilinear"
@@ -93,12 +94,7 @@ def test_the_transform_is_open_clips_own_and_splits_before_its_normalisation(loc
 
 def test_joint_space_on_request_keeps_the_projection_inside(local_clip, photo):
     folder, model = local_clip
-    entry = {
-        "loader": "open_clip",
-        "config": str(folder / "tiny.json"),
-        "checkpoint": str(folder / "m.safetensors"),
-        "space": "joint",
-    }
+    entry = {**local_entry(folder), "space": "joint"}
     backbone = load_backbone("tiny", entry, record(folder, "tiny", folder / "m.safetensors"))
 
     image = backbone.transform(photo)[None]
@@ -135,11 +131,7 @@ def test_a_timm_tower_feeds_its_own_classifier(tmp_path, photo):
 
 def test_weights_that_changed_since_they_were_recorded_are_refused(local_clip, tmp_path):
     folder, _ = local_clip
-    entry = {
-        "loader": "open_clip",
-        "config": str(folder / "tiny.json"),
-        "checkpoint": str(folder / "m.safetensors"),
-    }
+    entry = local_entry(folder)
     write_record(tmp_path, {"backbone": "tiny", "sha256": "0" * 64})
 
     with pytest.raises(WeightsError, match="weights of 'tiny' changed"):
