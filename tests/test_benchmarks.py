@@ -1,7 +1,9 @@
 """The paper's benchmarks as configuration: they compose, and they read the real layouts."""
 
+import gzip
 import io
 import pickle
+import re
 import sys
 import tarfile
 import zipfile
@@ -64,7 +66,7 @@ def test_both_five_set_means_and_openoods_groups(composed):
     }
     assert [len(means[key]) for key in ("five_with_imagenet_o", "five_with_textures")] == [5, 5]
     assert means["near"] == ["ssb_hard", "ninco"]
-    assert means["far"] == ["inaturalist", "textures", "openimage_o"]
+    assert means["far"] == ["inaturalist", "textures_openood", "openimage_o"]
     assert len(set(composed["imagenet200"]["benchmark"]["classes"])) == 200
 
 
@@ -120,12 +122,15 @@ def data_root(tmp_path_factory):
         root / "dtd-r1.0.1.tar.gz",
         {
             "dtd/images/banded/banded_0002.jpg": image,
+            "dtd/images/gauzy/gauzy_0138.jpg": image,
             "dtd/labels/train1.txt": b"banded/banded_0002.jpg",
         },
     )
-    tar(root / "places365/val_256.tar", {"val_256/Places365_val_00000001.jpg": image})
+    photos = [f"val_256/Places365_val_0000000{number}.jpg" for number in (1, 2, 3)]
+    tar(root / "places365/val_256.tar", dict.fromkeys(photos, image))
     with zipfile.ZipFile(root / "tiny-imagenet-200.zip", "w") as archive:
-        archive.writestr("tiny-imagenet-200/val/images/val_0.JPEG", image)
+        for number in range(4):
+            archive.writestr(f"tiny-imagenet-200/val/images/val_{number}.JPEG", image)
         archive.writestr("tiny-imagenet-200/val/val_annotations.txt", "val_0.JPEG n1 0 0 1 1")
     for name in ("iNaturalist", "SUN", "Places"):
         tar(root / f"{name}.tar.gz", {f"{name}/images/a.jpg": image})
@@ -145,9 +150,20 @@ def data_root(tmp_path_factory):
     with zipfile.ZipFile(root / "openimage_o.zip", "w") as archive:
         archive.writestr("images/b85.jpg", image)
         archive.writestr("images/validation.jpg", image)
-    lists = root / "benchmark_imglist/imagenet"
-    lists.mkdir(parents=True)
-    (lists / "test_openimage_o.txt").write_text("openimage_o/images/b85.jpg -1\n")
+    lists = {
+        "imagenet/test_openimage_o.txt": ["openimage_o/images/b85.jpg"],
+        "imagenet/test_textures.txt": ["texture/banded/banded_0002.jpg"],
+    }
+    for small in ("cifar10", "cifar100"):
+        places = [f"places365/abbey/Places365_val_0000000{number}.jpg" for number in (1, 3)]
+        lists[f"{small}/test_places365.txt"] = places
+        lists[f"{small}/test_tin.txt"] = [
+            f"tin/val/images/val_{number}.JPEG" for number in (0, 2, 3)
+        ]
+    for name, lines in lists.items():
+        listed = root / "benchmark_imglist" / name
+        listed.parent.mkdir(parents=True, exist_ok=True)
+        listed.write_text("".join(f"{line} -1\n" for line in lines))
     for part in ("train", "val"):
         for wnid in ("n01443537", "n01440764"):
             (root / "imagenet1k" / part / wnid).mkdir(parents=True)
@@ -162,8 +178,44 @@ def test_every_set_is_read_from_its_real_layout(composed, data_root, name):
             continue
         source = open_source(read_spec(dataset, entry, data_root=data_root))
         entries = source.entries()
-        expected = {"openimage_o": 1, "ninco": 1, "textures": 1, "imagenet_o": 1, "ssb_hard": 1}
+        expected = {"openimage_o": 1, "ninco": 1, "imagenet_o": 1, "ssb_hard": 1}
+        expected |= {"places365": 2, "tiny_imagenet": 3, "textures_openood": 1}
+        expected |= {"textures": 1 if name == "imagenet200" else 2}
         if dataset in expected:
             assert len(entries) == expected[dataset], dataset
         assert entries, dataset
         assert Image.open(io.BytesIO(source.read(entries[0].path))).size[0] in (8, 32), dataset
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize(
+    ("benchmark", "dataset", "published"),
+    [
+        ("cifar100", "tiny_imagenet", "cifar100__test_tin"),
+        ("cifar100", "places365", "cifar100__test_places365"),
+        ("imagenet1k", "textures_openood", "imagenet__test_textures_labelled"),
+        ("imagenet200", "textures", "imagenet__test_textures_labelled"),
+        ("imagenet1k", "openimage_o", "imagenet__test_openimage_o"),
+    ],
+)
+def test_the_published_lists_fit_the_publishers_archives(composed, benchmark, dataset, published):
+    """Every line of OpenOOD's own list becomes a path as it stands in the archive."""
+    file = ROOT.parent / "shared/data/metadata" / f"ood_lists__{published}.txt.gz"
+    if not file.is_file():
+        pytest.skip(f"the published lists are not beside the project ({file})")
+    config = composed[benchmark]
+    lines = gzip.decompress(file.read_bytes()).decode().splitlines()
+    names = [line.rpartition(" ")[0] for line in lines]
+    patterns = {
+        "tiny_imagenet": r"tiny-imagenet-200/val/images/val_\d+\.JPEG",
+        "places365": r"val_256/Places365_val_\d{8}\.jpg",
+        "textures": r"dtd/images/([a-z-]+)/\1_\d{4}\.jpg",
+        "textures_openood": r"dtd/images/([a-z-]+)/\1_\d{4}\.jpg",
+        "openimage_o": r"images/[0-9a-f]{16}\.jpg",
+    }
+    entry = config["datasets"][dataset]
+    prefix = f"{entry['prefix']}/" if "prefix" in entry else ""
+    paths = [prefix + "/".join(name.split("/")[entry["strip"] :]) for name in names]
+
+    assert len(set(paths)) == len(paths) == config["benchmark"]["expected"][dataset]
+    assert all(re.fullmatch(patterns[dataset], path) for path in paths)

@@ -263,6 +263,19 @@ def test_a_list_can_point_into_an_archive(tmp_path):
     assert pickle.loads(pickle.dumps(source)).read("2/b.png") == FILES["2/b.png"]
 
 
+def test_a_list_for_one_layout_reads_another(tmp_path):
+    """OpenOOD's names of Places365 in a folder a class, against the publisher's flat archive."""
+    archive = write_zip(tmp_path / "a.zip", {"val_256/1.png": picture(1), "val_256/2.png": b""})
+    listed = tmp_path / "list.txt"
+    listed.write_text("places365/abbey/1.png -1\n")
+    entry = {"source": "list", "path": str(listed), "root": str(archive)}
+
+    source = opened({**entry, "strip": 2, "prefix": "val_256"})
+
+    assert [tuple(e) for e in source.entries()] == [("val_256/1.png", "")]
+    assert source.read("val_256/1.png") == picture(1)
+
+
 @pytest.mark.parametrize(
     ("lines", "message"),
     [

@@ -14,6 +14,7 @@ class ListSource:
 
     path: Path
     strip: int
+    prefix: str
     container: Source
     root: Path
     _classes: list[str] | None = None
@@ -21,7 +22,7 @@ class ListSource:
     @classmethod
     def open(cls, spec: ListSet, container: Source) -> "ListSource":
         """Combine the list with the source that reads its files."""
-        return cls(Path(spec.path), spec.strip, container, Path(spec.root))
+        return cls(Path(spec.path), spec.strip, spec.prefix, container, Path(spec.root))
 
     def entries(self) -> list[Entry]:
         """The listed files, sorted by path; a label of -1 is none."""
@@ -63,7 +64,7 @@ class ListSource:
             raise SourceError(
                 f"line {number} of '{self.path}' has no {self.strip} directories to strip: {line!r}"
             )
-        kept = "/".join(parts[self.strip :])
+        kept = "/".join([*filter(None, self.prefix.split("/")), *parts[self.strip :]])
         checked = check_member(kept, container=f"line {number} of '{self.path}'")
         return Entry(checked, "" if last == "-1" else last)
 

@@ -85,12 +85,14 @@ class TarSet(ImageSet):
 class ListSet(ImageSet):
     """A text file of "path label" lines, paths relative to ``root`` (a folder or an archive).
 
-    ``strip`` drops so many leading directories of each path in the list.
+    ``strip`` drops so many leading directories of each path in the list, then ``prefix`` goes in
+    front: so a list made for one layout reads the publisher's own archive.
     """
 
     source: Literal["list"] = "list"
     root: str = "."
     strip: int = 0
+    prefix: str = ""
 
 
 @dataclass(frozen=True)
