@@ -1,6 +1,5 @@
 """Files from the web: resumed where they broke off, verified, kept aside when they are wrong."""
 
-import hashlib
 import http.client
 import json
 import shutil
@@ -12,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from pipeline.files import file_hash
 
 BLOCK = 1 << 20
 TIMEOUT = 60.0  # seconds without a byte
@@ -130,12 +131,6 @@ def verify(download: Download, path: Path, *, name: Path | None = None) -> None:
             f"{wrong.name} and not used: fetch it again, or mend conf/downloads.yaml if the "
             "publisher replaced it"
         )
-
-
-def file_hash(path: Path, kind: str) -> str:
-    """Hexadecimal hash of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, kind).hexdigest()
 
 
 def missing_bytes(download: Download, folder: Path) -> int | None:

@@ -5,6 +5,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+from pipeline.files import write_text
+
 
 def json_text(value: Any, *, digits: int = 6) -> str:
     """Write nested mappings as indented lines; lists and mappings of scalars stay on one line.
@@ -22,11 +24,7 @@ def json_text(value: Any, *, digits: int = 6) -> str:
 
 def write_json(path: Path, value: Any, *, digits: int = 6) -> None:
     """Write `json_text` to a file, whole or not at all, making its folders."""
-    text = json_text(value, digits=digits)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+    write_text(path, json_text(value, digits=digits))
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -13,6 +13,8 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float, Int
 
+from pipeline.files import written_whole
+
 _REASONS = "not_applicable"
 
 
@@ -145,10 +147,8 @@ def _parts(path: Path, frame: pl.DataFrame, by: str) -> list[tuple[tuple, pl.Dat
 
 
 def _write(frame: pl.DataFrame, path: Path, reasons: dict[str, str]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    frame.write_parquet(partial, metadata={_REASONS: json.dumps(reasons, sort_keys=True)})
-    partial.replace(path)
+    with written_whole(path) as partial:
+        frame.write_parquet(partial, metadata={_REASONS: json.dumps(reasons, sort_keys=True)})
 
 
 def _read(path: Path, columns: set[str]) -> tuple[pl.DataFrame, dict[str, str]]:

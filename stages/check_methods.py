@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pipeline.files import write_text
 from pipeline.params import read_section
 from pipeline.scores import check_methods
 
@@ -35,8 +36,7 @@ def main() -> None:
         text = run(read_section("methods"))
     except ValueError as error:
         raise SystemExit(f"error: {error}") from None
-    args.methods.parent.mkdir(parents=True, exist_ok=True)
-    args.methods.write_text(text, encoding="utf-8")
+    write_text(args.methods, text)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ Writes  OUT                     a PNG; rows are spread evenly over the pairs, no
 """
 
 import argparse
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from PIL import Image
 from pipeline.contact_sheet import Crafted, Row, contact_sheet
 from pipeline.datasets.images import ImageParams, decode_image
 from pipeline.datasets.index import read_index
+from pipeline.files import written_whole
 from pipeline.params import load_params, read_section
 from pipeline.sources import Source, load_spec, open_source
 from pipeline.tables import read_scores
@@ -121,12 +121,8 @@ def main() -> None:
         ],
         rows=read_section("craft.pictures.rows"),
     )
-    buffer = io.BytesIO()
-    sheet.save(buffer, format="PNG", optimize=True)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    partial = args.out.with_name(args.out.name + ".partial")
-    partial.write_bytes(buffer.getvalue())
-    partial.replace(args.out)
+    with written_whole(args.out) as partial:
+        sheet.save(partial, format="PNG", optimize=True)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from pipeline.files import write_text, written_whole
 from pipeline.params import load_params
 from pipeline.storage.store import iter_shards, read_arrays, read_attributes
 from pipeline.training.pseudo_labels import PseudoLabelParams, assign, confident_rows, quality
@@ -83,15 +84,11 @@ def main() -> None:
     args = parser.parse_args()
 
     table, report = run(args.bank, args.text, load_params("pseudo_label", PseudoLabelParams))
-    for path in (args.pseudo_labels, args.report):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    partial = args.pseudo_labels.with_name(f"{args.pseudo_labels.name}.partial")
     options = json.dumps(report.get("options", {}), sort_keys=True)
-    table.write_parquet(partial, statistics=False, metadata={"options": options})
-    partial.replace(args.pseudo_labels)
-    args.report.write_text(
-        json.dumps(report, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8"
-    )
+    with written_whole(args.pseudo_labels) as partial:
+        table.write_parquet(partial, statistics=False, metadata={"options": options})
+    text = json.dumps(report, indent=1, sort_keys=True, ensure_ascii=False)
+    write_text(args.report, text + "\n")
     print(summary(report))
 
 

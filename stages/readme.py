@@ -12,6 +12,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from pipeline.files import write_text
 from pipeline.report.readme import read_blocks, rebase_links, replace_blocks
 
 
@@ -40,9 +41,7 @@ def main() -> None:
     elif args.check:
         sys.exit(f"{args.readme} is behind {args.reports}; run `python -m stages.readme`")
     else:
-        partial = args.readme.with_name(f"{args.readme.name}.partial")
-        partial.write_text(filled, encoding="utf-8")
-        partial.replace(args.readme)
+        write_text(args.readme, filled)
         print(f"{args.readme}: generated blocks replaced")
 
 

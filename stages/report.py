@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipeline.files import write_text, written_whole
 from pipeline.json_text import write_json
 from pipeline.params import load_params, read_section
 from pipeline.report import contents
@@ -64,12 +65,11 @@ def run(reports: Path, scope: Scope, params: ReportParams, weights: list[Path]) 
 
     write_json(reports / "metrics.json", headline_metrics(records))
     table = long_table(records)
-    _write(reports / "results.csv", table.write_csv(float_precision=6))
-    partial = reports / "results.parquet.partial"
-    table.write_parquet(partial, statistics=False)
-    partial.replace(reports / "results.parquet")
+    write_text(reports / "results.csv", table.write_csv(float_precision=6))
+    with written_whole(reports / "results.parquet") as partial:
+        table.write_parquet(partial, statistics=False)
     for dataset, text in roc_files(records, params.roc_method).items():
-        _write(reports / "roc" / f"{dataset}.csv", text)
+        write_text(reports / "roc" / f"{dataset}.csv", text)
 
     figures = {}
     for name, draw in FIGURES.items():
@@ -88,10 +88,10 @@ def run(reports: Path, scope: Scope, params: ReportParams, weights: list[Path]) 
         f"Headline backbone {scope.backbone}; compared with "
         f"{', '.join(name for name in scope.backbones if name != scope.backbone) or 'no other'}."
     )
-    _write(reports / "results.md", markdown_document(title, content, folder=reports))
-    _write(reports / "report.html", html_page(title, lead, content))
+    write_text(reports / "results.md", markdown_document(title, content, folder=reports))
+    write_text(reports / "report.html", html_page(title, lead, content))
     printed = plain(headline, width=100)
-    _write(reports / "headline.txt", printed)
+    write_text(reports / "headline.txt", printed)
     return printed
 
 
@@ -138,14 +138,6 @@ def read_scope(params: ReportParams) -> Scope:
         clip=tuple(read_section("study.clip")),
         headline_methods=tuple(params.headline_methods),
     )
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a whole file or none of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
 
 
 def main() -> None:

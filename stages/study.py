@@ -16,6 +16,7 @@ from pathlib import Path
 
 import polars as pl
 
+from pipeline.files import write_text, written_whole
 from pipeline.findings.claims import claims_table
 from pipeline.findings.study_numbers import study_numbers
 from pipeline.findings.study_records import StudyParams, StudyScope, read_study
@@ -31,7 +32,6 @@ def run(reports: Path, scope: StudyScope, params: StudyParams) -> pl.DataFrame:
     claims = claims_table(records, params)
     write_json(reports / "study.json", study_numbers(records, params))
     folder = reports / "study"
-    folder.mkdir(parents=True, exist_ok=True)
     tables = {
         "results": results,
         "comparisons": comparisons_table(records),
@@ -39,15 +39,11 @@ def run(reports: Path, scope: StudyScope, params: StudyParams) -> pl.DataFrame:
         "claims": claims,
     }
     for name, table in tables.items():
-        partial = folder / f"{name}.csv.partial"
-        table.write_csv(partial)
-        partial.replace(folder / f"{name}.csv")
-    partial = folder / "results.parquet.partial"
+        write_text(folder / f"{name}.csv", table.write_csv())
     backbones = pl.Enum(list(scope.backbones))
-    results.with_columns(pl.col("backbone").cast(backbones)).write_parquet(
-        partial, statistics=False
-    )
-    partial.replace(folder / "results.parquet")
+    with written_whole(folder / "results.parquet") as partial:
+        typed = results.with_columns(pl.col("backbone").cast(backbones))
+        typed.write_parquet(partial, statistics=False)
     return claims
 
 

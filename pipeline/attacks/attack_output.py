@@ -11,6 +11,7 @@ from safetensors.numpy import save_file
 
 from pipeline.attacks.attack_cache import AttackCache, CraftedImage
 from pipeline.attacks.attack_spec import CraftSpec
+from pipeline.files import written_whole
 
 COLUMNS = pl.Schema(
     {
@@ -89,7 +90,5 @@ def _write_steps(path: Path, spec: CraftSpec, features: np.ndarray, sizes: np.nd
         "l2": np.ascontiguousarray(sizes[..., 1]),
         "linf": np.ascontiguousarray(sizes[..., 2]),
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    save_file(arrays, partial)
-    partial.replace(path)
+    with written_whole(path) as partial:
+        save_file(arrays, partial)

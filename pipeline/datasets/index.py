@@ -6,10 +6,11 @@ bytes, hexadecimal; null where not hashed), ``error`` (why the image is excluded
 Nothing in it depends on the machine: where the data set lies is a parameter.
 """
 
-import os
 from pathlib import Path
 
 import polars as pl
+
+from pipeline.files import written_whole
 
 SCHEMA = pl.Schema(
     {
@@ -38,10 +39,8 @@ def write_index(path: Path, index: pl.DataFrame) -> None:
     )
     further = [name for name in index.columns if name not in SCHEMA]
     table = numbered.select(*(pl.col(name).cast(dtype) for name, dtype in SCHEMA.items()), *further)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    table.write_parquet(partial, compression="zstd", statistics=False)
-    partial.replace(path)
+    with written_whole(path) as partial:
+        table.write_parquet(partial, compression="zstd", statistics=False)
 
 
 def read_index(path: Path) -> pl.DataFrame:

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.storage.manifest import sha256_of
+from pipeline.files import file_hash
 
 
 def cache_root(start: Path | None = None) -> Path:
@@ -84,7 +84,7 @@ class SideCache:
         for path in sorted(self.folder.glob("*.rows")):
             span, digest, _ = path.name.split(".")
             start, stop = map(int, span.split("-"))
-            if sha256_of(path) == digest:
+            if file_hash(path) == digest:
                 segments.append(Segment(start, stop, path))
             else:
                 path.unlink()

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from pipeline.files import write_text
+
 
 class CacheError(RuntimeError):
     """Work that cannot go on for now; what is finished is kept."""
@@ -78,14 +80,11 @@ class Claim:
 
     def __init__(self, folder: Path, output: Path) -> None:
         """Take the claim on `output`; notes lie in `folder`."""
-        folder.mkdir(parents=True, exist_ok=True)
         name = str(output.resolve()).replace("%", "%25").replace("/", "%2F")[-200:]
         self.note = folder / f"{name}.json"
         self.output = output
         self.token = f"{os.getpid()}-{secrets.token_hex(8)}"
-        partial = self.note.with_suffix(f".{os.getpid()}.partial")
-        partial.write_text(json.dumps({"run": self.token}), encoding="utf-8")
-        partial.replace(self.note)
+        write_text(self.note, json.dumps({"run": self.token}))
 
     def held(self) -> bool:
         """Return whether no later run has claimed the output."""

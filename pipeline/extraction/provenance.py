@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.extraction.content_key import package_version
+from pipeline.files import write_text
 
 PACKAGES = (
     "torch",
@@ -50,7 +51,4 @@ def git_commit() -> str | None:
 
 def write_provenance(path: Path, facts: dict[str, Any]) -> None:
     """Write the facts whole, keys sorted."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    partial.replace(path)
+    write_text(path, json.dumps(facts, indent=1, sort_keys=True) + "\n")

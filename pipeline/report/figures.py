@@ -8,6 +8,8 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from pipeline.files import written_whole
+
 # Okabe and Ito's palette, told apart by colour-blind readers; yellow is left out on white paper.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1)))
@@ -87,8 +89,5 @@ def panels(
 def save_figure(figure: Figure, path: Path) -> None:
     """Write a figure as SVG or PNG by its suffix, without date, so that equal figures are equal."""
     metadata = {"Date": None, "Creator": None} if path.suffix == ".svg" else {"Software": None}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.stem}.partial{path.suffix}")
-    with mpl.rc_context(STYLE):
-        figure.savefig(partial, metadata=metadata, dpi=150)
-    partial.replace(path)
+    with written_whole(path) as partial, mpl.rc_context(STYLE):
+        figure.savefig(partial, format=path.suffix[1:], metadata=metadata, dpi=150)

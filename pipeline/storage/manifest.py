@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.files import file_hash
+
 MANIFEST = "manifest.json"
-PIECE = 1 << 20  # bytes hashed at a time
 
 
 class StoreError(ValueError):
@@ -46,7 +47,7 @@ class Manifest:
         """List and hash the files of a store just written."""
         names = [name for name in stored_files(store) if name != MANIFEST]
         with ThreadPoolExecutor(threads()) as pool:
-            hashes = pool.map(lambda name: sha256_of(store / name), names)
+            hashes = pool.map(lambda name: file_hash(store / name), names)
             files = {
                 name: {"bytes": (store / name).stat().st_size, "sha256": digest}
                 for name, digest in zip(names, hashes, strict=True)
@@ -106,7 +107,7 @@ class Manifest:
 
         def check(name: str) -> Damage | None:
             try:
-                same = sha256_of(store / name) == self.files[name]["sha256"]
+                same = file_hash(store / name) == self.files[name]["sha256"]
             except OSError as error:
                 return Damage(name, f"cannot be read ({error.strerror})")
             return None if same else Damage(name, "does not match its checksum")
@@ -125,17 +126,6 @@ def stored_files(store: Path) -> list[str]:
         for folder, _, names in os.walk(store)
         for name in names
     )
-
-
-def sha256_of(path: Path) -> str:
-    """Return the sha256 of a file; hashing releases the interpreter lock."""
-    digest = hashlib.sha256()
-    piece = bytearray(PIECE)
-    view = memoryview(piece)
-    with path.open("rb", buffering=0) as stream:
-        while count := stream.readinto(piece):
-            digest.update(view[:count])
-    return digest.hexdigest()
 
 
 def threads() -> int:

@@ -1,7 +1,6 @@
 """Fine-tuning of a whole image tower by timm's own optimiser, schedule, mixing and average."""
 
 import math
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from timm.scheduler.cosine_lr import CosineLRScheduler
 from timm.utils.model_ema import ModelEmaV3
 from torch import nn
 
+from pipeline.files import written_whole
 from pipeline.training.finetune_images import Images, epoch_order
 from pipeline.training.finetune_recipe import FinetuneRecipe
 
@@ -125,10 +125,9 @@ def _save(path: Path | None, parts: dict[str, Any], *, epochs: int) -> None:
     """Leave a whole checkpoint under its name, or the one before it."""
     if path is None:
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    torch.save({"epochs": epochs} | {name: p.state_dict() for name, p in parts.items()}, partial)
-    partial.replace(path)
+    state = {"epochs": epochs} | {name: part.state_dict() for name, part in parts.items()}
+    with written_whole(path) as partial:
+        torch.save(state, partial)
 
 
 def _restore(path: Path | None, parts: dict[str, Any], place: Place) -> int:

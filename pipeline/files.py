@@ -1,0 +1,41 @@
+"""Whole files: hashed piece by piece, and written beside their name before they take it."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+PIECE = 1 << 20  # bytes hashed at a time
+
+
+def file_hash(path: Path, kind: str = "sha256") -> str:
+    """Return the hexadecimal hash of a file's bytes; hashing releases the interpreter lock."""
+    digest = hashlib.new(kind)
+    piece = bytearray(PIECE)
+    view = memoryview(piece)
+    with path.open("rb", buffering=0) as stream:
+        while count := stream.readinto(piece):
+            digest.update(view[:count])
+    return digest.hexdigest()
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Yield a path to write to; the file takes its name when the block ends well.
+
+    Whoever looks sees the old file or the new one. Folders above it are made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file in UTF-8, whole or not at all."""
+    with written_whole(path) as partial:
+        partial.write_text(text, encoding="utf-8")
