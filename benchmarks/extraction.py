@@ -99,7 +99,7 @@ def rate(args: argparse.Namespace) -> None:
     from pipeline.datasets.images import ImageParams
     from pipeline.extraction.encoder import TorchEncoder
     from pipeline.extraction.extract_params import ExtractParams
-    from pipeline.extraction.extract_store import extract_store
+    from pipeline.extraction.extract_store import Extraction, extract_store
 
     torch.set_num_threads(args.threads or os.cpu_count() or 1)
     with tempfile.TemporaryDirectory() as name:
@@ -122,15 +122,17 @@ def rate(args: argparse.Namespace) -> None:
 
         def stage() -> None:
             extract_store(
-                "model",
-                "photos",
-                index=index,
-                weights=work / "weights",
-                store=work / "store.zarr",
-                entry=entry,
-                source=Folder(work / "photos"),
-                params=ExtractParams(batch_size=size, device="cpu", workers=args.workers),
-                images=ImageParams(),
+                Extraction(
+                    "model",
+                    "photos",
+                    index=index,
+                    weights=work / "weights",
+                    entry=entry,
+                    source=Folder(work / "photos"),
+                    params=ExtractParams(batch_size=size, device="cpu", workers=args.workers),
+                    images=ImageParams(),
+                ),
+                work / "store.zarr",
                 root=work / "cache",
                 load=lambda _: encoder,
             )
@@ -195,7 +197,7 @@ def decode(args: argparse.Namespace) -> None:
     )
     from pipeline.extraction.encoder import TorchEncoder
     from pipeline.extraction.extract_params import ExtractParams, batch_grid
-    from pipeline.extraction.extract_store import extract_store
+    from pipeline.extraction.extract_store import Extraction, extract_store
 
     cores = os.cpu_count() or 1
     torch.set_num_threads(args.threads or cores)
@@ -213,15 +215,17 @@ def decode(args: argparse.Namespace) -> None:
 
         def stage(decode: Literal["exact", "reduced"] = "exact") -> None:
             extract_store(
-                args.backbone,
-                "photos",
-                index=index,
-                weights=weights,
-                store=work / "store.zarr",
-                entry=entry,
-                source=source,
-                params=ExtractParams(device="cpu", workers=args.workers, decode=decode),
-                images=ImageParams(),
+                Extraction(
+                    args.backbone,
+                    "photos",
+                    index=index,
+                    weights=weights,
+                    entry=entry,
+                    source=source,
+                    params=ExtractParams(device="cpu", workers=args.workers, decode=decode),
+                    images=ImageParams(),
+                ),
+                work / "store.zarr",
                 root=work / "cache",
                 load=lambda _: encoder,
             )

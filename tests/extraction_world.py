@@ -14,7 +14,7 @@ from pipeline.backbones.weights import write_record
 from pipeline.datasets.images import ImageParams
 from pipeline.datasets.index import read_index, write_index
 from pipeline.extraction.extract_params import ExtractParams
-from pipeline.extraction.extract_store import extract_store
+from pipeline.extraction.extract_store import Extraction, extract_store
 
 WIDTH = 6
 
@@ -103,15 +103,17 @@ class World:
         """Extract into `store`; return the provenance."""
         params = {"batch_size": 32, "shard_rows": 512, **params}
         return extract_store(
-            "matrix",
-            "pictures",
-            index=self.index if index is None else index,
-            weights=self.root / "weights",
-            store=self.root / store,
-            entry={"loader": "timm", "name": "matrix"},
-            source=Files(self.root / "images"),
-            params=ExtractParams(device="cpu", **params),
-            images=ImageParams(),
+            Extraction(
+                "matrix",
+                "pictures",
+                index=self.index if index is None else index,
+                weights=self.root / "weights",
+                entry={"loader": "timm", "name": "matrix"},
+                source=Files(self.root / "images"),
+                params=ExtractParams(device="cpu", **params),
+                images=ImageParams(),
+            ),
+            self.root / store,
             root=self.root / cache,
             load=lambda _: encoder or MatrixEncoder(),
         )

@@ -11,7 +11,7 @@ from pipeline.datasets.images import ImageParams
 from pipeline.extraction.decoding import ChangedFileError
 from pipeline.extraction.extract_ahead import extract_ahead, small_datasets
 from pipeline.extraction.extract_params import ExtractParams
-from pipeline.extraction.extract_store import extract_store
+from pipeline.extraction.extract_store import Extraction, extract_store
 from pipeline.sources import load_spec, open_source
 
 ENTRY = {"loader": "timm", "name": "matrix"}
@@ -39,28 +39,35 @@ def two_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
 
 def ahead(world: World, **changes) -> list[str]:
     return extract_ahead(
-        "matrix",
+        Extraction(
+            "matrix",
+            "one",
+            index=world.index,
+            weights=world.root / "weights",
+            entry=ENTRY,
+            source=open_source(load_spec("one")),
+            params=changes.get("params", PARAMS),
+            images=ImageParams(),
+        ),
         index=world.root / "indexes/one.parquet",
-        weights=world.root / "weights",
         store=world.root / "features/one.zarr",
-        entry=ENTRY,
         encoder=MatrixEncoder(),
-        params=changes.get("params", PARAMS),
-        images=ImageParams(),
     )
 
 
 def extract_two(world: World, store: str, load) -> None:
     extract_store(
-        "matrix",
-        "two",
-        index=world.index,
-        weights=world.root / "weights",
-        store=world.root / store,
-        entry=ENTRY,
-        source=open_source(load_spec("two")),
-        params=PARAMS,
-        images=ImageParams(),
+        Extraction(
+            "matrix",
+            "two",
+            index=world.index,
+            weights=world.root / "weights",
+            entry=ENTRY,
+            source=open_source(load_spec("two")),
+            params=PARAMS,
+            images=ImageParams(),
+        ),
+        world.root / store,
         load=load,
     )
 

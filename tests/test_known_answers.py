@@ -9,15 +9,14 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from closure import ROOT
 
-from pipeline.backbones.model_spec import model_spec
 from pipeline.backbones.weights import write_record
+from pipeline.code_closure import ROOT
 from pipeline.datasets.images import ImageParams
 from pipeline.datasets.index import read_index
 from pipeline.detectors.fitting import FitParams, GaussianSpec
 from pipeline.extraction.extract_params import ExtractParams
-from pipeline.extraction.extract_store import extract_store
+from pipeline.extraction.extract_store import Extraction, extract_store
 from pipeline.indexing.indexing import IndexParams
 from pipeline.sources import open_source, read_spec
 from pipeline.statistics.metrics import auroc, fpr_at_tpr
@@ -52,22 +51,24 @@ pytestmark = [
 def world(tmp_path_factory) -> Path:
     """Every set of photos indexed and extracted by the stages' own functions."""
     root = tmp_path_factory.mktemp("known")
-    record = fetch_weights.run(NAME, model_spec(NAME, ENTRY))
+    record = fetch_weights.run(NAME, ENTRY)
     write_record(root / "weights", record)
     for dataset, photos in KNOWN["photos"].items():
         spec = read_spec(dataset, {"source": "zip"} | photos, data_root=DATA)
         table = root / f"{dataset}.parquet"
         index.run(dataset, spec, table, params=IndexParams(), images=ImageParams())
         extract_store(
-            NAME,
-            dataset,
-            index=read_index(table),
-            weights=root / "weights",
-            store=root / f"{dataset}.zarr",
-            entry=ENTRY,
-            source=open_source(spec),
-            params=ExtractParams(device="cpu"),
-            images=ImageParams(),
+            Extraction(
+                NAME,
+                dataset,
+                index=read_index(table),
+                weights=root / "weights",
+                entry=ENTRY,
+                source=open_source(spec),
+                params=ExtractParams(device="cpu"),
+                images=ImageParams(),
+            ),
+            root / f"{dataset}.zarr",
             root=root / "unfinished",
         )
     write_arrays(

@@ -10,12 +10,9 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from pipeline.datasets.images import ImageParams
 from pipeline.datasets.index import read_index
-from pipeline.extraction.extract_params import ExtractParams
-from pipeline.extraction.extract_store import unfinished_store
+from pipeline.extraction.extract_store import Extraction, unfinished_store
 from pipeline.extraction.locks import CacheError
 from pipeline.extraction.loop import Encoder
 from pipeline.sources import load_spec, open_source
@@ -37,42 +34,27 @@ def stored_key(store: Path) -> str | None:
 
 
 def extract_ahead(
-    backbone: str,
-    *,
-    index: Path,
-    weights: Path,
-    store: Path,
-    entry: dict[str, Any],
-    encoder: Encoder,
-    params: ExtractParams,
-    images: ImageParams,
+    extraction: Extraction, *, index: Path, store: Path, encoder: Encoder
 ) -> list[str]:
     """Encode what waits with the encoder at hand; return the names.
 
     Args:
-        backbone: Name in the backbone table.
-        index: Index of the data set that is being extracted.
-        weights: Folder with weights.json.
-        store: Its store.
-        entry: The backbone's entry.
+        extraction: What is being extracted.
+        index: File of its index; the others lie beside it.
+        store: Where its store goes.
         encoder: The loaded model.
-        params: Section ``extract``.
-        images: Section ``images``.
     """
     finished = []
-    for dataset in small_datasets(index, largest=params.ahead):
+    for dataset in small_datasets(index, largest=extraction.params.ahead):
         try:
-            with unfinished_store(
-                backbone,
-                dataset,
+            other = replace(
+                extraction,
+                dataset=dataset,
                 index=read_index(index.with_name(f"{dataset}.parquet")),
-                weights=weights,
-                entry=entry,
                 source=open_source(load_spec(dataset)),
-                params=replace(params, lock_timeout=0.0),
-                images=images,
-                load=lambda _: encoder,
-            ) as work:
+                params=replace(extraction.params, lock_timeout=0.0),
+            )
+            with unfinished_store(other, load=lambda _: encoder) as work:
                 if stored_key(store.with_name(f"{dataset}.zarr")) == work.key:
                     work.job.cache.clear()
                     continue

@@ -42,7 +42,7 @@ class ExtractParams:
     decode: Literal["exact", "reduced"] = "exact"
     compile: bool = False
     lock_timeout: float = -1.0
-    ahead: int = 2000
+    ahead: int = 5000
     keep: bool = False
 
     def __post_init__(self) -> None:

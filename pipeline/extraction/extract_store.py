@@ -1,7 +1,6 @@
 """One feature store from its inputs: key, side cache, loop, assembly into place."""
 
 import functools
-import hashlib
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from pipeline.backbones.weights import read_record
@@ -39,60 +37,61 @@ from pipeline.extraction.provenance import provenance
 from pipeline.storage.store import write_store
 
 
+@dataclass(frozen=True)
+class Extraction:
+    """What one store is made of.
+
+    Attributes:
+        backbone: Name in the backbone table.
+        dataset: Name of the data set.
+        index: Its rows.
+        weights: Folder with weights.json.
+        entry: The backbone's entry.
+        source: Where the images lie.
+        params: Section ``extract``.
+        images: Section ``images``.
+    """
+
+    backbone: str
+    dataset: str
+    index: pl.DataFrame
+    weights: Path
+    entry: dict[str, Any]
+    source: ImageBytes
+    params: ExtractParams
+    images: ImageParams
+
+
 def extract_store(
-    backbone: str,
-    dataset: str,
-    *,
-    index: pl.DataFrame,
-    weights: Path,
+    extraction: Extraction,
     store: Path,
-    entry: dict[str, Any],
-    source: ImageBytes,
-    params: ExtractParams,
-    images: ImageParams,
+    *,
     root: Path | None = None,
     load: Callable[[str], Encoder] | None = None,
 ) -> dict[str, Any]:
     """Write the store of one backbone and one data set; return its provenance.
 
     Args:
-        backbone: Name in the backbone table.
-        dataset: Name of the data set.
-        index: Its rows.
-        weights: Folder with weights.json.
+        extraction: What it is made of.
         store: Where the store goes.
-        entry: The backbone's entry.
-        source: Where the images lie.
-        params: Section ``extract``.
-        images: Section ``images``.
         root: Folder of unfinished work; None for the usual one.
         load: Device to encoder; None for the backbone itself.
     """
     root = root or cache_root()
+    params = extraction.params
     with (
         claim(root / "claims", store) as owner,
-        unfinished_store(
-            backbone,
-            dataset,
-            index=index,
-            weights=weights,
-            entry=entry,
-            source=source,
-            params=params,
-            images=images,
-            root=root,
-            load=load,
-        ) as work,
+        unfinished_store(extraction, root=root, load=load) as work,
     ):
         facts = work.fill()
         owner.check()
         write_store(
             store,
             work.job.cache.read(work.job.cache.recover(), width=facts["width"]),
-            index["label"].to_numpy(),
+            extraction.index["label"].to_numpy(),
             {
-                "backbone": backbone,
-                "dataset": dataset,
+                "backbone": extraction.backbone,
+                "dataset": extraction.dataset,
                 "key": work.key,
                 "norm": "raw",
                 "space": facts["space"],
@@ -126,15 +125,8 @@ class UnfinishedStore:
 
 @contextmanager
 def unfinished_store(
-    backbone: str,
-    dataset: str,
+    extraction: Extraction,
     *,
-    index: pl.DataFrame,
-    weights: Path,
-    entry: dict[str, Any],
-    source: ImageBytes,
-    params: ExtractParams,
-    images: ImageParams,
     root: Path | None = None,
     load: Callable[[str], Encoder] | None = None,
 ) -> Iterator[UnfinishedStore]:
@@ -144,18 +136,23 @@ def unfinished_store(
         ValueError: If the index has no image.
         CacheError: If another run holds the same key for longer than extract.lock_timeout.
     """
+    index, params = extraction.index, extraction.params
     if len(index) == 0:
-        raise ValueError(f"the index of '{dataset}' has no image; there is nothing to extract")
+        raise ValueError(
+            f"the index of '{extraction.dataset}' has no image; there is nothing to extract"
+        )
     root = root or cache_root()
-    load = load or functools.partial(load_encoder, backbone, entry, weights, params)
-    record = read_record(weights)
-    parts = identity(index, entry, record, params, images)
+    load = load or functools.partial(
+        load_encoder, extraction.backbone, extraction.entry, extraction.weights, params
+    )
+    record = read_record(extraction.weights)
+    parts = identity(index, extraction.entry, record, params, extraction.images)
     key = content_key(parts)
-    name = f"{dataset} by {backbone}"
+    name = f"{extraction.dataset} by {extraction.backbone}"
     with one_writer(root / "locks" / f"{key}.lock", what=name, timeout=params.lock_timeout):
         cache = SideCache.open(root, key, dtype=params.dtype)
         paths, hashes = index["path"].to_list(), index["sha256"].to_list()
-        job = Job(load, source, paths, hashes, images, params, cache)
+        job = Job(load, extraction.source, paths, hashes, extraction.images, params, cache)
         yield UnfinishedStore(name, key, parts, record, job)
 
 
@@ -211,45 +208,6 @@ def fill(cache: SideCache, job: Job, *, name: str, device: str) -> dict[str, Any
     facts = cache.recall()
     assert facts is not None
     return facts
-
-
-def import_store(
-    backbone: str,
-    dataset: str,
-    *,
-    index: pl.DataFrame,
-    store: Path,
-    entry: dict[str, Any],
-    params: ExtractParams,
-) -> dict[str, Any]:
-    """Write the store of features that were computed elsewhere; return its provenance."""
-    from pipeline.extraction.imports import import_features
-
-    imported = import_features(backbone, entry, dataset, index)
-    digest = hashlib.sha256()
-    for block in imported.features:
-        digest.update(np.ascontiguousarray(block).data)
-    stated = {"norm": imported.norm, "space": imported.space}
-    parts = {
-        "rows": digest.hexdigest(),
-        "index": index_digest(index),
-        "dtype": params.dtype,
-        "shard_rows": params.shard_rows,
-        "codec": params.codec,
-        **stated,
-    }
-    key = content_key(parts)
-    write_store(
-        store,
-        imported.features,
-        imported.labels,
-        {"backbone": backbone, "dataset": dataset, "key": key, **stated},
-        dtype=params.dtype,
-        shard_rows=params.shard_rows,
-        codec=params.codec,
-    )
-    file = str(entry["files"][dataset])
-    return provenance(key=key, key_parts=parts, imported_from=file, **stated)
 
 
 def load_encoder(
