@@ -72,7 +72,7 @@ def main() -> None:
     from pipeline.extraction.decoding import resize_target
     from pipeline.extraction.encoder import TorchEncoder, resolve_device
     from pipeline.storage.store import to_dtype
-    from stages.fetch_weights import model_spec, run, write_record
+    from stages.fetch_weights import run, write_record
 
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -85,7 +85,7 @@ def main() -> None:
     first = photos(archive, KNOWN, args.images)
     second = photos(archive, STRANGE, args.images // 2)
     with tempfile.TemporaryDirectory() as name:
-        write_record(Path(name), run("model", model_spec("model", ENTRY)))
+        write_record(Path(name), run("model", ENTRY))
         backbone = load_backbone("model", ENTRY, Path(name), device)
 
     def read(data: list[bytes], at_least: int | None = None) -> torch.Tensor:

@@ -36,6 +36,7 @@ from pipeline.attacks.attack_spec import CraftSpec, craft_spec
 from pipeline.attacks.attack_targets import TargetInputs, choose_goal, identity
 from pipeline.attacks.crafting import Surrogate, batches, craft_missing
 from pipeline.backbones.backbone import Backbone, load_backbone, pick_device
+from pipeline.backbones.weights import read_entry
 from pipeline.datasets.images import ImageParams
 from pipeline.datasets.index import read_index, write_index
 from pipeline.extraction.cache import cache_root
@@ -202,9 +203,7 @@ def main() -> None:
         )
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when the GPU is first used
     torch.use_deterministic_algorithms(True, warn_only=True)
-    backbone = load_backbone(
-        args.surrogate, read_section(f"models.{args.surrogate}"), args.weights, pick_device()
-    )
+    backbone = load_backbone(args.surrogate, read_entry(args.weights), args.weights, pick_device())
     limits = load_params("images", ImageParams)
 
     def indexed(dataset: str, path: Path) -> IndexedImages:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.backbones.weights import read_entry
 from pipeline.datasets.index import read_index
 from pipeline.language.class_folders import class_folders
 from pipeline.language.class_names import class_names, equal_names
@@ -103,10 +104,10 @@ def main() -> None:
 
     arrays, attributes = run(
         args.backbone,
-        read_section(f"models.{args.backbone}"),
+        read_entry(args.weights),
         args.weights,
         class_folders(read_index(args.bank_index)),
-        read_section("benchmark").get("class_names"),
+        read_section("benchmark.class_names"),
         load_params("text", TextParams),
     )
     write_arrays(args.text, arrays, attributes)

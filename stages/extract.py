@@ -22,17 +22,19 @@ from typing import Any, NoReturn
 import polars as pl
 
 from pipeline.backbones.model_spec import model_spec
+from pipeline.backbones.weights import read_entry
 from pipeline.datasets.changed_files import changed_files
 from pipeline.datasets.images import ImageParams
 from pipeline.datasets.index import read_index
 from pipeline.extraction.decoding import ChangedFileError, ImageBytes
 from pipeline.extraction.extract_ahead import extract_ahead
 from pipeline.extraction.extract_params import ExtractParams, expected_device
-from pipeline.extraction.extract_store import extract_store, import_store, load_encoder
+from pipeline.extraction.extract_store import Extraction, extract_store, load_encoder
+from pipeline.extraction.import_store import import_store
 from pipeline.extraction.locks import CacheError
 from pipeline.extraction.loop import Encoder
 from pipeline.extraction.provenance import write_provenance
-from pipeline.params import load_params, read_section
+from pipeline.params import load_params
 from pipeline.sources import load_spec, open_source
 
 
@@ -85,7 +87,7 @@ def main() -> None:
 
 
 def _extract(args: argparse.Namespace) -> dict[str, Any]:
-    entry = read_section(f"models.{args.backbone}")
+    entry = read_entry(args.weights)
     model_spec(args.backbone, entry)
     index = read_index(args.index)
     params = load_params("extract", ExtractParams)
@@ -96,6 +98,9 @@ def _extract(args: argparse.Namespace) -> dict[str, Any]:
         )
     source = open_source(load_spec(dataset))
     images = load_params("images", ImageParams)
+    extraction = Extraction(
+        backbone, dataset, index, args.weights, entry, source, params=params, images=images
+    )
     loaded: dict[str, Encoder] = {}
 
     def load(device: str) -> Encoder:
@@ -103,32 +108,13 @@ def _extract(args: argparse.Namespace) -> dict[str, Any]:
             device, load_encoder(backbone, entry, args.weights, params, device)
         )
 
+    one_process = expected_device(params.device) == "cpu"
     try:
-        facts = extract_store(
-            backbone,
-            dataset,
-            index=index,
-            weights=args.weights,
-            store=args.store,
-            entry=entry,
-            source=source,
-            params=params,
-            images=images,
-            load=load if expected_device(params.device) == "cpu" else None,
-        )
+        facts = extract_store(extraction, args.store, load=load if one_process else None)
     except ChangedFileError:
         raise ValueError(explain_changes(dataset, index, source)) from None
     for encoder in loaded.values():
-        extract_ahead(
-            backbone,
-            index=args.index,
-            weights=args.weights,
-            store=args.store,
-            entry=entry,
-            encoder=encoder,
-            params=params,
-            images=images,
-        )
+        extract_ahead(extraction, index=args.index, store=args.store, encoder=encoder)
     return facts
 
 

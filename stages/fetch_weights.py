@@ -10,22 +10,24 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from pipeline.backbones.checkpoints import WeightsError, file_sha256, find_checkpoint
-from pipeline.backbones.model_spec import ModelSpec, model_spec
+from pipeline.backbones.checkpoints import WeightsError, find_checkpoint
+from pipeline.backbones.model_spec import model_spec
 from pipeline.backbones.weights import write_record
+from pipeline.files import file_hash
 from pipeline.params import read_section
 
 
-def run(backbone: str, spec: ModelSpec) -> dict[str, Any]:
+def run(backbone: str, entry: dict[str, Any]) -> dict[str, Any]:
     """Return the record of one backbone's weights; see the module docstring."""
-    record: dict[str, Any] = {"backbone": backbone, "loader": spec.loader, "name": spec.name}
+    spec = model_spec(backbone, entry)
+    record = {"backbone": backbone, "loader": spec.loader, "name": spec.name, "entry": entry}
     if spec.random_weights:
         return {**record, "sha256": f"random weights, seed {spec.seed}"}
     if spec.loader == "features":
         # Imported features have no weights: their files are hashed where they are read.
         return {**record, "sha256": "imported features"}
     path = find_checkpoint(backbone, spec)
-    return {**record, "sha256": file_sha256(path), "bytes": path.stat().st_size}
+    return {**record, "sha256": file_hash(path), "bytes": path.stat().st_size}
 
 
 def main() -> None:
@@ -37,9 +39,8 @@ def main() -> None:
     parser.add_argument("weights", type=Path)
     args = parser.parse_args()
 
-    spec = model_spec(args.backbone, read_section(f"models.{args.backbone}"))
     try:
-        record = run(args.backbone, spec)
+        record = run(args.backbone, read_section(f"models.{args.backbone}"))
     except WeightsError as error:
         raise SystemExit(f"error: {error}") from None
     write_record(args.weights, record)

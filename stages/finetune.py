@@ -29,14 +29,14 @@ from timm.data.transforms_factory import create_transform
 from torch import nn
 
 from pipeline.backbones.backbone import load_backbone
-from pipeline.backbones.checkpoints import file_sha256
 from pipeline.backbones.model_spec import model_spec
-from pipeline.backbones.weights import read_record, write_record
+from pipeline.backbones.weights import read_entry, read_record, write_record
 from pipeline.datasets.images import ImageParams
 from pipeline.datasets.index import read_index
 from pipeline.extraction.cache import cache_root
 from pipeline.extraction.content_key import content_key, index_digest, model_identity
 from pipeline.extraction.decoding import ImageReader
+from pipeline.files import file_hash
 from pipeline.language.class_folders import class_folders
 from pipeline.params import from_mapping, load_params, read_section
 from pipeline.sources import Source, load_spec, open_source
@@ -125,8 +125,9 @@ def run(job: Job, devices: list[str], folder: Path) -> dict[str, Any]:
         "backbone": job.backbone,
         "loader": "timm",
         "name": job.entry["name"],
+        "entry": job.entry,
         "file": "model.safetensors",
-        "sha256": file_sha256(folder / "model.safetensors"),
+        "sha256": file_hash(folder / "model.safetensors"),
         "num_classes": head.out_features,
         "start": {"backbone": job.start, "sha256": read_record(job.start_weights)["sha256"]},
         "epochs": job.recipe.epochs,
@@ -222,7 +223,7 @@ def main() -> None:
         args.backbone,
         entry,
         args.start,
-        read_section(f"models.{args.start}"),
+        read_entry(args.start_weights),
         args.start_weights,
         index,
         open_source(load_spec(args.dataset)),

@@ -92,6 +92,7 @@ def run(
     record = {
         "backbone": backbone,
         "loader": "open_clip",
+        "entry": entry,
         "file": "model.safetensors",
         "sha256": hashlib.sha256(data).hexdigest(),
         "bytes": len(data),

@@ -24,7 +24,8 @@ import numpy as np
 import polars as pl
 import torch
 
-from pipeline.params import load_params, read_section
+from pipeline.backbones.weights import read_entry
+from pipeline.params import load_params
 from pipeline.storage.store import iter_shards, publish, read_arrays, read_attributes, read_features
 from pipeline.training.classifier_head import NoClassifierError, classifier_head
 from pipeline.training.heads import Probe, write_probe
@@ -163,9 +164,7 @@ def add_classifier(probes: dict[str, Probe], summary: dict[str, Any], weights: P
     backbone = summary["backbone"]
     classes = summary["classes"]
     try:
-        probes["ft"] = classifier_head(
-            backbone, read_section(f"models.{backbone}"), weights, classes=classes
-        )
+        probes["ft"] = classifier_head(backbone, read_entry(weights), weights, classes=classes)
     except NoClassifierError as reason:
         summary["heads"]["ft"] = {"applicable": False, "reason": str(reason)}
     else:

@@ -12,9 +12,10 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from pipeline.backbones.backbone import load_backbone
-from pipeline.backbones.checkpoints import WeightsError, file_sha256, find_checkpoint
+from pipeline.backbones.checkpoints import WeightsError, find_checkpoint
 from pipeline.backbones.model_spec import model_spec
 from pipeline.backbones.weights import write_record
+from pipeline.files import file_hash
 
 TINY = {
     "embed_dim": 16,
@@ -53,7 +54,7 @@ def local_entry(folder: Path) -> dict[str, str]:
 
 def record(folder: Path, name: str, checkpoint: Path | None) -> Path:
     weights = folder / "weights" / name
-    sha256 = file_sha256(checkpoint) if checkpoint else "random weights, seed 0"
+    sha256 = file_hash(checkpoint) if checkpoint else "random weights, seed 0"
     write_record(weights, {"backbone": name, "sha256": sha256})
     return weights
 

@@ -22,12 +22,15 @@ CONFIG = {
     "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1},
 }
 
+ENTRY = {"loader": "open_clip", "config": "tiny.json", "random_weights": True}
+
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """An untrained CLIP, a bank of three classes, params.yaml."""
     (tmp_path / "tiny.json").write_text(json.dumps(CONFIG), encoding="utf-8")
-    write_record(tmp_path / "weights", {"backbone": "tiny", "sha256": "random weights, seed 0"})
+    record = {"backbone": "tiny", "entry": ENTRY, "sha256": "random weights, seed 0"}
+    write_record(tmp_path / "weights", record)
     rows = [
         {"row": None, "path": f"{name}/0.png", "label": label, "class_name": name}
         for label, name in enumerate(NAMES)
@@ -37,7 +40,6 @@ def folder(tmp_path, monkeypatch):
     )
     write_index(tmp_path / "bank.parquet", table)
     params = {
-        "models": {"tiny": {"loader": "open_clip", "config": "tiny.json", "random_weights": True}},
         "benchmark": {"class_names": None},
         "text": {"negative_words": "clip_vocabulary", "negative_candidates": 40},
     }

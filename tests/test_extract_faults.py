@@ -13,6 +13,7 @@ import pytest
 import yaml
 from extraction_world import MatrixEncoder, World, run_limited, run_slowly, same_bytes
 
+from pipeline.backbones.weights import write_record
 from pipeline.datasets.index import write_index
 from pipeline.extraction.locks import CacheError
 
@@ -176,7 +177,7 @@ def start_stage(folder, store, *, cache="cache"):
     command = [sys.executable, "-m", "stages.extract", "tiny", "pictures", "few.parquet"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
-        [*command, "../weights", store, f"{store}.json"],
+        [*command, "weights", store, f"{store}.json"],
         cwd=folder,
         env={**environment, "OOD_CACHE_DIR": str(folder / cache)},
         stderr=subprocess.PIPE,
@@ -192,11 +193,11 @@ def test_the_stage_survives_terminate_interrupt_and_kill(world):
     entry = {"loader": "timm", "name": "test_resnet", "random_weights": True}
     params = {
         "datasets": {"pictures": str(world.root / "images")},
-        "models": {"tiny": entry},
         "extract": {"batch_size": 4, "device": "cpu", "shard_rows": 512},
         "images": {},
     }
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    write_record(folder / "weights", {"entry": entry, "sha256": "random weights, seed 0"})
     write_index(folder / "few.parquet", world.index.head(400))
     undisturbed = start_stage(folder, "undisturbed.zarr", cache="another")  # beside the others
 

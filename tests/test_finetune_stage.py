@@ -48,7 +48,9 @@ def folder(tmp_path, monkeypatch):
         sha256=pl.lit(None, pl.String), error=pl.lit(None, pl.String)
     )
     write_index(tmp_path / "bank.parquet", table)
-    write_record(tmp_path / "start", {"backbone": "start", "sha256": "random weights, seed 3"})
+    entry = PARAMS["models"]["start"]
+    record = {"backbone": "start", "entry": entry, "sha256": "random weights, seed 3"}
+    write_record(tmp_path / "start", record)
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(PARAMS), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OOD_CACHE_DIR", str(tmp_path / "cache"))

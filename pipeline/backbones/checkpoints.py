@@ -1,6 +1,5 @@
 """Where a backbone's weights are: a local file, or the hub's own cache after a download."""
 
-import hashlib
 import os
 import socket
 import sys
@@ -113,9 +112,3 @@ def _timm(spec: ModelSpec) -> tuple[str, Callable[[], str]]:
         return str(download_cached_file(str(cfg.url), check_hash=True, progress=True))
 
     return cfg.hf_hub_id or str(cfg.url), download
-
-
-def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -4,18 +4,33 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pipeline.backbones.checkpoints import WeightsError, file_sha256, find_checkpoint
+from pipeline.backbones.checkpoints import WeightsError, find_checkpoint
 from pipeline.backbones.model_spec import ModelSpec
+from pipeline.files import file_hash
 
 RECORD = "weights.json"
 
 
 def read_record(weights: Path) -> dict[str, Any]:
-    """Return ``weights.json``: backbone, loader, sha256 and where the file was found."""
+    """Return ``weights.json``: backbone, its entry in the table, sha256, where the file is."""
     path = weights / RECORD
     if not path.is_file():
         raise WeightsError(f"{path} does not exist; run `dvc repro` for its stage first")
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def read_entry(weights: Path) -> dict[str, Any]:
+    """Return the backbone's entry in the table as it was when its weights were recorded.
+
+    Later stages load the backbone by this, so that they depend on the folder alone.
+    """
+    record = read_record(weights)
+    if "entry" not in record:
+        raise WeightsError(
+            f"{weights / RECORD} must hold the backbone's entry of the table; it was written by "
+            "an older version: run `dvc repro` for its stage"
+        )
+    return record["entry"]
 
 
 def write_record(weights: Path, record: dict[str, Any]) -> None:
@@ -39,7 +54,7 @@ def weights_file(backbone: str, spec: ModelSpec, weights: Path) -> Path | None:
         return None
     file = weights / record["file"] if record.get("file") else None
     path = file if file and file.is_file() else find_checkpoint(backbone, spec)
-    if (found := file_sha256(path)) != record["sha256"]:
+    if (found := file_hash(path)) != record["sha256"]:
         raise WeightsError(
             f"weights of '{backbone}' changed: {path} has sha256 {found[:12]}…, {weights / RECORD} "
             f"recorded {record['sha256'][:12]}…; run `dvc repro -f` for the stage that writes "
