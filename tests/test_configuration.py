@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from closure import ROOT
 from dvc.utils.hydra import compose_and_dump
+
+from pipeline.code_closure import ROOT
 
 BENCHMARKS = sorted(path.stem for path in (ROOT / "conf/benchmark").glob("*.yaml"))
 
@@ -52,9 +53,19 @@ def test_a_switch_of_the_headline_only_ever_adds(compose, study):
 
     for backbone in ("mini_s", "vit_h", "dinov2_b"):
         switched = compose(f"study={study}", f"backbone={backbone}")
-        assert switched["backbone"] == switched["backbones"][0] == backbone
+        assert switched["backbone"] == backbone
+        assert backbone in switched["backbones"]
         assert family - {"mini_l"} <= set(switched["backbones"])
         assert len(set(switched["backbones"])) == len(switched["backbones"])
+
+
+def test_a_switch_within_the_family_leaves_the_study_as_it_is(compose):
+    """Order is that of the backbone table, whatever the headline."""
+    small, large = compose("backbone=mini_s"), compose("backbone=mini_l")
+    different = {name for name in large if small[name] != large[name]}
+
+    assert small["backbones"] == ["mini_s", "mini_m", "mini_l", "mini_s_ft"]
+    assert different == {"backbone"}
 
 
 def test_a_switch_leaves_what_finds_duplicates_the_same(compose):
@@ -74,7 +85,7 @@ def test_each_backbone_has_one_source_of_weights(compose):
 def test_what_a_backbone_starts_from_joins_the_run(compose):
     params = compose("study=single", "backbone=mini_s_ft", "benchmark=folders")
 
-    assert params["backbones"] == ["mini_s_ft", "mini_s"]
+    assert params["backbones"] == ["mini_s", "mini_s_ft"]
 
 
 def test_your_own_folders_are_given_by_path(compose):

@@ -2,10 +2,10 @@
 
 import pytest
 import yaml
-from closure import ROOT
 from dvc.utils.hydra import compose_and_dump
 
 from pipeline.attacks.attack_spec import craft_spec
+from pipeline.code_closure import ROOT
 from pipeline.findings.study_records import StudyParams
 from pipeline.language.text_params import TextParams
 from pipeline.params import from_mapping
@@ -83,7 +83,7 @@ def test_every_benchmark_composes_with_the_ten_clip_models(compose, benchmark):
             tag,
         )
     if benchmark in PAPER:
-        assert params["backbones"][0] == "vit_bigg"
+        assert params["backbone"] == "vit_bigg"
         assert params["craft"]["surrogate"] == "vit_bigg"
         assert sorted(params["backbones"]) == sorted(CLIP)
 

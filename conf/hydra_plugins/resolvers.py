@@ -21,9 +21,10 @@ def _known(name: str, models: DictConfig) -> str:
 def backbones(
     backbone: str, family: ListConfig, models: DictConfig, surrogates: DictConfig, surrogate: str
 ) -> ListConfig:
-    """Return the headline backbone, its study's family, and the ones that these need.
+    """Return the headline, its study's family and the ones these need, in the table's order.
 
-    A fine-tuned backbone needs the one it starts from, crafted sets need theirs. All
+    A fine-tuned backbone needs the one it starts from, crafted sets need theirs. The order says
+    nothing of the headline, so that switching it within the family leaves the study as it is. All
     other entries leave the table, so that params.yaml holds what the run uses: DVC reads that file
     anew for every stage.
 
@@ -33,7 +34,7 @@ def backbones(
     attacked = [*surrogates.values(), surrogate] if surrogates else []  # the last one's pictures
     names = [_known(name, models) for name in dict.fromkeys([backbone, *family, *attacked])]
     starts = [_known(models[name].finetune.start, models) for name in _finetuned(names, models)]
-    used = list(dict.fromkeys([*names, *starts]))
+    used = [name for name in models if name in {*names, *starts}]
     with open_dict(models):
         for name in set(models) - set(used):
             del models[name]
