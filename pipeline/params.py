@@ -1,6 +1,8 @@
 """Sections of params.yaml as frozen dataclasses; a key nobody reads is an error."""
 
+import copy
 import dataclasses
+import functools
 import types
 import typing
 from pathlib import Path
@@ -17,7 +19,7 @@ def read_section(section: str, *, path: Path = Path("params.yaml")) -> Any:
     Raises:
         KeyError: If a part of the path is missing; the message lists what is there.
     """
-    node = yaml.safe_load(path.read_text(encoding="utf-8"))
+    node = _parsed(path.read_text(encoding="utf-8"))
     walked: list[str] = []
     for key in section.split("."):
         if not isinstance(node, dict) or key not in node:
@@ -26,7 +28,12 @@ def read_section(section: str, *, path: Path = Path("params.yaml")) -> Any:
             raise KeyError(f"unknown name '{key}' in {where}; known: {known}")
         node = node[key]
         walked.append(key)
-    return node
+    return copy.deepcopy(node)
+
+
+@functools.cache
+def _parsed(text: str) -> Any:
+    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 def load_params(section: str, schema: type[Schema], *, path: Path = Path("params.yaml")) -> Schema:

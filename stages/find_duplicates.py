@@ -105,8 +105,8 @@ def main() -> None:
     args = parser.parse_args()
 
     params = load_params("duplicates", DuplicateParams)
-    benchmark = read_section("benchmark")
-    roles: dict[str, Role] = {benchmark["id_train"]: "ID train", benchmark["id_test"]: "ID test"}
+    id_train, id_test = read_section("benchmark.id_train"), read_section("benchmark.id_test")
+    roles: dict[str, Role] = {id_train: "ID train", id_test: "ID test"}
     given = sorted(args.sets, key=lambda one: list(roles).index(one[0]) if one[0] in roles else 2)
     sets = {
         name: ImageSetRows(

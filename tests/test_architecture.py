@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from closure import ROOT, imported_modules, library_files
+
+from pipeline.code_closure import ROOT, imported_modules, library_files
 
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 SCRIPTS = {path.stem: path for path in (ROOT / "stages").glob("*.py") if path.stem != "__init__"}
@@ -17,6 +18,7 @@ COMMANDS = {
     "sort_validation",
     "verify",
 }  # run by hand, not by DVC
+CODE = ("pipeline", "stages")
 HEAVY = {"torch", "open_clip", "timm", "torchvision", "faiss", "matplotlib"}
 
 
@@ -36,18 +38,19 @@ def test_every_stage_has_a_script_and_every_script_is_a_stage_or_a_command():
         assert f"python -m stages.{name}" in entry(name)["cmd"]
 
 
-@pytest.mark.parametrize("name", PIPELINE)
-def test_a_stage_declares_the_code_it_runs(name):
-    """DVC reruns a stage only when a declared dependency changes."""
-    declared = {dep for dep in entry(name)["deps"] if dep.endswith(".py") or (ROOT / dep).is_dir()}
-    code = {dep for dep in declared if dep.startswith(("pipeline/", "stages/"))}
-    needed = {f"stages/{name}.py"} | library_files(SCRIPTS[name])
+@pytest.mark.parametrize("name", sorted(set(PIPELINE) - {"fingerprint_code"}))
+def test_a_stage_depends_on_the_code_it_runs(name):
+    """DVC reruns a stage when the fingerprint of its code changes, which a stage writes first."""
+    code = [dep for dep in entry(name)["deps"] if dep.startswith(("data/code", *CODE))]
 
-    covered = {file for file in needed for dep in code if file == dep or file.startswith(f"{dep}/")}
-    idle = {d for d in code if not any(f == d or f.startswith(f"{d}/") for f in needed)}
+    assert code == [f"data/code/{name}.json"]
+    assert code[0] in PIPELINE["fingerprint_code"]["outs"]
 
-    assert sorted(needed - covered) == [], f"stage {name} runs code that it does not declare"
-    assert sorted(idle) == [], f"stage {name} declares code that it does not run"
+
+def test_fingerprints_are_made_from_all_code():
+    assert PIPELINE["fingerprint_code"]["deps"] == list(CODE)
+    outs = {Path(out).stem for out in PIPELINE["fingerprint_code"]["outs"]}
+    assert outs == set(PIPELINE) - {"fingerprint_code"}
 
 
 @pytest.mark.parametrize("name", PIPELINE)
@@ -109,7 +112,7 @@ def test_the_library_imports_no_stage(path: Path):
 def test_each_outside_world_has_one_door(module, allowed):
     users = {
         path.relative_to(ROOT).as_posix()
-        for folder in ("pipeline", "stages")
+        for folder in CODE
         for path in (ROOT / folder).rglob("*.py")
         if any(name.split(".")[0] == module for name in imported_modules(path))
     }

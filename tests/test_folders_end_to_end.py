@@ -8,7 +8,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from closure import ROOT
+
+from pipeline.code_closure import ROOT
 
 DATA = ROOT / "../shared/data"
 ANIMALS = ("bird", "cat", "deer", "dog", "frog", "horse")

@@ -3,8 +3,8 @@
 import polars as pl
 import pytest
 import yaml
-from closure import ROOT
 
+from pipeline.code_closure import ROOT
 from pipeline.downloads import Download
 from pipeline.params import from_mapping
 from pipeline.planning import Cost, plan_backbone, plan_table, speed_lines

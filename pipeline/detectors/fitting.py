@@ -87,7 +87,9 @@ def fit_gaussians(
     keep = (classes >= 0) & ~np.isin(classes, small)
     if not keep.any():
         raise ValueError(f"no class by {spec.classes} has two rows; use a larger bank")
-    gaussians, shared = ClassGaussians.fit(rows[keep], classes[keep], shrinkage=spec.shrinkage)
+    if not keep.all():  # a bank of ImageNet's size is not copied without need
+        rows, classes = rows[keep], classes[keep]
+    gaussians, shared = ClassGaussians.fit(rows, classes, shrinkage=spec.shrinkage)
     singular = not np.isfinite(shared.condition_before)
     facts = asdict(spec) | {
         "rows": int(keep.sum()),

@@ -43,16 +43,23 @@ def percent(value: float | None, low: float | None = None, high: float | None = 
 
 def markdown(table: Table, *, level: int = 2) -> str:
     """Write a table as GitHub Markdown with its title as a heading; level 0 leaves it out."""
-    names, *values = table.header
+    columns = range(1, len(table.header))
+    sides = [":--", *("--:" if _is_numeric(table, column) else ":--" for column in columns)]
     lines = [f"{'#' * level} {table.title}", ""] if level else []
     lines += [
-        _markdown_row((names, *values)),
-        "|:--" + "|--:" * len(values) + "|",
+        _markdown_row(table.header),
+        f"|{'|'.join(sides)}|",
         *(_markdown_row(row) for row in table.rows),
     ]
     if table.note:
         lines += ["", table.note]
     return "\n".join(lines) + "\n"
+
+
+def _is_numeric(table: Table, column: int) -> bool:
+    """Tell whether a column is read by its digits: numbers, or nothing where there is none."""
+    cells = [row[column] for row in table.rows]
+    return all(cell[:1] in "+-−≥≤0123456789" or cell == NOT_APPLICABLE for cell in cells)
 
 
 def _markdown_row(cells: tuple[str, ...]) -> str:
