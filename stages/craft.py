@@ -19,6 +19,7 @@ A killed run is resumed: finished images wait outside the outputs until the set 
 
 import argparse
 import dataclasses
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -157,6 +158,13 @@ def target_inputs(
             raise ValueError(f"target: class_text needs a text tower: {about.get('reason')}")
         return TargetInputs(text=arrays)
     if target == "probe" and heads is not None:
+        if not (heads / "plp.safetensors").is_file():
+            summary = json.loads((heads / "heads.json").read_text(encoding="utf-8"))
+            reason = summary["heads"].get("plp", {}).get("reason", "it was not trained")
+            raise ValueError(
+                f"target: probe attacks the PLP head, which the surrogate has not: {reason}; take "
+                "another target (random, nearest or class_mean), or a surrogate with a text tower"
+            )
         return TargetInputs(head=read_probe(heads / "plp.safetensors"))
     if target in ("nearest", "class_mean") and store is not None:
         return TargetInputs(bank_features=read_features(store).features)

@@ -315,3 +315,12 @@ def test_a_set_with_a_surrogate_of_its_own_is_not_crafted_on_another(tmp_path, m
 
     with pytest.raises(ValueError, match="names the surrogate 'large', but this run attacks 'sma"):
         craft.main()
+
+
+def test_a_surrogate_without_the_head_it_is_attacked_through_says_why(tmp_path):
+    heads = {"heads": {"plp": {"applicable": False, "reason": "no text tower"}}}
+    (tmp_path / "heads.json").write_text(json.dumps(heads))
+
+    with pytest.raises(ValueError, match="target: probe attacks the PLP head, .*: no text tower;"):
+        craft.target_inputs("probe", text=None, heads=tmp_path, store=None)
+    assert craft.target_inputs("random", text=None, heads=tmp_path, store=None) == TargetInputs()
