@@ -26,7 +26,7 @@ repro: setup ## run the pipeline on what params.yaml names and print the result 
 test: setup ## run the test suite
 	python -m pytest -q
 
-test-long: setup ## the tests that take minutes: known answers on thousands of real photos
+test-long: setup ## the test that takes minutes: folders of real photos, end to end
 	python -m pytest -q -m long
 
 lint: setup ## style, formatting and types

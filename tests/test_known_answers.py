@@ -41,7 +41,7 @@ ENTRY = {
     },
 }
 pytestmark = [
-    pytest.mark.long,
+    pytest.mark.slow,
     pytest.mark.real_data,
     pytest.mark.skipif(not DATA.is_dir(), reason="needs the photos and weights in ../shared/data"),
 ]
