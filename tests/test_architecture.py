@@ -11,6 +11,7 @@ from pipeline.code_closure import ROOT, imported_modules, library_files
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 SCRIPTS = {path.stem: path for path in (ROOT / "stages").glob("*.py") if path.stem != "__init__"}
 COMMANDS = {
+    "compare_sets",
     "compose",
     "fetch",
     "plan",

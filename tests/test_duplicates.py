@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from pipeline.code_closure import ROOT
 from pipeline.datasets.index import write_index
 from pipeline.duplicates import (
     ImageSetRows,
@@ -117,30 +120,38 @@ def test_a_sheet_of_no_pairs_and_of_a_picture_that_is_gone():
     assert (255, 0, 0) in {colour for _, colour in sheet.getcolors(100_000)}
 
 
-def test_the_command_reports_and_draws(tmp_path, monkeypatch, capsys):
-    """The OOD set holds one file of the bank, and a second image with nearly its features."""
-    monkeypatch.chdir(tmp_path)
-    names = {"train": ["red", "green"], "ood": ["red", "darkred"]}
+def write_sets(names: dict[str, list[str]], *, store: str = "{}.zarr", index: str = "{}.parquet"):
+    """Write pictures of plain colours with their indices, stores and params.yaml."""
     vectors = {"red": [1, 0], "green": [0, 1], "darkred": [1, 0.01]}
     for name, colours in names.items():
         for row, colour in enumerate(colours):
             path = Path(name) / "c" / f"{row}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.new("RGB", (9, 9), colour).save(path)
-        digests = [
-            hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(Path(name).rglob("*.png"))
-        ]
-        table = {"path": ["c/0.png", "c/1.png"], "label": 0, "class_name": "c", "sha256": digests}
+        files = sorted(Path(name).rglob("*.png"))
+        digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
+        paths = [f"c/{path.name}" for path in files]
+        table = {"path": paths, "label": 0, "class_name": "c", "sha256": digests}
         error = pl.lit(None, dtype=pl.String).alias("error")
-        write_index(Path(f"{name}.parquet"), pl.DataFrame(table).with_columns(error))
+        write_index(Path(index.format(name)), pl.DataFrame(table).with_columns(error))
         features = np.array([vectors[colour] for colour in colours], np.float32)
-        write_store(Path(f"{name}.zarr"), features, np.zeros(2, np.int32), {})
+        write_store(Path(store.format(name)), features, np.zeros(len(colours), np.int32), {})
     params = {
         "benchmark": {"id_train": "train", "id_test": "test"},
-        "datasets": {"train": "train", "ood": "ood"},
+        "datasets": {name: name for name in names},
         "duplicates": {"threshold": 0.999},
+        "matrix": {
+            "ood": [name for name in names if name not in ("train", "test")],
+            "reference": "vit",
+        },
     }
     Path("params.yaml").write_text(yaml.safe_dump(params))
+
+
+def test_the_command_reports_and_draws(tmp_path, monkeypatch, capsys):
+    """The OOD set holds one file of the bank, and a second image with nearly its features."""
+    monkeypatch.chdir(tmp_path)
+    write_sets({"train": ["red", "green"], "ood": ["red", "darkred"]})
     sets = [["--set", name, f"{name}.parquet", f"{name}.zarr"] for name in ("ood", "train")]
 
     for report in ("a.json", "b.json"):
@@ -162,3 +173,20 @@ def test_the_command_reports_and_draws(tmp_path, monkeypatch, capsys):
     assert Path("reports/a.json").read_bytes() == Path("reports/b.json").read_bytes()
     with Image.open("reports/sheet.png") as sheet:
         assert (139, 0, 0) in {colour for _, colour in sheet.convert("RGB").getcolors(100_000)}
+
+
+def test_all_sets_are_compared_with_each_other(tmp_path, monkeypatch):
+    """Two OOD sets share a file; neither shares one with the bank."""
+    monkeypatch.chdir(tmp_path)
+    names = {"train": ["green"], "test": ["green"], "one": ["red"], "two": ["darkred", "red"]}
+    write_sets(names, store="data/features/vit/{}.zarr", index="data/index/{}.parquet")
+    command = [sys.executable, "-m", "stages.compare_sets", "all.json", "all.png"]
+    places = {"PYTHONPATH": str(ROOT)}
+
+    subprocess.run(command, env=os.environ | places, check=True)
+
+    overlaps = json.loads(Path("all.json").read_text())["overlaps"]
+    assert overlaps["two in one"]["exact"] == 1
+    assert overlaps["two in one"]["near"] == 2
+    assert overlaps["test in train"]["exact"] == 1
+    assert overlaps["one in train"]["exact"] == overlaps["two in train"]["near"] == 0
