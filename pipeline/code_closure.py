@@ -11,6 +11,8 @@ import io
 import tokenize
 from pathlib import Path
 
+from pipeline.files import file_hash
+
 ROOT = Path(__file__).parents[1]
 LIBRARY = "pipeline"
 
@@ -28,7 +30,7 @@ def stage_code(script: Path) -> dict[str, str]:
     code = {script, *(ROOT / file for file in library_files(script))}
     data = {file for path in code for file in _data_beside(path.parent)}
     digests = {path: hashlib.sha256(effective_text(path).encode()).hexdigest() for path in code}
-    digests |= {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in data}
+    digests |= {path: file_hash(path) for path in data}
     return {path.relative_to(ROOT).as_posix(): digests[path] for path in sorted(digests)}
 
 

@@ -25,6 +25,7 @@ from pipeline.duplicates import (
     excluded_count,
     find_overlap,
 )
+from pipeline.files import written_whole
 from pipeline.json_text import write_json
 from pipeline.pair_sheet import PicturePair, pair_sheet
 from pipeline.params import load_params, read_section
@@ -124,10 +125,8 @@ def main() -> None:
     sources = {name: open_source(load_spec(name)) for name in sets}
     drawn = pictures(overlaps, sets, sources, count=params.pictures)
     title = f"{len(drawn)} most alike pairs" if drawn else "no duplicates found"
-    args.sheet.parent.mkdir(parents=True, exist_ok=True)
-    partial = args.sheet.with_name(f".{args.sheet.name}")
-    pair_sheet(drawn, title=title).save(partial, "PNG")
-    partial.replace(args.sheet)
+    with written_whole(args.sheet) as partial:
+        pair_sheet(drawn, title=title).save(partial, "PNG")
     for warning in record["warnings"]:
         print(f"warning: {warning}")
     print(

@@ -21,6 +21,7 @@ import polars as pl
 from pipeline.detectors import fitting
 from pipeline.detectors.detector import Detector, DetectorError, write_detector
 from pipeline.detectors.fitting import FitParams, GaussianSpec
+from pipeline.files import file_hash
 from pipeline.params import load_params
 from pipeline.storage.store import FeatureSet, read_arrays, read_features
 from pipeline.training.heads import Probe, read_probe
@@ -93,8 +94,8 @@ def run(bank: Path, text: Path, pseudo_labels: Path, heads: Path, params: FitPar
 
     facts["fitted_on"] = {
         "bank": {key: about.get(key) for key in ("dataset", "key", "rows")},
-        "heads": {path.name: _sha256(path) for path in sorted(heads.glob("*.safetensors"))},
-        "pseudo_labels": _sha256(pseudo_labels),
+        "heads": {path.name: file_hash(path) for path in sorted(heads.glob("*.safetensors"))},
+        "pseudo_labels": file_hash(pseudo_labels),
         "text": {
             name: hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
             for name, array in sorted(arrays.items())
@@ -120,10 +121,6 @@ def _gaussians(
         store.features if spec.space == "features" else probes[spec.space].logits(store.features)
     )
     return fitting.fit_gaussians(space, classes, spec, about_text["class_names"])
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def main() -> None:

@@ -37,18 +37,22 @@ def two_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     return world
 
 
-def ahead(world: World, **changes) -> list[str]:
+def extraction(world: World, dataset: str, params: ExtractParams = PARAMS) -> Extraction:
+    return Extraction(
+        "matrix",
+        dataset,
+        index=world.index,
+        weights=world.root / "weights",
+        entry=ENTRY,
+        source=open_source(load_spec(dataset)),
+        params=params,
+        images=ImageParams(),
+    )
+
+
+def ahead(world: World, params: ExtractParams = PARAMS) -> list[str]:
     return extract_ahead(
-        Extraction(
-            "matrix",
-            "one",
-            index=world.index,
-            weights=world.root / "weights",
-            entry=ENTRY,
-            source=open_source(load_spec("one")),
-            params=changes.get("params", PARAMS),
-            images=ImageParams(),
-        ),
+        extraction(world, "one", params),
         index=world.root / "indexes/one.parquet",
         store=world.root / "features/one.zarr",
         encoder=MatrixEncoder(),
@@ -56,20 +60,7 @@ def ahead(world: World, **changes) -> list[str]:
 
 
 def extract_two(world: World, store: str, load) -> None:
-    extract_store(
-        Extraction(
-            "matrix",
-            "two",
-            index=world.index,
-            weights=world.root / "weights",
-            entry=ENTRY,
-            source=open_source(load_spec("two")),
-            params=PARAMS,
-            images=ImageParams(),
-        ),
-        world.root / store,
-        load=load,
-    )
+    extract_store(extraction(world, "two"), world.root / store, load=load)
 
 
 def test_its_own_stage_finds_every_row_and_writes_the_same_bytes(two_sets):

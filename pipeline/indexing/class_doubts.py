@@ -54,11 +54,10 @@ def _one_file_in_two_classes(labelled: pl.DataFrame) -> list[str]:
     )
     if twice.is_empty():
         return []
-    pairs = [" = ".join(paths[:2]) for paths in twice["path"].head(SHOWN + 1).to_list()]
-    more = f" and {len(twice) - SHOWN} more" if len(twice) > SHOWN else ""
+    pairs = [" = ".join(paths[:2]) for paths in twice["path"].to_list()]
     return [
         f"{len(twice)} files stand under two classes with the same bytes: "
-        f"{', '.join(pairs[:SHOWN])}{more}; leave one of each out"
+        f"{_some(pairs)}; leave one of each out"
     ]
 
 
