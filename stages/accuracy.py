@@ -1,8 +1,9 @@
 """Measure how well each classifier of one backbone names the ID test images.
 
-    python -m stages.accuracy PREDICTIONS ID_SCORES OUT --backbone B
+    python -m stages.accuracy PARAMS PREDICTIONS ID_SCORES OUT --backbone B
 
-Reads   PREDICTIONS  prediction table of the ID test set
+Reads   PARAMS       section evaluate, written by check_params
+        PREDICTIONS  prediction table of the ID test set
         ID_SCORES    its score table, named after the set, for the accuracy among accepted images
 Writes  OUT          the accuracy record: zero-shot, 20-NN, PLP and LP top-1 with intervals
 """
@@ -41,12 +42,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    for path in ("predictions", "id_scores", "out"):
+    for path in ("params", "predictions", "id_scores", "out"):
         parser.add_argument(path, type=Path)
     parser.add_argument("--backbone", required=True)
     args = parser.parse_args()
 
-    params = load_params("evaluate", EvaluateParams)
+    params = load_params("evaluate", EvaluateParams, path=args.params)
     record = run(args.predictions, args.id_scores, params, backbone=args.backbone)
     write_json(args.out, record)
 

@@ -1,15 +1,19 @@
 """Judge one crafted set on one backbone: every score, before and after, on the same images.
 
-    python -m stages.adversarial BACKBONE DATASET METHODS ID_SCORES CLEAN_SCORES CRAFTED_SCORES
-                                 CRAFTED_INDEX BANK_STORE ID_STORE CLEAN_STORE CRAFTED_STORE
-                                 STEPS OUT
+    python -m stages.adversarial BACKBONE DATASET PARAMS METHODS
+                                 ID_SCORES CLEAN_SCORES CRAFTED_SCORES CRAFTED_INDEX
+                                 BANK_STORE ID_STORE CLEAN_STORE CRAFTED_STORE STEPS
+                                 EVALUATION OUT
 
-Reads   ID_SCORES, CLEAN_SCORES, CRAFTED_SCORES   score tables of the ID test set, of the OOD set
+Reads   PARAMS, METHODS                           section evaluate and the table of methods, written
+                                                  by check_params
+        ID_SCORES, CLEAN_SCORES, CRAFTED_SCORES   score tables of the ID test set, of the OOD set
                                                   the images came from, and of the crafted images
         CRAFTED_INDEX                             which source and target each image has
         BANK_STORE, ID_STORE, CLEAN_STORE, CRAFTED_STORE   the backbone's features of each
         STEPS                                     the surrogate's features on the way
-Writes  OUT   by method AUROC and FPR95 clean and crafted, the change with a paired interval; k-NN
+Writes  EVALUATION   the evaluation record of the crafted set, as of any other OOD set
+        OUT   by method AUROC and FPR95 clean and crafted, the change with a paired interval; k-NN
               again without the target images in the bank; on the surrogate itself the curve of
               1-NN AUROC against steps and perturbation size
 """
@@ -26,6 +30,7 @@ from pipeline.adversarial import Resampling, compare, curve, image_summary, knn_
 from pipeline.datasets.index import read_index
 from pipeline.json_text import write_json
 from pipeline.params import load_params
+from pipeline.statistics.evaluation_files import evaluate_files
 from pipeline.statistics.evaluation_params import EvaluateParams
 from pipeline.storage.store import read_features
 from pipeline.tables import read_scores
@@ -110,15 +115,18 @@ def main() -> None:
     )
     parser.add_argument("backbone")
     parser.add_argument("dataset")
-    for path in ("methods", *FILES, "out"):
+    for path in ("params", "methods", *FILES, "evaluation", "out"):
         parser.add_argument(path, type=Path)
     args = parser.parse_args()
 
+    params = load_params("evaluate", EvaluateParams, path=args.params)
+    names = {"backbone": args.backbone, "dataset": args.dataset}
+    tables = args.id_scores, args.crafted_scores, args.crafted_index
+    write_json(args.evaluation, evaluate_files(*tables, params, **names))
     record = run(
         {name: getattr(args, name) for name in FILES},
-        load_params("evaluate", EvaluateParams),
-        backbone=args.backbone,
-        dataset=args.dataset,
+        params,
+        **names,
         ks=neighbour_counts(json.loads(args.methods.read_text(encoding="utf-8"))),
     )
     write_json(args.out, record)

@@ -1,8 +1,10 @@
 """Encode the images of one data set by one backbone into a feature store.
 
-    python -m stages.extract BACKBONE DATASET INDEX WEIGHTS STORE PROVENANCE
+    python -m stages.extract BACKBONE DATASET PARAMS INDEX WEIGHTS STORE PROVENANCE
 
-Reads   INDEX       the images in their order; where they lie is datasets.DATASET
+Reads   PARAMS      sections extract and images, written by check_params
+        INDEX       the images in their order; where they lie now is datasets.DATASET and
+                    data_root, which are no dependencies: moved images are the same images
         WEIGHTS     folder with weights.json (and the weights trained here)
 Writes  STORE       features [n d] before the projection, labels [n]; see pipeline/storage/store.py
         PROVENANCE  what it was computed from and with: JSON, not part of the store's identity
@@ -69,7 +71,7 @@ def main() -> None:
     )
     for name in ("backbone", "dataset"):
         parser.add_argument(name)
-    for path in ("index", "weights", "store", "provenance"):
+    for path in ("params", "index", "weights", "store", "provenance"):
         parser.add_argument(path, type=Path)
     args = parser.parse_args()
     # Before torch is imported: its idle threads give the cores to decoding instead of spinning.
@@ -90,14 +92,14 @@ def _extract(args: argparse.Namespace) -> dict[str, Any]:
     entry = read_entry(args.weights)
     model_spec(args.backbone, entry)
     index = read_index(args.index)
-    params = load_params("extract", ExtractParams)
+    params = load_params("extract", ExtractParams, path=args.params)
     backbone, dataset = args.backbone, args.dataset
     if entry["loader"] == "features":
         return import_store(
             backbone, dataset, index=index, store=args.store, entry=entry, params=params
         )
     source = open_source(load_spec(dataset))
-    images = load_params("images", ImageParams)
+    images = load_params("images", ImageParams, path=args.params)
     extraction = Extraction(
         backbone, dataset, index, args.weights, entry, source, params=params, images=images
     )

@@ -3,7 +3,8 @@
     python -m stages.index DATASET INDEX
 
 Reads   the images of datasets.DATASET, in place and read-only
-Writes  INDEX                      one row an image: row, path, label, class_name, sha256, error
+Writes  INDEX                      one row an image: row, path, label, class_name, sha256, error;
+                                   with index.hash false also place, where the files lie
         INDEX with .unreadable.txt  where files are no images: every one of them with the reason
 """
 
@@ -61,6 +62,10 @@ def run(
         entries, classes, source, params=params, images=images, advance=progress.advance
     )
     progress.close()
+    if not params.hash and not isinstance(spec, RowsSet):  # only the place tells which these are
+        places = (spec.path, getattr(spec, "root", None))
+        resolved = [str(Path(place).resolve()) for place in places if place]
+        index = index.with_columns(place=pl.lit(" ".join(resolved)))
     bad = index.filter(pl.col("error").is_not_null()).select("path", "error").rows()
     listed = path.with_suffix(".unreadable.txt")
     listed.unlink(missing_ok=True)

@@ -2,7 +2,7 @@
 
     python -m stages.score BACKBONE METHODS DETECTOR BANK QUERIES SCORES PREDICTIONS
 
-Reads   METHODS      table of methods, written by check_methods
+Reads   METHODS      table of methods, written by check_params
         DETECTOR     folder written by the fit stage
         BANK         Zarr store of ID training features, for neighbours
         QUERIES      Zarr store of the dataset to score

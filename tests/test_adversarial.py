@@ -1,6 +1,7 @@
 """Judging an attack: pairs of clean and crafted images under every score."""
 
 import json
+import sys
 
 import numpy as np
 import polars as pl
@@ -89,7 +90,7 @@ def write_set(folder, name, features, methods):
     write_scores(folder / f"{name}.parquet", methods(features))
 
 
-def test_the_stage_reads_pairs_from_the_index(tmp_path):
+def test_the_stage_reads_pairs_from_the_index(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     bank = rng.normal([4, 0, 0, 0], 1, (30, 4)).astype(np.float32)
     clean = rng.standard_normal((12, 4)).astype(np.float32)
@@ -149,6 +150,23 @@ def test_the_stage_reads_pairs_from_the_index(tmp_path):
     assert json.loads(json_text(record))["surrogate"] == "b"
     other = adversarial.run(paths, params, backbone="other", dataset="smooth", ks=[1])
     assert "curve" not in other
+
+    table = {"knn": {"score": "knn", "k": 1}, "first": {"score": "mcm"}}
+    (tmp_path / "methods.json").write_text(json.dumps(table))
+    section = {"resamples": 50, "replicates": 50, "compare": []}
+    (tmp_path / "evaluate.json").write_text(json.dumps({"evaluate": section}))
+    names = ("evaluate.json", "methods.json", *paths.values(), "evaluation.json", "out.json")
+    monkeypatch.setattr(sys, "argv", ["adversarial", "b", "smooth", *map(str, names)])
+    monkeypatch.chdir(tmp_path)
+    adversarial.main()
+    evaluation = json.loads((tmp_path / "evaluation.json").read_text())
+    written = json.loads((tmp_path / "out.json").read_text())
+    assert evaluation["dataset"] == "smooth"
+    crafted_first = methods(sets["smooth"].astype(np.float32))["first"]
+    assert evaluation["methods"]["first"]["auroc"]["value"] == pytest.approx(
+        auroc(id_first.astype(float), crafted_first.astype(float)), abs=1e-6
+    )
+    assert written["methods"]["knn_1"] == record["methods"]["knn_1"]
 
 
 def test_neighbour_counts_come_from_the_methods_table():

@@ -56,9 +56,10 @@ def test_fingerprints_are_made_from_all_code():
 
 @pytest.mark.parametrize("name", PIPELINE)
 def test_a_stage_declares_the_parameters_it_reads(name):
-    """Sections named in load_params and read_section stand under `params`."""
+    """Sections named in load_params and read_section stand under `params` or in a file."""
     text = SCRIPTS[name].read_text(encoding="utf-8")
-    read = {section(m) for m in re.findall(r'(?:load_params|read_section)\(\s*f?"([\w.]+)', text)}
+    calls = re.findall(r'(?:load_params|read_section)\(\s*f?"([\w.]+)([^()]*)', text)
+    read = {section(path) for path, rest in calls if "path=" not in rest}
 
     declared = {section(value) for value in entry(name).get("params", [])}
 

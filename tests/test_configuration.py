@@ -42,7 +42,7 @@ def test_every_benchmark_composes_with_roles_that_exist(compose, benchmark):
     assert set(lists["extracted"]) == names
     assert set(lists["rendered"] + lists["indexed"] + lists["crafted"]) == names
     assert set(lists["scored"]) == names - {roles["id_train"]}
-    assert set(lists["ood"]) | set(lists["crafted"]) == set(lists["evaluated"])
+    assert {roles["id_test"], *lists["ood"], *lists["crafted"]} == set(lists["scored"])
     assert {name for group in (roles["means"] or {}).values() for name in group} <= names
 
 

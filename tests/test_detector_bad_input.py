@@ -16,13 +16,14 @@ from pipeline.datasets.index import write_index
 from pipeline.detectors.detector import DetectorError, read_detector, write_detector
 from pipeline.detectors.fitting import FitParams
 from pipeline.params import from_mapping
+from pipeline.statistics.evaluation_files import evaluate_files
 from pipeline.statistics.evaluation_params import EvaluateParams
 from pipeline.storage import store
 from pipeline.tables import write_predictions, write_scores
 from pipeline.training.heads import write_probe
 from pipeline.training.probe_recipe import ProbeParams
 from pipeline.training.pseudo_labels import PseudoLabelParams
-from stages import accuracy, evaluate, fit, probe, pseudo_label, score
+from stages import accuracy, fit, probe, pseudo_label, score
 
 CONF = yaml.safe_load((Path(__file__).parents[1] / "conf/methods.yaml").read_text())
 FIT = from_mapping(FitParams, CONF["fit"], section="fit")
@@ -218,7 +219,8 @@ def evaluated(folder, scores_id, scores_ood, *, indexed=30):
     index = pl.DataFrame(columns | {"error": None}, schema_overrides={"error": pl.String})
     write_index(folder / "index.parquet", index.with_columns(row=pl.lit(None)))
     tables = (folder / f"{name}.parquet" for name in ("id", "ood", "index"))
-    return evaluate.run(*tables, dataclasses.replace(DRAWS, compare=()), backbone="b", dataset="d")
+    params = dataclasses.replace(DRAWS, compare=())
+    return evaluate_files(*tables, params, backbone="b", dataset="d")
 
 
 def test_constant_features_give_constant_scores_that_are_flagged(shared, tmp_path):

@@ -208,6 +208,12 @@ def test_the_list_of_downloads_can_be_read_and_every_entry_says_its_terms():
         assert download.citation, file
         assert download.url or download.note, file
         assert download.md5 is None or len(download.md5) == 32, file
+        assert download.sha256 is None or len(download.sha256) == 64, file
+    public = {file: download for file, download in known.items() if download.url}
+    unchecked = {file for file, d in public.items() if d.md5 is None and d.sha256 is None}
+    assert unchecked == {"benchmark_imglist.zip"}  # published without a checksum
+    unsized = {file for file, download in public.items() if download.bytes is None}
+    assert unsized == {"SUN.tar.gz", "NINCO_all.tar.gz"}  # published without a size
 
 
 def archive_of(path: Path, members: list[str]) -> Path:

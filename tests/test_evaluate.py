@@ -11,11 +11,11 @@ from pipeline.json_text import write_json
 from pipeline.statistics.bootstrap import bootstrap, percentile_interval
 from pipeline.statistics.delong import delong_interval, delong_test
 from pipeline.statistics.evaluation import evaluation_record
+from pipeline.statistics.evaluation_files import evaluate_files
 from pipeline.statistics.evaluation_params import EvaluateParams
 from pipeline.statistics.metrics import all_metrics, class_breakdown
 from pipeline.statistics.replicates import restored
 from pipeline.tables import write_scores
-from stages.evaluate import run
 
 NO_TEXT = "backbone 'plain' has no text tower"
 PARAMS = EvaluateParams(
@@ -165,7 +165,7 @@ def write_world(folder, n_ood=50, indexed=50):
 
 
 def test_the_stage_reads_what_scoring_wrote(tmp_path):
-    record = run(*write_world(tmp_path), PARAMS, backbone="mini_s", dataset="greek")
+    record = evaluate_files(*write_world(tmp_path), PARAMS, backbone="mini_s", dataset="greek")
 
     assert record == record_of(*two_sets())
 
@@ -173,7 +173,9 @@ def test_the_stage_reads_what_scoring_wrote(tmp_path):
 def test_the_record_is_the_same_bytes_twice(tmp_path):
     paths = write_world(tmp_path)
     for name in ("a", "b"):
-        write_json(tmp_path / name, run(*paths, PARAMS, backbone="mini_s", dataset="greek"))
+        write_json(
+            tmp_path / name, evaluate_files(*paths, PARAMS, backbone="mini_s", dataset="greek")
+        )
 
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     assert json.loads((tmp_path / "a").read_text())["methods"]["knn_1"]["auroc"]["low"] > 0
@@ -183,4 +185,4 @@ def test_scores_of_another_index_are_refused(tmp_path):
     paths = write_world(tmp_path, n_ood=49)
 
     with pytest.raises(ValueError, match=r"score the 50 images of .*, got 49 scores of 'knn_1'"):
-        run(*paths, PARAMS, backbone="mini_s", dataset="greek")
+        evaluate_files(*paths, PARAMS, backbone="mini_s", dataset="greek")

@@ -174,10 +174,10 @@ def test_a_full_disk_loses_nothing(world, tmp_path):
 
 def start_stage(folder, store, *, cache="cache"):
     """Start the real stage: timm's smallest network through torch."""
-    command = [sys.executable, "-m", "stages.extract", "tiny", "pictures", "few.parquet"]
+    command = [sys.executable, "-m", "stages.extract", "tiny", "pictures"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
-        [*command, "weights", store, f"{store}.json"],
+        [*command, "params.yaml", "few.parquet", "weights", store, f"{store}.json"],
         cwd=folder,
         env={**environment, "OOD_CACHE_DIR": str(folder / cache)},
         stderr=subprocess.PIPE,

@@ -11,9 +11,12 @@ import yaml
 
 from pipeline.detectors.detector import read_detector
 from pipeline.geometry import unit_norm
+from pipeline.params import load_params
+from pipeline.statistics.evaluation_files import evaluate_files
+from pipeline.statistics.evaluation_params import EvaluateParams
 from pipeline.storage.store import read_arrays, read_features
 from pipeline.tables import read_scores, write_predictions, write_scores
-from stages import encode_text, evaluate, extract, fetch_weights, fit, index, probe, pseudo_label
+from stages import encode_text, extract, fetch_weights, fit, index, probe, pseudo_label
 from stages import score as score_stage
 
 CLASSES, WIDTH, JOINT = 4, 16, 8
@@ -103,7 +106,7 @@ def run_stages(monkeypatch, folder: Path) -> None:
     for name in ("train", "test", "strange"):
         call(index, name, path("index", name))
         paths = [path(kind, name) for kind in ("index", "store", "provenance")]
-        call(extract, "theirs", name, paths[0], "weights", *paths[1:])
+        call(extract, "theirs", name, "params.yaml", paths[0], "weights", *paths[1:])
     bank, pseudo = path("store", "train"), "pseudo.parquet"
     call(encode_text, "theirs", "weights", path("index", "train"), "text.zarr")
     call(pseudo_label, bank, "text.zarr", pseudo, "pseudo.json")
@@ -122,8 +125,8 @@ def score_and_evaluate(folder: Path, name: str) -> dict:
         write_predictions(
             folder / f"{dataset}_predictions.parquet", predictions, labels, not_applicable=absent
         )
-    params = evaluate.load_params("evaluate", evaluate.EvaluateParams)
-    return evaluate.run(
+    params = load_params("evaluate", EvaluateParams)
+    return evaluate_files(
         Path(path("scores", "test")),
         Path(path("scores", name)),
         Path(path("index", name)),

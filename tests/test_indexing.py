@@ -15,6 +15,7 @@ from PIL import Image
 
 from pipeline.datasets.images import ImageParams
 from pipeline.datasets.index import read_excluded, read_index
+from pipeline.extraction.content_key import index_digest
 from pipeline.indexing.indexing import IndexParams, UnreadableImagesError, check_id, list_images
 from pipeline.indexing.inspection import inspect_files
 from pipeline.sources import SourceError, open_source, read_spec
@@ -66,6 +67,17 @@ def test_the_same_folder_elsewhere_gives_the_same_bytes(animals, tmp_path):
     index_of(str(moved), tmp_path / "b.parquet", params={"workers": 3})
 
     assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
+
+
+def test_without_hashes_the_place_tells_two_folders_of_equal_names_apart(animals, tmp_path):
+    unhashed = {"params": {"hash": False}}
+    first = index_of(str(animals), tmp_path / "a.parquet", **unhashed)
+    index_of(str(animals), tmp_path / "again.parquet", **unhashed)
+    other = index_of(str(animals.rename(tmp_path / "b")), tmp_path / "b.parquet", **unhashed)
+
+    assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "again.parquet").read_bytes()
+    assert (tmp_path / "a.parquet").read_bytes() != (tmp_path / "b.parquet").read_bytes()
+    assert index_digest(first) != index_digest(other)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
 Columns: ``row`` (0 to n - 1; null for an excluded image), ``path`` (relative to the data set,
 '/' separators), ``label`` (-1: none), ``class_name`` ("": none), ``sha256`` (of the file's
 bytes, hexadecimal; null where not hashed), ``error`` (why the image is excluded, else null).
-Nothing in it depends on the machine: where the data set lies is a parameter.
+Nothing in it depends on the machine: where the data set lies is a parameter. Only without content
+hashes a column ``place`` says it, for then nothing else tells two folders of equal names apart.
 """
 
 from pathlib import Path

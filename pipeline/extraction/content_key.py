@@ -31,10 +31,11 @@ def content_key(parts: dict[str, Any]) -> str:
 def index_digest(index: pl.DataFrame) -> str:
     """Return a sha256 over paths, content hashes and labels, in order.
 
-    Rows that were not hashed count by their path only.
+    Rows that were not hashed count by their path and by the place where they were indexed.
     """
     digest = hashlib.sha256()
-    for column in ("path", "sha256", "label", "class_name"):
+    further = ["place"] if "place" in index.columns else []
+    for column in ("path", "sha256", "label", "class_name", *further):
         values = index[column].cast(pl.String).fill_null("").to_list()
         digest.update(f"{column}:{len(values)}:".encode())
         digest.update("\0".join(values).encode())

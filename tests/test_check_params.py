@@ -1,0 +1,71 @@
+"""A misspelt parameter stops before hours of extraction, not after them."""
+
+import copy
+import json
+import sys
+
+import pytest
+import yaml
+
+from pipeline.code_closure import ROOT
+from pipeline.extraction.extract_params import ExtractParams
+from pipeline.params import load_params
+from stages import check_params
+from stages.check_params import CHECKED, run
+
+PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+
+
+def changed(path: str, value: object) -> dict:
+    params = copy.deepcopy(PARAMS)
+    *folders, last = path.split(".")
+    node = params
+    for key in folders:
+        node = node[key]
+    node[last] = value
+    return params
+
+
+def test_the_table_of_methods_keeps_its_order_and_values():
+    table = {"zz": {"score": "mcm", "temperature": 1.0}, "aa": {"score": "knn", "k": [1, 10]}}
+
+    texts = run(changed("methods", table))
+
+    assert list(json.loads(texts["methods"]).items()) == list(table.items())
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"mcm": {"score": "mcmm"}}, "unknown score 'mcmm' in methods.mcm; known: energy"),
+        ({"knn": {"score": "knn", "kk": 1}}, "unknown parameter 'methods.knn.kk' of score 'knn'"),
+        ({"msp": {"score": "msp"}}, "missing parameter 'methods.msp.head'"),
+        ({}, "at least one method"),
+        (None, "at least one method"),
+    ],
+)
+def test_a_bad_table_is_refused(table, message):
+    with pytest.raises(ValueError, match=message):
+        run(changed("methods", table))
+
+
+@pytest.mark.parametrize("section", CHECKED)
+def test_a_misspelt_parameter_of_any_checked_section_is_named(section):
+    with pytest.raises(ValueError, match=rf"unknown parameter '{section}\.misspelt'; known: "):
+        run(changed(f"{section}.misspelt", 1))
+
+
+def test_the_stage_writes_sections_that_stages_load(tmp_path, monkeypatch):
+    text = yaml.safe_dump(changed("extract.batch_size", 7), sort_keys=False)
+    (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["check_params", "e.json", "x.json", "m.json"])
+    check_params.main()
+
+    assert load_params("extract", ExtractParams, path=tmp_path / "x.json").batch_size == 7
+    assert json.loads((tmp_path / "e.json").read_text())["evaluate"] == PARAMS["evaluate"]
+
+    wrong = yaml.safe_dump(changed("fit.misspelt", 1), sort_keys=False)
+    (tmp_path / "params.yaml").write_text(wrong, encoding="utf-8")
+    with pytest.raises(SystemExit, match="error: unknown parameter 'fit.misspelt'; known: "):
+        check_params.main()
