@@ -128,6 +128,9 @@ def test_a_timm_tower_feeds_its_own_classifier(tmp_path, photo):
         logits = model(image).numpy()
     np.testing.assert_allclose(backbone.encode(image).numpy() @ weight.T + bias, logits, atol=1e-5)
     assert backbone.encode_text(["a cat"]) is None
+    kernels = [p for p in backbone.tower.parameters() if p.ndim == 4]
+    assert kernels
+    assert all(p.is_contiguous(memory_format=torch.channels_last) for p in kernels)  # faster
 
 
 def test_weights_that_changed_since_they_were_recorded_are_refused(local_clip, tmp_path):

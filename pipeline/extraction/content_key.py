@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 # Raise when a change of this code changes features, so that no older half-done work is continued.
-EXTRACTION_VERSION = 1
+EXTRACTION_VERSION = 2
 
 # What else computes pixels and features. Build suffixes such as +cu130 do not count.
 LIBRARIES = ("torch", "torchvision", "open_clip_torch", "timm", "pillow")
