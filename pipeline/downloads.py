@@ -8,7 +8,7 @@ import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,8 +16,10 @@ from pipeline.files import file_hash
 
 BLOCK = 1 << 20
 TIMEOUT = 60.0  # seconds without a byte
+SIZE_TIMEOUT = 10.0  # seconds to wait for the answer how large a file is
 ATTEMPTS = 5  # in a row that bring nothing new
 HEADROOM = 64 << 20  # bytes of disk to leave free
+AGENT = "clip-ood-cache"
 
 Report = Callable[[int, int | None], None]  # bytes so far, bytes in all where known
 
@@ -133,6 +135,24 @@ def verify(download: Download, path: Path, *, name: Path | None = None) -> None:
         )
 
 
+def with_size(download: Download) -> Download:
+    """Return a download whose size is known, asked of its server where none is published.
+
+    The question transfers no content; where it is not answered the size stays unknown.
+    """
+    if download.bytes is not None or download.url is None:
+        return download
+    request = urllib.request.Request(download.url, headers={"User-Agent": AGENT}, method="HEAD")
+    try:
+        with urllib.request.urlopen(request, timeout=SIZE_TIMEOUT) as answer:
+            length = answer.headers.get("Content-Length", "")
+            is_page = answer.headers.get_content_type() == "text/html"
+    except (http.client.HTTPException, OSError, ValueError):
+        return download
+    known = length.isdecimal() and int(length) > 0 and not is_page
+    return replace(download, bytes=int(length)) if known else download
+
+
 def missing_bytes(download: Download, folder: Path) -> int | None:
     """Bytes still to come; 0 for a file that is there, None where its size is not known."""
     target = folder / download.file
@@ -174,7 +194,7 @@ def _receive(download: Download, partial: Path, report: Report) -> int | None:
 
 def _one_request(url: str, partial: Path, have: int, report: Report) -> int | None:
     """Append what one answer brings; a short answer raises. Return the whole file's size."""
-    request = urllib.request.Request(url, headers={"User-Agent": "clip-ood-cache"})
+    request = urllib.request.Request(url, headers={"User-Agent": AGENT})
     stamp = _stamp(partial)
     known = json.loads(stamp.read_text(encoding="utf-8")) if have and stamp.is_file() else {}
     if have and known:

@@ -11,13 +11,20 @@ Existing copies, there or at the path that datasets.<name>.path gives, are used 
 import argparse
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from pipeline.downloads import Download, DownloadError, fetch, missing_bytes, unpack
+from pipeline.downloads import (
+    Download,
+    DownloadError,
+    fetch,
+    missing_bytes,
+    unpack,
+    with_size,
+)
 from pipeline.params import from_mapping, read_section
 
 LIST = Path("conf/downloads.yaml")
@@ -65,6 +72,16 @@ def wanted_files(
             if file := _file_of(values.get(key), known):
                 users.setdefault(file, []).append(name)
     return [Wanted(tuple(names), known[file]) for file, names in users.items()]
+
+
+def with_sizes(wanted: list[Wanted], root: Path) -> list[Wanted]:
+    """Ask the servers how large the files are that are to come and have no published size."""
+    return [
+        item
+        if item.state(root) == "there"
+        else replace(item, download=with_size(item.download))
+        for item in wanted
+    ]
 
 
 def _file_of(value: Any, known: dict[str, Download]) -> str | None:
@@ -154,6 +171,7 @@ def main() -> None:
         root = Path(read_section("data_root") or ".")
     except KeyError:
         root = Path("data/raw")
+    wanted = with_sizes(wanted, root)
     print("\n".join(plan_lines(wanted, root)))
     if args.dry_run:
         return

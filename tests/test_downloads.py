@@ -23,6 +23,18 @@ MD5 = hashlib.md5(CONTENT).hexdigest()
 class Handler(http.server.BaseHTTPRequestHandler):
     """Serves CONTENT at several addresses, each with a fault."""
 
+    def do_HEAD(self):
+        """Say how large the file is, or nothing of it."""
+        if self.path in ("/moved", "/gone"):
+            self.do_GET()
+            return
+        self.send_response(200)
+        if self.path == "/page":
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+        if self.path != "/unsized":
+            self.send_header("Content-Length", str(len(CONTENT)))
+        self.end_headers()
+
     def do_GET(self):
         """Answer by the path."""
         server = self.server
@@ -167,6 +179,28 @@ def test_the_disk_is_asked_first(server, tmp_path, monkeypatch):
     plan = [stage.Wanted(("a",), at(server, "/good.bin", bytes=1 << 60))]
     with pytest.raises(DownloadError, match="the files need"):
         stage.run(plan, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("path", "size"),
+    [("/good.bin", 300_000), ("/moved", 300_000), ("/gone", None), ("/page", None)]
+    + [("/unsized", None)],
+)
+def test_a_size_that_nobody_published_is_asked_of_the_server(server, tmp_path, path, size):
+    [item] = stage.with_sizes([stage.Wanted(("a",), at(server, path))], tmp_path)
+    assert item.download.bytes == size
+    expected = "size unknown" if size is None else "(0 MB"
+    assert expected in stage.plan_lines([item], tmp_path)[1]
+
+
+def test_no_server_is_asked_for_a_size_that_is_known_or_not_needed(server, tmp_path):
+    nowhere = Download(file="set.bin", url="http://127.0.0.1:9/set.bin")
+    assert downloads.with_size(nowhere).bytes is None  # no answer: the size stays unknown
+    assert downloads.with_size(at(server, "/good.bin", bytes=7)).bytes == 7
+    (tmp_path / "set.bin").write_bytes(b"")
+    [item] = stage.with_sizes([stage.Wanted(("a",), at(server, "/good.bin"))], tmp_path)
+    assert item.download.bytes is None
+    assert server.seen == []
 
 
 def test_missing_bytes_count_what_is_there(tmp_path):

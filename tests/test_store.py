@@ -245,3 +245,17 @@ def test_an_old_store_is_replaced(store):
 
     assert len(read_features(store).features) == 5
     assert [path.name for path in store.parent.iterdir()] == ["letters.zarr"]
+
+
+def test_a_refusal_before_publishing_leaves_what_stood_there(store):
+    """The last word of a run that lost its claim while it wrote."""
+    before = read_features(store).features
+
+    def refuse():
+        assert (store.parent / ".letters.zarr.partial" / "manifest.json").is_file()
+        raise RuntimeError("a later run has taken over")
+
+    with pytest.raises(RuntimeError, match="taken over"):
+        write_store(store, rows_of(3), np.arange(3), {}, before_publishing=refuse)
+    np.testing.assert_array_equal(read_features(store).features, before)
+    assert [path.name for path in store.parent.iterdir()] == ["letters.zarr"]

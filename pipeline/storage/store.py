@@ -138,7 +138,8 @@ def write_store(
         "features": ArrayPlan(stream(), (rows, width), np.dtype(dtype), chunk, shard, codec),
         "labels": _plan(np.asarray(labels, dtype=np.int32), codec="none"),
     }
-    _write_group(path, plan, {**attributes, "dtype": dtype, "rows": int(rows), "width": int(width)})
+    about = {**attributes, "dtype": dtype, "rows": int(rows), "width": int(width)}
+    _write_group(path, plan, about, before_publishing)
 
 
 def iter_shards(path: Path, *, name: str = "features") -> Iterator[tuple[int, np.ndarray]]:
