@@ -20,7 +20,8 @@ import numpy as np
 
 from pipeline.detectors.detector import Detector, DetectorError, NotApplicableError, read_detector
 from pipeline.detectors.knn_classifier import NEIGHBOURS, knn_predictions
-from pipeline.detectors.query import ZERO_SHOT, Bank, Query
+from pipeline.detectors.query import Bank, Query
+from pipeline.detectors.zero_shot import ZERO_SHOT
 from pipeline.scores import check_methods, compute, method_names
 from pipeline.storage.store import iter_shards, read_attributes
 from pipeline.tables import write_predictions, write_scores

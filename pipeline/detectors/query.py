@@ -7,12 +7,11 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float32, Int, Int64
 
-from pipeline.detectors.detector import Detector, NotApplicableError
+from pipeline.detectors.detector import Detector
 from pipeline.detectors.neighbours import Neighbours, Shards, nearest_in_shards
+from pipeline.detectors.zero_shot import ZERO_SHOT, joint_embeddings, scaled_cosines
 from pipeline.geometry import unit_norm
 from pipeline.training.heads import Probe
-
-ZERO_SHOT = "zero_shot"  # the head that consists of CLIP's own scaled cosines
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ class Query:
         text = self.detector.part("text", "text")
         if "projection" not in text:
             return self.units  # the tower's features are joint already
-        return unit_norm(self.features @ text["projection"], what="query embeddings")
+        return joint_embeddings(self.features, text, what="query features")
 
     @property
     def class_embeddings(self) -> Float32[np.ndarray, "c e"]:
@@ -84,22 +83,18 @@ class Query:
         """Logits of a head of the detector, or of `ZERO_SHOT`."""
         if head not in self._logits:
             if head == ZERO_SHOT:
-                self._logits[head] = self._scaled_cosines()
+                text = self.detector.part("text", "text")
+                self._logits[head] = scaled_cosines(
+                    self.embeddings,
+                    text,
+                    logit_scale=self.detector.facts["text/text"]["logit_scale"],
+                )
             else:
                 self._logits[head] = Probe(**self._head(head)).logits(self.features)
         return self._logits[head]
 
     def _head(self, name: str) -> dict[str, np.ndarray]:
         return self.detector.part("heads", name)
-
-    def _scaled_cosines(self) -> Float32[np.ndarray, "n c"]:
-        cosines = self.embeddings @ self.class_embeddings.T
-        scale = self.detector.facts["text/text"]["logit_scale"]
-        if scale is None:
-            raise NotApplicableError(
-                f"the text side of '{self.detector.backbone}' came without a logit scale"
-            )
-        return cosines * np.float32(scale)
 
     def neighbours(
         self,

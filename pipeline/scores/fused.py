@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float, Float64
 
-from pipeline.detectors.query import ZERO_SHOT, Query
+from pipeline.detectors.query import Query
 from pipeline.detectors.softmax import as_logits, rest_of_largest, softmax_and_rest
+from pipeline.detectors.zero_shot import ZERO_SHOT
 
 
 def fused_probabilities(
