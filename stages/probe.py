@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 import torch
 
 from pipeline.backbones.weights import read_entry
@@ -35,7 +34,7 @@ from pipeline.training.probe import fit_probe, training_accuracy
 from pipeline.training.probe_recipe import ProbeParams, ProbeRecipe
 from pipeline.training.probe_rows import ResidentRows, Rows, spill
 from pipeline.training.probe_targets import Targets, few_shot, from_labels, from_pseudo_labels
-from pipeline.training.pseudo_labels import cosine_softmax, embeddings
+from pipeline.training.pseudo_labels import cosine_softmax, embeddings, read_pseudo_labels
 
 
 def run(
@@ -44,9 +43,14 @@ def run(
     """Return the heads by name and what is said about them; see the module docstring."""
     about = read_attributes(bank)
     arrays, about_text = read_arrays(text)
+    if about["backbone"] != about_text["backbone"]:
+        raise ValueError(
+            f"bank and text must be of one backbone, got '{about['backbone']}' and "
+            f"'{about_text['backbone']}'; run `dvc repro`"
+        )
     labels = np.concatenate([part for _, part in iter_shards(bank, name="labels")])
     targets, absent = choose_targets(
-        labels.astype(np.int32), pseudo_labels, bank, arrays, about_text, params
+        labels.astype(np.int32), pseudo_labels, bank, about, arrays, about_text, params
     )
     device = params.device
     if device == "auto":
@@ -91,6 +95,7 @@ def choose_targets(
     labels: np.ndarray,
     pseudo_labels: Path,
     bank: Path,
+    about: dict[str, Any],
     arrays: dict[str, np.ndarray],
     text: dict[str, Any],
     params: ProbeParams,
@@ -100,8 +105,7 @@ def choose_targets(
     targets: dict[str, Targets] = {}
     absent: dict[str, str] = {}
     if text["applicable"]:
-        table = pl.read_parquet(pseudo_labels)
-        options = json.loads(pl.read_parquet_metadata(pseudo_labels).get("options", "{}"))
+        table, options = read_pseudo_labels(pseudo_labels, about, classes=len(names))
         targets["plp"] = from_pseudo_labels(
             table["row"].to_numpy(),
             table["pseudo_label"].to_numpy(),

@@ -4,7 +4,8 @@
 
 Reads   BANK           Zarr store of ID training features
         TEXT           Zarr store of class embeddings and projection
-Writes  PSEUDO_LABELS  one row a kept image: row, pseudo_label, confidence; none without text tower
+Writes  PSEUDO_LABELS  one row a kept image: row, pseudo_label, confidence; none without text tower;
+                       in its metadata the options and the bank it was made on
         REPORT         JSON: accuracy, rows of each class, dead classes
 """
 
@@ -17,12 +18,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from pipeline.files import write_text, written_whole
+from pipeline.files import write_text
 from pipeline.params import load_params
 from pipeline.storage.store import iter_shards, read_arrays, read_attributes
-from pipeline.training.pseudo_labels import PseudoLabelParams, assign, confident_rows, quality
-
-SCHEMA = {"row": pl.Int64, "pseudo_label": pl.Int32, "confidence": pl.Float32}
+from pipeline.training.pseudo_label_quality import confident_rows, quality
+from pipeline.training.pseudo_labels import SCHEMA, PseudoLabelParams, assign, write_pseudo_labels
 
 
 def run(bank: Path, text: Path, params: PseudoLabelParams) -> tuple[pl.DataFrame, dict[str, Any]]:
@@ -84,9 +84,8 @@ def main() -> None:
     args = parser.parse_args()
 
     table, report = run(args.bank, args.text, load_params("pseudo_label", PseudoLabelParams))
-    options = json.dumps(report.get("options", {}), sort_keys=True)
-    with written_whole(args.pseudo_labels) as partial:
-        table.write_parquet(partial, statistics=False, metadata={"options": options})
+    options = report.get("options", {})
+    write_pseudo_labels(args.pseudo_labels, table, read_attributes(args.bank), options)
     text = json.dumps(report, indent=1, sort_keys=True, ensure_ascii=False)
     write_text(args.report, text + "\n")
     print(summary(report))

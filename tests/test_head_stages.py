@@ -11,10 +11,10 @@ import yaml
 from pipeline.geometry import unit_norm
 from pipeline.language.class_folders import class_folders
 from pipeline.language.text_params import TextParams
-from pipeline.storage.store import read_arrays, write_arrays, write_store
+from pipeline.storage.store import read_arrays, read_attributes, write_arrays, write_store
 from pipeline.training.heads import read_probe
 from pipeline.training.probe_recipe import ProbeParams
-from pipeline.training.pseudo_labels import PseudoLabelParams
+from pipeline.training.pseudo_labels import PseudoLabelParams, write_pseudo_labels
 from stages import encode_text, probe, pseudo_label
 
 NAMES = ["cat", "dog", "fox"]
@@ -156,7 +156,7 @@ def test_an_unlabelled_bank_has_plp_only(world):
     table, report = pseudo_label.run(
         folder / "bank.zarr", folder / "text.zarr", PseudoLabelParams()
     )
-    table.write_parquet(folder / "p.parquet")
+    write_pseudo_labels(folder / "p.parquet", table, read_attributes(folder / "bank.zarr"), {})
 
     probes, told = probe.run(
         folder / "bank.zarr", folder / "p.parquet", folder / "text.zarr", QUICK
@@ -173,6 +173,22 @@ def test_text_of_another_backbone_is_refused(world):
 
     with pytest.raises(ValueError, match="one backbone, got 'tiny' and 'other'"):
         pseudo_label.run(folder / "bank.zarr", folder / "text.zarr", PseudoLabelParams())
+    with pytest.raises(ValueError, match="one backbone, got 'tiny' and 'other'"):
+        probe.run(folder / "bank.zarr", folder / "p.parquet", folder / "text.zarr", QUICK)
+
+
+def test_pseudo_labels_of_another_bank_are_refused(world, monkeypatch):
+    """A bank extracted again has another key; its rows may have moved."""
+    folder, features, labels, *_ = world
+    command(
+        monkeypatch, folder, pseudo_label, "bank.zarr", "text.zarr", "p.parquet", "r.json",
+        params={"pseudo_label": {}},
+    )  # fmt: skip
+    about = {"backbone": "tiny", "dataset": "bank", "key": "k2", "norm": "raw", "space": "features"}
+    write_store(folder / "bank.zarr", features, labels, about)
+
+    with pytest.raises(ValueError, match="was made on .*key 'k1'.*, the bank is .*key 'k2'"):
+        probe.run(folder / "bank.zarr", folder / "p.parquet", folder / "text.zarr", QUICK)
 
 
 def test_text_of_another_width_is_refused(world):

@@ -4,13 +4,8 @@ import numpy as np
 import pytest
 
 from pipeline.geometry import unit_norm
-from pipeline.training.pseudo_labels import (
-    PseudoLabelParams,
-    assign,
-    confident_rows,
-    cosine_softmax,
-    quality,
-)
+from pipeline.training.pseudo_label_quality import confident_rows, quality
+from pipeline.training.pseudo_labels import PseudoLabelParams, assign, cosine_softmax
 
 
 def random_world(seed, *, n=40, d=6, e=4, c=3):

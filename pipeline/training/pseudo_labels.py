@@ -1,14 +1,20 @@
-"""Pseudo-labels: the zero-shot class of every bank image, and how good they are."""
+"""Pseudo-labels: the zero-shot class of every bank image, and the file they are kept in."""
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 from jaxtyping import Float32, Int32
 
+from pipeline.files import written_whole
 from pipeline.geometry import unit_norm
-from pipeline.language.class_names import equal_names
+
+SCHEMA = {"row": pl.Int64, "pseudo_label": pl.Int32, "confidence": pl.Float32}
+BANK = ("backbone", "dataset", "key", "rows")  # what tells one bank store from another
 
 
 @dataclass(frozen=True)
@@ -84,68 +90,71 @@ def assign(
     return np.concatenate(labels), np.concatenate(confidence)
 
 
-def confident_rows(
-    pseudo_labels: Int32[np.ndarray, " n"],
-    confidence: Float32[np.ndarray, " n"],
-    *,
-    min_confidence: float | None = None,
-    keep: float = 1.0,
-) -> np.ndarray:
-    """Return the rows that stay in PLP's training set, ascending.
+def write_pseudo_labels(
+    path: Path, table: pl.DataFrame, bank: Mapping[str, Any], options: Mapping[str, Any]
+) -> None:
+    """Write the table whole, with its options and the bank it was made on; same bytes twice.
+
+    Args:
+        path: A Parquet file.
+        table: Columns as in `SCHEMA`, rows ascending.
+        bank: Attributes of the bank's store.
+        options: Section `pseudo_label` as it was; empty where no pseudo-label applies.
+    """
+    made_on = {key: bank.get(key) for key in BANK}
+    about = {"made_on": made_on, "options": dict(options)}
+    metadata = {key: json.dumps(value, sort_keys=True) for key, value in about.items()}
+    with written_whole(path) as partial:
+        table.write_parquet(partial, statistics=False, metadata=metadata)
+
+
+def read_pseudo_labels(
+    path: Path, bank: Mapping[str, Any], *, classes: int
+) -> tuple[pl.DataFrame, dict[str, Any]]:
+    """Return the pseudo-labels of one bank, and the options they were made with.
+
+    Args:
+        path: A file of `write_pseudo_labels`.
+        bank: Attributes of the bank's store.
+        classes: Number of classes c.
+
+    Returns:
+        One row a kept image (row of the bank, ascending; pseudo_label; confidence), no row where
+        the backbone has no text tower; and the options, by name.
 
     Raises:
-        ValueError: If none stays.
+        ValueError: If they were made on another bank or the file does not say on which, a column
+            is missing, or a row or a label is out of range.
     """
-    stays = np.ones(len(pseudo_labels), dtype=bool)
-    if min_confidence is not None:
-        stays &= confidence >= min_confidence
-        if not stays.any():
-            raise ValueError(
-                f"pseudo_label.min_confidence = {min_confidence} keeps no row; the highest "
-                f"confidence is {confidence.max():.4f}"
-            )
-    if keep < 1.0:
-        for label in np.unique(pseudo_labels[stays]):
-            rows = np.flatnonzero(stays & (pseudo_labels == label))
-            best_first = rows[np.argsort(-confidence[rows], kind="stable")]
-            stays[best_first[int(np.ceil(keep * len(rows))) :]] = False
-    return np.flatnonzero(stays)
+    metadata = pl.read_parquet_metadata(path)
+    wanted = {key: bank.get(key) for key in BANK}
+    made_on = json.loads(metadata.get("made_on", "null"))
+    if made_on != wanted:
+        raise ValueError(
+            f"pseudo-labels and bank must belong together: {path} was made on {_told(made_on)}, "
+            f"the bank is {_told(wanted)}; run `dvc repro` for `pseudo_label`"
+        )
+    table = pl.read_parquet(path)
+    if missing := [name for name in SCHEMA if name not in table.columns]:
+        raise ValueError(
+            f"{path} needs the columns {', '.join(SCHEMA)}, it lacks '{missing[0]}'; run "
+            "`dvc repro -f` for `pseudo_label`"
+        )
+    rows, labels = table["row"].to_numpy(), table["pseudo_label"].to_numpy()
+    if len(rows) and not (rows[0] >= 0 and rows[-1] < bank["rows"] and (np.diff(rows) > 0).all()):
+        raise ValueError(
+            f"rows of {path} must ascend, each once, within 0 .. {bank['rows'] - 1}, got "
+            f"{rows.min()} .. {rows.max()}; run `dvc repro -f` for `pseudo_label`"
+        )
+    if len(labels) and not 0 <= labels.min() <= labels.max() < classes:
+        raise ValueError(
+            f"pseudo-labels of {path} must be in 0 .. {classes - 1}, got {labels.min()} .. "
+            f"{labels.max()}; bank and class names are of different data sets"
+        )
+    return table, json.loads(metadata.get("options", "{}"))
 
 
-def quality(
-    pseudo_labels: Int32[np.ndarray, " n"],
-    labels: Int32[np.ndarray, " n"],
-    class_names: Sequence[str],
-    *,
-    kept: np.ndarray,
-) -> dict[str, Any]:
-    """Return accuracy, counts and dead classes, JSON-ready.
-
-    A dead class has no pseudo-label: often because another class bears the same name. It is
-    reported, not refused, since PLP can be trained without it; its score is never the maximum.
-    Rows without a label (-1) do not count in the accuracy.
-    """
-    counts = np.bincount(pseudo_labels, minlength=len(class_names))
-    counts_kept = np.bincount(pseudo_labels[kept], minlength=len(class_names))
-    known = labels >= 0
-    report: dict[str, Any] = {
-        "rows": len(pseudo_labels),
-        "rows_kept": len(kept),
-        "classes": len(class_names),
-        "counts": [
-            {"label": label, "class": name, "rows": int(counts[label])}
-            for label, name in enumerate(class_names)
-        ],
-        "dead_classes": [
-            {"label": label, "class": name}
-            for label, name in enumerate(class_names)
-            if counts_kept[label] == 0
-        ],
-        "equal_names": equal_names(class_names),
-    }
-    if known.any():
-        right = pseudo_labels == labels
-        report["accuracy"] = round(float(right[known].mean()), 6)
-        if known[kept].any():
-            report["accuracy_kept"] = round(float(right[kept][known[kept]].mean()), 6)
-    return report
+def _told(bank: Mapping[str, Any] | None) -> str:
+    if bank is None:
+        return "a bank it does not name"
+    return ", ".join(f"{key} {bank[key]!r}" for key in BANK)
