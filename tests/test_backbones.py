@@ -15,6 +15,7 @@ from pipeline.backbones.backbone import load_backbone
 from pipeline.backbones.checkpoints import WeightsError, find_checkpoint
 from pipeline.backbones.model_spec import model_spec
 from pipeline.backbones.weights import write_record
+from pipeline.extraction.encoder import TorchEncoder
 from pipeline.files import file_hash
 
 TINY = {
@@ -194,3 +195,19 @@ def test_an_unknown_tag_lists_the_known_ones():
 
     with pytest.raises(WeightsError, match=r"no weights 'openia' for 'ViT-B-16'; its tags: openai"):
         find_checkpoint("x", spec)
+
+
+@pytest.mark.parametrize("name", ["test_resnet", "test_vit"])
+def test_an_encoder_takes_bytes_and_returns_the_features_of_the_whole_transform(
+    tmp_path, photo, name
+):
+    entry = {"loader": "timm", "name": name, "random_weights": True}
+    backbone = load_backbone("model", entry, record(tmp_path, "model", None))
+    encoder = TorchEncoder(backbone)
+    photos = [photo.rotate(90 * turn) for turn in range(4)]
+
+    from_bytes = encoder.encode([[encoder.prepare(each) for each in photos]])
+    from_floats = encoder.encode([torch.stack([backbone.transform(each) for each in photos])])
+
+    assert encoder.prepare(photo).dtype == torch.uint8
+    torch.testing.assert_close(from_bytes, from_floats, rtol=0, atol=1e-6)

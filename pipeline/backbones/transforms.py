@@ -1,8 +1,14 @@
-"""A checkpoint's evaluation transform, cut before its normalisation."""
+"""A checkpoint's evaluation transform, cut before its normalisation, or before its floats."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import torch
+from jaxtyping import Float32, UInt8
+from PIL import Image
+from torch import Tensor
 from torchvision import transforms
 
 
@@ -19,3 +25,50 @@ def split_normalisation(
         raise ValueError(f"a transform must end in a normalisation, got {last}")
     as_floats = [tuple(float(value) for value in values) for values in (last.mean, last.std)]
     return transforms.Compose(before), as_floats[0], as_floats[1]
+
+
+@dataclass(frozen=True)
+class BytePixels:
+    """A transform as far as pixels are whole numbers: PIL image to uint8 [h w 3].
+
+    A quarter of the bytes go from a decoding worker to the model, and the floats of a whole batch
+    are made at once, where the model is.
+
+    Attributes:
+        transforms: The steps.
+    """
+
+    transforms: tuple[Callable[[Any], Any], ...]
+
+    def __call__(self, image: Image.Image) -> UInt8[Tensor, "h w 3"]:
+        """Return the resized and cropped pixels."""
+        for step in self.transforms:
+            image = step(image)
+        return torch.from_numpy(np.array(image))
+
+
+@dataclass(frozen=True)
+class FloatPixels:
+    """The rest of the transform, on a batch: bit for bit what it makes of each image alone."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def __call__(self, pixels: UInt8[Tensor, "b h w 3"]) -> Float32[Tensor, "b 3 h w"]:
+        """Scale to [0, 1] and normalise; channels stay last in memory."""
+        # a divisor on the device: by a number of the host, CUDA multiplies with its reciprocal
+        white = torch.tensor(255.0, device=pixels.device)
+        mean, std = (
+            torch.tensor(values, device=pixels.device)[:, None, None]
+            for values in (self.mean, self.std)
+        )
+        return pixels.permute(0, 3, 1, 2).float().div_(white).sub_(mean).div_(std)
+
+
+def split_before_floats(transform: Any) -> tuple[BytePixels, FloatPixels] | None:
+    """Cut a transform where bytes become floats; None where it does not end in the usual way."""
+    match list(getattr(transform, "transforms", [])):
+        case [*before, transforms.ToTensor(), transforms.Normalize() as last] if before:
+            mean, std = (tuple(map(float, values)) for values in (last.mean, last.std))
+            return BytePixels(tuple(before)), FloatPixels(mean, std)
+    return None

@@ -97,7 +97,7 @@ def _check_size(image: Image.Image, *, path: str, max_pixels: int) -> None:
 def _to_rgb(image: Image.Image, *, path: str) -> Image.Image:
     """Convert any Pillow mode to RGB; only modes deeper than 8 bits need a rule of ours."""
     if image.mode == "RGB":
-        return image.copy()
+        return image  # complete in memory; closing its file leaves the pixels
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         pixels = np.asarray(image)
         if image.mode == "F" or pixels.min() < 0 or pixels.max() > 65535:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from pipeline.backbones.backbone import Backbone
+from pipeline.backbones.transforms import split_before_floats
 
 PRECISIONS = {
     "float32": torch.float32,
@@ -36,7 +37,10 @@ class TorchEncoder:
         self.backbone = backbone
         self.device = backbone.device
         self.precision = PRECISIONS[precision]
-        self.prepare = backbone.transform
+        self.prepare, self.finish = split_before_floats(backbone.transform) or (
+            backbone.transform,
+            None,
+        )
         self.tower = backbone.tower
         if self.device.type == "cuda":
             torch.backends.cuda.matmul.allow_tf32 = False
@@ -47,12 +51,17 @@ class TorchEncoder:
             self.tower = torch.compile(self.tower)
 
     def encode(self, pieces: Sequence[Any]) -> torch.Tensor:
-        """Encode one batch, given as stacked tensors or lists of images; stays on the device."""
+        """Encode one batch, given as stacked tensors or lists of images; stays on the device.
+
+        Images are what `prepare` makes of them, or have gone through the whole transform.
+        """
         stacked = [
             piece if isinstance(piece, torch.Tensor) else torch.stack(piece) for piece in pieces
         ]
         moved = [piece.to(self.device, non_blocking=True) for piece in stacked]
         images = moved[0] if len(moved) == 1 else torch.cat(moved)
+        if self.finish is not None and images.dtype == torch.uint8:
+            images = self.finish(images)
         mixed = self.precision != torch.float32
         with (
             torch.inference_mode(),
