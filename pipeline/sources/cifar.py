@@ -2,14 +2,13 @@
 
 import io
 import pickle
-import tarfile
-import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pipeline.sources.spec import SourceError
+from pipeline.sources.tar_archive import TarArchive
 
 # All that the published pickles need; anything else in a pickle is refused, not run.
 _NUMPY = ("numpy.core.multiarray", "numpy._core.multiarray")
@@ -78,17 +77,9 @@ def _read_all(path: Path) -> dict[str, bytes]:
     if path.is_dir():
         found = [file for file in sorted(path.rglob("*")) if file.name in wanted and file.is_file()]
         return {file.name: file.read_bytes() for file in found}
-    files = {}
-    try:
-        with tarfile.open(path) as archive:
-            for member in archive:
-                name = member.name.rsplit("/", 1)[-1]
-                if member.isfile() and name in wanted:
-                    extracted = archive.extractfile(member)
-                    files[name] = extracted.read() if extracted else b""
-    except (tarfile.TarError, EOFError, zlib.error) as error:
-        raise SourceError(f"'{path}' is no readable archive ({error}); get it again") from error
-    return files
+    archive = TarArchive(path)  # read to its end: a damaged one is refused
+    found = {name.rsplit("/", 1)[-1]: name for name in archive.members()}
+    return {name: archive.read(member) for name, member in found.items() if name in wanted}
 
 
 def _unpickle(data: bytes, path: Path) -> dict[str, Any]:

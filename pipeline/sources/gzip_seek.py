@@ -81,10 +81,13 @@ class GzipReader(io.RawIOBase):
         """
         while not self._ahead:
             if self._decoder.eof:
-                rest = self._decoder.unused_data or self._file.read(BLOCK)
-                if not rest.strip(b"\0"):
-                    return False
-                self._decoder = zlib.decompressobj(wbits=31)  # the next of several members
+                rest = self._decoder.unused_data.lstrip(b"\0")
+                while not rest:  # padding, or the next of several members, or the end
+                    block = self._file.read(BLOCK)
+                    if not block:
+                        return False
+                    rest = block.lstrip(b"\0")
+                self._decoder = zlib.decompressobj(wbits=31)
                 self._ahead = self._decoder.decompress(rest)
                 continue
             place = self._file.tell()

@@ -58,7 +58,8 @@ class TarArchive:
         """Place and size of each file by its path.
 
         Raises:
-            SourceError: If the archive is damaged, or holds a path twice or one that climbs out.
+            SourceError: If the archive is damaged or incomplete, or holds a path twice or one that
+                climbs out.
         """
         with self._lock:
             if self._members is None:
@@ -88,6 +89,7 @@ class TarArchive:
                 else:
                     above = posixpath.dirname(name) if header.issym() else ""
                     links[name] = posixpath.normpath(posixpath.join(above, header.linkname))
+            self._check_end(headers.offset)
         for name, target in links.items():
             if target not in members:
                 raise SourceError(
@@ -95,6 +97,42 @@ class TarArchive:
                 )
             members[name] = members[target]
         return members
+
+    def _check_end(self, end: int) -> None:
+        """Tell the end of the archive from a damaged header, which tarfile takes for the end.
+
+        Reading on to the last byte makes gzip compare its checksum and length too.
+
+        Args:
+            end: Where the scan found no further header.
+
+        Raises:
+            SourceError: If no block of zeros stands there, or anything but zeros follows. A lone
+                zero block will do, though the format asks for two: not every tool writes both.
+        """
+        self._file.seek(end)
+        marker = self._file.read(tarfile.BLOCKSIZE)
+        if marker.strip(b"\0"):
+            raise self._damaged(end, "there is neither the header of a file nor the end marker")
+        if len(marker) < tarfile.BLOCKSIZE:
+            raise self._damaged(end, "it stops without an end marker, as if it were cut off")
+        place = end + len(marker)
+        while ahead := self._file.read(1 << 16):
+            if rest := ahead.lstrip(b"\0"):
+                place += len(ahead) - len(rest)
+                raise self._damaged(
+                    end,
+                    f"the end marker stands there, yet more follows at offset {place}; if two "
+                    "archives were joined, pack them as one",
+                )
+            place += len(ahead)
+
+    def _damaged(self, offset: int, reason: str) -> SourceError:
+        inside = "of the unpacked content " if isinstance(self._file, GzipReader) else ""
+        return SourceError(
+            f"'{self.path}' is damaged: at offset {offset} {inside}{reason}. Files may be missing "
+            "from there on; get the archive again"
+        )
 
     def read(self, name: str) -> bytes:
         """The bytes of one file.
