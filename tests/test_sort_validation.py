@@ -1,11 +1,16 @@
 """A flat validation folder becomes class folders, by either form of the ground truth."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy.io import savemat
 
 from pipeline.sources import open_source, read_spec
 from stages.sort_validation import NAME, run
+
+TENCH, GOLDFISH, WHITE_SHARK = "n01440764", "n01443537", "n01484850"
+SMALL: dict[str, Any] = {"images": 4, "classes": 2}
 
 
 @pytest.fixture
@@ -17,46 +22,80 @@ def flat(tmp_path):
     return folder
 
 
+@pytest.fixture
+def truth(tmp_path):
+    def write(*lines):
+        (tmp_path / "truth.txt").write_text("".join(f"{line}\n" for line in lines))
+        return tmp_path / "truth.txt"
+
+    return write
+
+
 def listed(folder):
     source = open_source(read_spec("val", {"path": str(folder)}))
     return [(entry.path, entry.class_key) for entry in source.entries()]
 
 
-def test_wordnet_ids(flat, tmp_path):
-    (tmp_path / "truth.txt").write_text("n02\nn01\nn02\nn01\n")
-    assert run(flat, tmp_path / "truth.txt", tmp_path / "val", images=4) == 2
+def test_wordnet_ids(flat, truth, tmp_path):
+    run(flat, truth(GOLDFISH, TENCH, GOLDFISH, TENCH), tmp_path / "val", **SMALL)
+
     assert listed(tmp_path / "val") == [
-        (f"n01/{NAME.format(2)}", "n01"),
-        (f"n01/{NAME.format(4)}", "n01"),
-        (f"n02/{NAME.format(1)}", "n02"),
-        (f"n02/{NAME.format(3)}", "n02"),
+        (f"{TENCH}/{NAME.format(2)}", TENCH),
+        (f"{TENCH}/{NAME.format(4)}", TENCH),
+        (f"{GOLDFISH}/{NAME.format(1)}", GOLDFISH),
+        (f"{GOLDFISH}/{NAME.format(3)}", GOLDFISH),
     ]
 
 
-def test_class_numbers_of_the_development_kit(flat, tmp_path):
+def test_class_numbers_of_the_development_kit(flat, truth, tmp_path):
     kind = [("ILSVRC2012_ID", "O"), ("WNID", "O"), ("num_children", "O")]
-    synsets = np.array([(1, "n09", 0), (2, "n03", 0), (3, "n00", 2)], dtype=kind)
+    synsets = np.array([(1, WHITE_SHARK, 0), (2, TENCH, 0), (3, "n00001740", 2)], dtype=kind)
     savemat(tmp_path / "meta.mat", {"synsets": synsets.reshape(-1, 1)})
-    (tmp_path / "truth.txt").write_text("1\n2\n2\n1\n")
-    run(flat, tmp_path / "truth.txt", tmp_path / "val", meta=tmp_path / "meta.mat", images=4)
-    assert [key for _, key in listed(tmp_path / "val")] == ["n03", "n03", "n09", "n09"]
+
+    run(flat, truth(1, 2, 2, 1), tmp_path / "val", meta=tmp_path / "meta.mat", **SMALL)
+
+    assert [key for _, key in listed(tmp_path / "val")] == [TENCH, TENCH, WHITE_SHARK, WHITE_SHARK]
+
+
+@pytest.mark.parametrize("content", [b"", b"no MATLAB file at all" * 20, None])
+def test_a_file_that_is_not_the_development_kits_is_refused(content, flat, truth, tmp_path):
+    savemat(tmp_path / "meta.mat", {"other": np.zeros(3)})
+    if content is not None:
+        (tmp_path / "meta.mat").write_bytes(content)
+
+    with pytest.raises(ValueError, match=r"meta\.mat' must be ILSVRC2012_devkit_t12"):
+        run(flat, truth(1, 2, 2, 1), tmp_path / "val", meta=tmp_path / "meta.mat", **SMALL)
 
 
 @pytest.mark.parametrize(
-    ("truth", "message"),
-    [("n1 n2", "must have 4 lines, got 2"), ("1 2 3 4", "give --meta")],
+    ("lines", "message"),
+    [
+        ([TENCH, GOLDFISH], "must have 4 lines, got 2"),
+        ([1, 2, 2, 1], "give --meta"),
+        ([TENCH, "../../evil", GOLDFISH, TENCH], r"1 are none, the first is '\.\./\.\./evil'"),
+        ([TENCH, "n00000001", "n00000002", TENCH], "2 are none, the first is 'n00000001'"),
+        ([TENCH, GOLDFISH, WHITE_SHARK, TENCH], "must tell 2 classes, got 3 in 4 lines"),
+        ([TENCH] * 4, "must tell 2 classes, got 1 in 4 lines"),
+        ([TENCH, GOLDFISH, TENCH, TENCH], f"each class 2 images; 2 .*{TENCH} with 3"),
+    ],
 )
-def test_what_does_not_fit_is_refused(flat, tmp_path, truth, message):
-    (tmp_path / "truth.txt").write_text("\n".join(truth.split()))
+def test_a_ground_truth_that_is_not_imagenets_is_refused_before_anything_is_made(
+    lines, message, flat, truth, tmp_path
+):
+    path = truth(*lines)
+    before = sorted(tmp_path.rglob("*"))
+
     with pytest.raises(ValueError, match=message):
-        run(flat, tmp_path / "truth.txt", tmp_path / "val", images=4)
+        run(flat, path, tmp_path / "new/below/val", **SMALL)
+
+    assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_missing_images_and_existing_folders_are_named(flat, tmp_path):
-    (tmp_path / "truth.txt").write_text("n1\nn1\nn1\nn1\n")
+def test_missing_images_and_existing_folders_are_named(flat, truth, tmp_path):
+    path = truth(TENCH, GOLDFISH, GOLDFISH, TENCH)
     (tmp_path / "val").mkdir()
     with pytest.raises(ValueError, match="exists already"):
-        run(flat, tmp_path / "truth.txt", tmp_path / "val", images=4)
+        run(flat, path, tmp_path / "val", **SMALL)
     (flat / NAME.format(3)).unlink()
     with pytest.raises(ValueError, match="1 of 4 images are not in .*00000003"):
-        run(flat, tmp_path / "truth.txt", tmp_path / "new", images=4)
+        run(flat, path, tmp_path / "new", **SMALL)
