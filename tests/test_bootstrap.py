@@ -118,5 +118,10 @@ def test_refusals():
         bootstrap({}, {}, id_name="i", ood_name="o", resamples=0)
     with pytest.raises(ValueError, match="level must be between 0 and 1, got 1"):
         percentile_interval(np.arange(3.0), level=1.0)
+    names = {"id_name": "letters", "ood_name": "digits"}
+    with pytest.raises(ValueError, match="of 'letters', got 10 scores of 'a' and 1 of 'b'"):
+        bootstrap({"a": np.zeros(10), "b": np.zeros(1)}, {"a": np.zeros(4)}, **names)
+    with pytest.raises(ValueError, match="of 'digits', got 4 scores of 'a' and 5 of 'b'"):
+        bootstrap(dict.fromkeys("ab", np.zeros(9)), {"a": np.zeros(4), "b": np.zeros(5)}, **names)
     with pytest.raises(ValueError, match="ID scores must be finite"):
         bootstrap({"a": np.array([np.nan])}, {"a": np.zeros(1)}, id_name="i", ood_name="o")

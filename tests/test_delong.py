@@ -132,12 +132,41 @@ def test_a_monotone_change_is_no_difference():
 
     test = delong_test((scores_id, scores_ood), (np.exp(scores_id), np.exp(scores_ood)))
 
-    assert (test.difference, test.low, test.high, test.p) == (0.0, 0.0, 0.0, 1.0)
+    assert (test.difference, test.p) == (0.0, 1.0)
+    assert (test.low, test.high) == pytest.approx((0.025 ** (1 / 30) - 1, 1 - 0.025 ** (1 / 30)))
 
 
-def test_constant_and_perfect_scores_have_no_spread():
-    assert delong_interval(np.zeros(5), np.zeros(4)) == (0.5, 0.5)
-    assert delong_interval(np.arange(5.0) + 9, np.arange(4.0)) == (1.0, 1.0)
+def test_without_spread_the_number_of_images_bounds_the_auroc():
+    """Three against three, perfectly apart: 0.025^(1/3) = 0.2924 is not excluded."""
+    perfect, three = (np.arange(3.0) + 9, np.arange(3.0)), np.zeros(3)
+
+    assert delong_interval(*perfect) == pytest.approx((0.2924, 1.0), abs=1e-4)
+    assert delong_interval(*perfect[::-1]) == pytest.approx((0.0, 0.7076), abs=1e-4)
+    assert delong_interval(three, three) == pytest.approx((0.1462, 0.8538), abs=1e-4)
+    low, high = delong_interval(np.arange(500.0) + 999, np.arange(400.0), scale="plain")
+    assert (low, high) == pytest.approx((0.025 ** (1 / 400), 1.0))
+
+
+def test_few_images_are_no_evidence_however_well_they_separate():
+    """Perfect against constant: p = 2 / 1.5^k for k images of each set, so 0.59 for three."""
+    for k, p in ((3, 0.5926), (20, 0.0006)):
+        perfect, constant = (np.arange(k) + 99.0, np.arange(k) + 0.0), (np.ones(k), np.ones(k))
+
+        test = delong_test(perfect, constant)
+
+        assert (test.difference, test.p) == pytest.approx((0.5, p), abs=1e-4)
+        assert (test.low < 0) == (k == 3)
+        assert delong_test(constant, perfect).p == test.p
+
+
+def test_a_coincidence_of_ranks_says_nothing():
+    """Every placement differs by one half, yet two of the four pairs agree and two do not."""
+    first = np.array([3.0, 1.0]), np.array([0.0, 2.0])  # AUROC 3/4
+    second = np.array([2.0, 0.0]), np.array([1.0, 3.0])  # AUROC 1/4
+
+    test = delong_test(first, second)
+
+    assert (test.difference, test.low, test.high, test.p) == (0.5, -1.0, 1.0, 1.0)
 
 
 def test_refusals():
@@ -148,5 +177,10 @@ def test_refusals():
         delong_interval(*pair, scale="log")
     with pytest.raises(ValueError, match="level must be between 0 and 1, got 95"):
         delong_test(pair, pair, level=95.0)
+    ten = np.arange(10.0), pair[1]
+    with pytest.raises(ValueError, match="same ID images in the same order, got 10 and 1 scores"):
+        delong_test(ten, (ten[0][:1], pair[1]))
+    with pytest.raises(ValueError, match="same OOD images in the same order, got 2 and 1 scores"):
+        delong_test(pair, (pair[0], pair[1][:1]))
     with pytest.raises(ValueError, match="OOD scores must be finite"):
         delong_test(pair, (pair[0], np.array([np.nan, 1.0])))

@@ -89,7 +89,7 @@ def test_comparisons_are_paired_tests_of_what_applies():
 
 
 def test_no_p_value_is_zero():
-    """Perfect against reversed: DeLong's variance is zero, which is no certainty."""
+    """Perfect against reversed on 50 pairs: p is 2 / 2^50, written as the least that is shown."""
     scores_id = {"knn_1": np.arange(80.0) + 100, "lp_msp": np.arange(80.0) - 100}
     scores_ood = {name: np.arange(50.0) - 20 for name in scores_id}
     scores_ood["lp_msp"] = scores_ood["lp_msp"] + 100
@@ -97,6 +97,16 @@ def test_no_p_value_is_zero():
     entry = record_of(scores_id, scores_ood)["comparisons"]["lp_msp-knn_1"]
 
     assert (entry["difference"], entry["p"]) == (-1, 1e-6)
+
+
+def test_an_interval_of_perfect_scores_has_a_width():
+    """80 ID images above 50 OOD: no resample changes 1.0, but 0.025^(1/50) = 0.929 is possible."""
+    scores = {"knn_1": np.arange(80.0) + 100}, {"knn_1": np.arange(50.0)}
+
+    cell = record_of(*scores, params=EvaluateParams(resamples=9, replicates=9))["methods"]["knn_1"]
+
+    assert (cell["auroc"]["low"], cell["auroc"]["high"]) == pytest.approx((0.9289, 1), abs=1e-4)
+    assert cell["auroc"]["delong_low"] == cell["auroc"]["low"]
 
 
 def test_constant_scores_are_flagged():

@@ -40,8 +40,8 @@ def block_size(n: int) -> int:
 
 
 def bootstrap(
-    scores_id: Mapping[str, Float[np.ndarray, " n"]],
-    scores_ood: Mapping[str, Float[np.ndarray, " m"]],
+    scores_id: Mapping[str, Float[np.ndarray, " _"]],
+    scores_ood: Mapping[str, Float[np.ndarray, " _"]],
     *,
     id_name: str,
     ood_name: str,
@@ -62,13 +62,17 @@ def bootstrap(
 
     Returns:
         For each method and metric one value a replicate, in the order of the draws.
+
+    Raises:
+        ValueError: If there is no resample, a score is not finite, or two methods scored
+            different numbers of images.
     """
     if resamples < 1:
         raise ValueError(f"there must be at least one resample, got {resamples}")
-    rankings = {method: Ranking.fit(scores_id[method], scores_ood[method]) for method in scores_id}
-    if not rankings:
+    if not scores_id:
         return {}
-    n, m = (len(next(iter(scores.values()))) for scores in (scores_id, scores_ood))
+    n, m = _one_length(scores_id, id_name), _one_length(scores_ood, ood_name)
+    rankings = {method: Ranking.fit(scores_id[method], scores_ood[method]) for method in scores_id}
     shape = {"seed": seed, "resamples": resamples, "block": block_size(n + m)}
     parts: dict[str, list[dict[str, np.ndarray]]] = {method: [] for method in rankings}
     for id_counts, ood_counts in zip(
@@ -82,6 +86,18 @@ def bootstrap(
         method: {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
         for method, blocks in parts.items()
     }
+
+
+def _one_length(scores: Mapping[str, Float[np.ndarray, " _"]], name: str) -> int:
+    """Return how many images every method scored."""
+    first, *others = scores
+    for method in others:
+        if len(scores[method]) != len(scores[first]):
+            raise ValueError(
+                f"every method must score the same images of '{name}', got {len(scores[first])} "
+                f"scores of '{first}' and {len(scores[method])} of '{method}'; score the set again"
+            )
+    return len(scores[first])
 
 
 def percentile_interval(

@@ -12,7 +12,7 @@ SMALLEST_P = 1e-6  # records are rounded to six digits; a p-value of zero would 
 
 def paired_comparison(
     first: tuple[Float[np.ndarray, " n"], Float[np.ndarray, " m"]],
-    second: tuple[Float[np.ndarray, " n"], Float[np.ndarray, " m"]],
+    second: tuple[Float[np.ndarray, " _"], Float[np.ndarray, " _"]],
     *,
     fpr_replicates: Float[np.ndarray, " b"],
     tpr: float = 0.95,
@@ -28,9 +28,12 @@ def paired_comparison(
         level: Confidence level of both intervals.
 
     Returns:
-        ``difference``, ``low``, ``high`` and ``p`` of the AUROCs (above 0: first is better; p is
-        at least `SMALLEST_P`);
+        ``difference``, ``low``, ``high`` and ``p`` of the AUROCs (above 0: first is better; a p
+        below `SMALLEST_P` is written as that);
         ``fpr95_difference``, ``fpr95_low``, ``fpr95_high`` (below 0: first is better).
+
+    Raises:
+        ValueError: If the methods scored different numbers of images.
     """
     test = delong_test(first, second, level=level)
     low, high = percentile_interval(fpr_replicates, level=level)

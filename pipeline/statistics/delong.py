@@ -12,7 +12,11 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import expit, logit, ndtr, ndtri
 
+from pipeline.statistics.disjoint_pairs import same_value_interval, same_value_p
 from pipeline.statistics.levels import sorted_scores
+
+# A standard error below this is rounding: the least that n + m images can show is 1 / (2 n m).
+ROUNDING = 1e-15
 
 
 @dataclass(frozen=True)
@@ -54,8 +58,8 @@ def delong_interval(
 
     Returns:
         Lower and upper end. Where every placement is equal (perfect separation, or constant
-        scores) the estimated variance is zero and both ends are the AUROC itself: the method
-        has nothing to say there, not certainty.
+        scores) the estimated variance is zero, which is no certainty: there the interval is the
+        exact-style bound of `pipeline.statistics.disjoint_pairs`, on min(n, m) trials.
 
     Raises:
         ValueError: If a set has fewer than two scores, or a name or level is unknown.
@@ -69,7 +73,7 @@ def delong_interval(
     error = float(np.sqrt(_variance(of_id) + _variance(of_ood)))
     z = _quantile(level)
     if error == 0:
-        return area, area
+        return same_value_interval(area, pairs=min(len(of_id), len(of_ood)), level=level)
     if scale == "plain":
         return max(0.0, area - z * error), min(1.0, area + z * error)
     half = z * error / (area * (1 - area))
@@ -78,7 +82,7 @@ def delong_interval(
 
 def delong_test(
     first: tuple[Float[np.ndarray, " n"], Float[np.ndarray, " m"]],
-    second: tuple[Float[np.ndarray, " n"], Float[np.ndarray, " m"]],
+    second: tuple[Float[np.ndarray, " _"], Float[np.ndarray, " _"]],
     *,
     level: float = 0.95,
 ) -> PairedTest:
@@ -91,25 +95,36 @@ def delong_test(
 
     Returns:
         The difference, its normal interval cut to [-1, 1], and the two-sided p-value of no
-        difference: 1 where the methods rank alike, so that difference and variance are zero.
+        difference. Where the variance is zero (the methods rank alike, or each is perfect,
+        reversed or constant) interval and p-value are those of
+        `pipeline.statistics.disjoint_pairs`; where it is zero though pairs differ, which takes a
+        coincidence of ranks, nothing can be estimated: from -1 to 1, with p = 1.
 
     Raises:
-        ValueError: If a set has fewer than two scores.
+        ValueError: If the methods scored different numbers of images, or a set has fewer than
+            two scores.
     """
-    of_id, of_ood = (a - b for a, b in zip(placements(*first), placements(*second), strict=True))
+    for which, mine, theirs in zip(("ID", "OOD"), first, second, strict=True):
+        if len(mine) != len(theirs):
+            raise ValueError(
+                f"both methods must score the same {which} images in the same order, "
+                f"got {len(mine)} and {len(theirs)} scores"
+            )
+    one, other = placements(*first), placements(*second)
+    of_id, of_ood = one[0] - other[0], one[1] - other[1]
     difference = float(of_id.mean())
     error = float(np.sqrt(_variance(of_id) + _variance(of_ood)))
     z = _quantile(level)
-    if error == 0:
-        p = 1.0 if difference == 0 else 0.0
-    else:
+    if error > ROUNDING:
+        low, high = difference - z * error, difference + z * error
         p = float(2 * ndtr(-abs(difference) / error))
-    return PairedTest(
-        difference=difference,
-        low=max(-1.0, difference - z * error),
-        high=min(1.0, difference + z * error),
-        p=p,
-    )
+    elif difference == 0 or not any(np.ptp(part) for part in (*one, *other)):
+        pairs = min(len(of_id), len(of_ood))
+        low, high = same_value_interval(difference, pairs=pairs, lowest=-1.0, level=level)
+        p = same_value_p(difference, pairs=pairs)
+    else:
+        low, high, p = -1.0, 1.0, 1.0
+    return PairedTest(difference=difference, low=max(-1.0, low), high=min(1.0, high), p=p)
 
 
 def _share_below(

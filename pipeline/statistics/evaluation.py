@@ -123,12 +123,18 @@ def _cells(
     replicates: Mapping[str, Float[np.ndarray, " b"]],
     params: EvaluateParams,
 ) -> dict[str, dict[str, float]]:
-    """Each metric of one method with its percentile interval, and DeLong's for the AUROC."""
+    """Each metric of one method with its percentile interval, and DeLong's for the AUROC.
+
+    Where no resample changes the AUROC (perfect or constant scores), percentiles would claim
+    certainty: there both intervals are DeLong's, whose bound counts the images.
+    """
     cells = {}
     for name, value in all_metrics(*pair, tpr=params.tpr).items():
         low, high = percentile_interval(replicates[name], level=params.level)
         cells[name] = {"value": value, "low": low, "high": high}
     low, high = delong_interval(*pair, level=params.level)
+    if cells["auroc"]["low"] == cells["auroc"]["high"]:
+        cells["auroc"] |= {"low": low, "high": high}
     cells["auroc"] |= {"delong_low": low, "delong_high": high}
     return cells
 
