@@ -79,6 +79,69 @@ def test_names_follow_the_folders_not_the_position():
     assert class_names("imagenet1k_clean", [wnids[0], wnids[999]]) == ["tench", "toilet paper"]
 
 
+def test_a_numbered_folder_is_a_place_in_a_keyed_list_whatever_the_order_of_the_folders():
+    """Sorted as text, folder '10' is the third of a thousand; its name is that of class 10."""
+    folders = sorted(str(number) for number in range(1000))
+    names = dict(zip(folders, class_names("imagenet1k_clean", folders), strict=True))
+
+    assert folders[2] == "10"
+    assert (names["2"], names["10"]) == ("great white shark", "brambling")
+    assert names == {str(i): name for i, name in enumerate(names_of("imagenet1k_clean"))}
+    assert class_names("cifar10", ["09", "00"]) == ["truck", "airplane"]
+
+
+def test_keys_that_are_numbers_are_the_numbers_of_the_folders():
+    listed = {"2": "two", "0": "zero", 1: "one"}
+
+    assert class_names(listed, ["0", "1", "2"]) == ["zero", "one", "two"]
+    assert class_names(listed, ["000", "002"]) == ["zero", "two"]
+
+
+def test_a_number_beyond_a_keyed_list_is_refused():
+    with pytest.raises(ValueError, match="10 names, counted from 0; 1 of 10 .* among them: 10"):
+        class_names("cifar10", [str(number) for number in range(1, 11)])
+
+
+@pytest.mark.parametrize(
+    ("source", "folders", "said"),
+    [
+        ("cifar10", ["Afghan_hound"] * 10, "10 of 10 class folders are none of its keys"),
+        ({"Dog": "hound", "Cat": "cat"}, ["cat", "dog"], r"2 of 2 .*\(Dog, Cat\): cat, dog\. Add"),
+        ({"dog": "hound", "Cat": "cat"}, ["cat", "dog"], r"1 of 2 .*: cat\."),
+        ({"0": "a", "1": "b"}, ["0", "1", "2"], "no name for class '2'"),
+        (["a", "b", "c"], ["0", "10", "2"], "numbers in the order of text .0, 10, 2.: which line"),
+    ],
+)
+def test_a_list_is_never_laid_over_folders_it_does_not_name(source, folders, said):
+    with pytest.raises(ValueError, match=said):
+        class_names(source, folders)
+
+
+def test_a_thousand_folders_named_by_words_do_not_become_the_thousand_names_in_order():
+    folders = sorted(name.replace(" ", "_") for name in names_of("imagenet1k_openai"))
+
+    with pytest.raises(ValueError, match="no name for class 'Affenpinscher': 1000 of 1000"):
+        class_names("imagenet1k_clean", folders)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("n.tsv", "w1\tred fox\nw1\tred wolf\n", "key 'w1' twice, for 'red fox' and 'red wolf'"),
+        ("n.json", '{"w1": "red fox", "w1": "red wolf"}', "key 'w1' twice, for 'red fox'"),
+        ("n.tsv", "w1\tred fox\nw2 red wolf\n", "1 of 2 lines have none, .*'w2 red wolf'"),
+        ("n.json", '{"0": ["n01", "red fox"]}', r"one name, as text, .* got \['n01', 'red fox'\]"),
+        ("n.json", '"red fox"', "must hold a list of names or a mapping"),
+        ("n.json", "red fox", r"n\.json' must be JSON"),
+    ],
+)
+def test_a_users_file_that_says_two_things_is_refused(tmp_path, name, text, said):
+    (tmp_path / name).write_text(text, encoding="utf-8")
+
+    with pytest.raises(ValueError, match=said):
+        class_names(str(tmp_path / name), ["w1", "w2"])
+
+
 def test_a_list_by_position(tmp_path):
     path = tmp_path / "names.txt"
     path.write_text("# two\nblue whale\nred fox\n", encoding="utf-8")

@@ -178,6 +178,31 @@ def test_a_list_that_does_not_fit_is_refused(options, message, animals):
         list_images("mine", read_spec("mine", {"path": str(animals), **options}))
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("n.json", '{"cat": "a", "cat": "b", "dog": "c"}', "key 'cat' twice, for 'a' and 'b'"),
+        ("n.txt", "cat a\ncat b\ndog c\n10 d\n", "key 'cat' twice, for 'a' and 'b'"),
+    ],
+)
+def test_names_that_give_a_class_twice_are_refused(name, text, message, animals, tmp_path):
+    (tmp_path / name).write_text(text)
+    entry = {"path": str(animals), "class_names": str(tmp_path / name)}
+
+    with pytest.raises(ValueError, match=message):
+        list_images("mine", read_spec("mine", entry))
+
+
+def test_names_by_position_are_refused_for_numbers_that_are_sorted_as_text(tmp_path):
+    for number in (0, 2, 10):
+        photo(tmp_path / "images" / str(number) / "a.png", number)
+    (tmp_path / "names.json").write_text('["zero", "two", "ten"]')
+    entry = {"path": str(tmp_path / "images"), "class_names": str(tmp_path / "names.json")}
+
+    with pytest.raises(SourceError, match=r"order of text \(0, 10, 2\): which name is whose"):
+        list_images("mine", read_spec("mine", entry))
+
+
 def test_all_bad_files_are_listed_not_the_first(animals, tmp_path):
     (animals / "cat" / "notes.txt").write_text("no image")
     (animals / "dog" / "empty.jpg").write_bytes(b"")

@@ -1,10 +1,10 @@
 """Classes of a data set and their labels: positions in one list, the same for train and test."""
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.language.name_files import read_json_names, unique_keys
 from pipeline.sources.listing import Entry
 from pipeline.sources.spec import ImageSet, SourceError
 
@@ -104,22 +104,34 @@ def _readable(spec: ImageSet, keys: list[str], *, dataset: str) -> dict[str, str
     if isinstance(spec.class_names, dict):
         names = spec.class_names
     elif spec.class_names.endswith(".json"):
-        loaded = json.loads(Path(spec.class_names).read_text(encoding="utf-8"))
-        names = dict(zip(keys, loaded, strict=False)) if isinstance(loaded, list) else loaded
-        if isinstance(loaded, list) and len(loaded) != len(keys):
-            raise SourceError(
-                f"'{spec.class_names}' must hold a name for each of the {len(keys)} classes of "
-                f"'{dataset}', got {len(loaded)}"
-            )
+        loaded = read_json_names(Path(spec.class_names))
+        names = loaded if isinstance(loaded, dict) else _in_label_order(loaded, keys, spec, dataset)
     else:
         pairs = [line.split(maxsplit=1) for line in _lines(spec.class_names)]
-        names = {pair[0]: pair[-1] for pair in pairs}
+        names = unique_keys(((pair[0], pair[-1]) for pair in pairs), told_by=spec.class_names)
     if missing := [key for key in keys if key not in names]:
         raise SourceError(
             f"datasets.{dataset}.class_names has no name for {len(missing)} classes: "
             f"{_some(missing)}"
         )
     return {key: str(names[key]) for key in keys}
+
+
+def _in_label_order(
+    loaded: list[str], keys: list[str], spec: ImageSet, dataset: str
+) -> dict[str, str]:
+    if len(loaded) != len(keys):
+        raise SourceError(
+            f"'{spec.class_names}' must hold a name for each of the {len(keys)} classes of "
+            f"'{dataset}', got {len(loaded)}"
+        )
+    if all(key.isdecimal() for key in keys) and keys != sorted(keys, key=int):
+        raise SourceError(
+            f"'{spec.class_names}' is a list in label order, but the classes of '{dataset}' are "
+            f"numbers in the order of text ({_some(keys)}): which name is whose is not certain. "
+            "Give a mapping {class: name}"
+        )
+    return dict(zip(keys, loaded, strict=True))
 
 
 def _lines(path: str) -> list[str]:

@@ -1,10 +1,10 @@
 """Class names as they stand in prompts: shipped lists, a user's list, or the bank's folders."""
 
-import json
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from pipeline.language.name_files import read_names, text_lines
 from pipeline.language.shipped import imagenet_wnids, open_clip_metadata, wordnet_lemmas
 
 NAMES = Path(__file__).parent / "names"
@@ -42,7 +42,7 @@ def imagenet_clean() -> dict[str, str]:
 
 
 def _cifar(name: str, *, spaces: bool) -> dict[str, str]:
-    lines = _lines(NAMES / f"{name}.txt")
+    lines = text_lines(NAMES / f"{name}.txt")
     return {line: line.replace("_", " ") if spaces else line for line in lines}
 
 
@@ -57,47 +57,88 @@ LISTS: dict[str, Callable[[], dict[str, str]]] = {
 
 
 def class_names(
-    source: str | Sequence[str] | None,
+    source: str | Sequence[str] | Mapping[str, str] | None,
     folders: Sequence[str],
     *,
     underscores_to_spaces: bool = True,
 ) -> list[str]:
     """Return the name of every ID class in label order.
 
+    A list with keys (each shipped one: WordNet ids, CIFAR's own names) goes by key alone, so that
+    a subset of the classes works and order does not matter. Where the folders are numbers and the
+    keys are none of them, a folder's number is its place in the list. A plain list goes by
+    position.
+
     Args:
         source: A shipped list (`LISTS`), the path of a user's file (one name a line; or
-            ``folder<TAB>name`` lines; or JSON, a list or a mapping), the names themselves, or
-            None for the bank's own folder names.
-        folders: The bank's class folders in label order. Where the list is keyed by folder
-            (WordNet ids, CIFAR's own names), each folder looks its name up, so that a subset of
-            the classes works; otherwise the list goes by position.
+            ``folder<TAB>name`` lines; or JSON, a list or a mapping), the names themselves (a list
+            or a mapping), or None for the bank's own folder names.
+        folders: The bank's class folders in label order.
         underscores_to_spaces: Whether folder names lose their underscores.
 
     Raises:
-        ValueError: If the source is unknown, a name is missing or empty, or the list's length is
-            not the number of classes.
+        ValueError: If the source is unknown, a key is missing or stands twice, a name is empty, or
+            a plain list's length is not the number of classes.
     """
     if source is None:
         return [f.replace("_", " ") if underscores_to_spaces else f for f in folders]
     what = f"class-name list '{source}'" if isinstance(source, str) else "the list of class names"
-    listed = _load(source) if isinstance(source, str) else [str(name) for name in source]
-    if isinstance(listed, dict) and any(folder in listed for folder in folders):
-        if missing := [folder for folder in folders if folder not in listed]:
-            raise ValueError(
-                f"{what} has no name for class '{missing[0]}' ({len(missing)} of {len(folders)} "
-                "classes missing); add it or choose another list"
-            )
-        names = [listed[folder] for folder in folders]
+    listed = _load(source) if isinstance(source, str) else source
+    if isinstance(listed, Mapping):
+        keyed = {str(key): str(name) for key, name in listed.items()}
+        names = _by_key(keyed, folders, what=what)
     else:
-        names = list(listed.values()) if isinstance(listed, dict) else listed
-        if len(names) != len(folders):
-            raise ValueError(
-                f"{what} must have one name for each of the {len(folders)} ID classes, got "
-                f"{len(names)}; its order must be the label order"
-            )
+        names = _by_position(listed, folders, what=what)
     if empty := [place for place, name in enumerate(names) if not name.strip()]:
         raise ValueError(f"{what} has an empty name for class {empty[0]}")
     return names
+
+
+def _by_key(listed: dict[str, str], folders: Sequence[str], *, what: str) -> list[str]:
+    """Look each folder's name up, by the folder or else by its number."""
+    missing = [folder for folder in folders if folder not in listed]
+    if not missing:
+        return [listed[folder] for folder in folders]
+    if len(missing) == len(folders) and _are_numbers(folders):
+        keys = list(listed)
+        places = [int(key) for key in keys] if _are_numbers(keys) else range(len(keys))
+        by_number = {str(place): key for place, key in zip(places, keys, strict=True)}
+        if not (beyond := [f for f in folders if str(int(f)) not in by_number]):
+            return [listed[by_number[str(int(folder))]] for folder in folders]
+        raise ValueError(
+            f"{what} has {len(keys)} names, counted from 0; {len(beyond)} of {len(folders)} class "
+            f"folders have a number that is not among them: {_some(beyond)}. Number the folders "
+            "as the list, or choose another list"
+        )
+    raise ValueError(
+        f"{what} has no name for class '{missing[0]}': {len(missing)} of {len(folders)} class "
+        f"folders are none of its keys ({_some(list(listed))}): {_some(missing)}. Add them, choose "
+        "another list, or take the folders' own names by class_names: null"
+    )
+
+
+def _by_position(listed: Sequence[str], folders: Sequence[str], *, what: str) -> list[str]:
+    """Give line i to class i."""
+    if len(listed) != len(folders):
+        raise ValueError(
+            f"{what} must have one name for each of the {len(folders)} ID classes, got "
+            f"{len(listed)}; its order must be the label order"
+        )
+    if _are_numbers(folders) and list(folders) != sorted(folders, key=int):
+        raise ValueError(
+            f"{what} goes by position, but the class folders are numbers in the order of text "
+            f"({_some(folders)}): which line is meant for which is not certain. Give "
+            "folder<TAB>name lines"
+        )
+    return [str(name) for name in listed]
+
+
+def _are_numbers(words: Sequence[str]) -> bool:
+    return all(word.isdecimal() for word in words)
+
+
+def _some(words: Sequence[str]) -> str:
+    return ", ".join(words[:5]) + (", ..." if len(words) > 5 else "")
 
 
 def equal_names(names: Sequence[str]) -> dict[str, list[int]]:
@@ -121,18 +162,4 @@ def _load(source: str) -> dict[str, str] | list[str]:
             f"unknown class-name list '{source}'; known: {', '.join(LISTS)}, or the path of a "
             "file with one name a line"
         )
-    if path.suffix == ".json":
-        values = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(values, dict):
-            return {str(key): str(value) for key, value in values.items()}
-        return [str(value) for value in values]
-    lines = _lines(path)
-    if lines and all("\t" in line for line in lines):
-        return {key: name for key, _, name in (line.partition("\t") for line in lines)}
-    return lines
-
-
-def _lines(path: Path) -> list[str]:
-    """Return the lines of a text file without blanks and # comments."""
-    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
-    return [line for line in lines if line and not line.startswith("#")]
+    return read_names(path)

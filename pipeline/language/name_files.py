@@ -1,0 +1,77 @@
+"""Files of class names: one name a line, or a name for each key, where no key stands twice."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+
+def read_names(path: Path) -> dict[str, str] | list[str]:
+    """Read a list of names, or a mapping from keys to names.
+
+    Args:
+        path: JSON, a list or a mapping; or text, one name a line or ``key<TAB>name`` lines.
+
+    Raises:
+        ValueError: If the file is of another form, or a key stands twice in it.
+    """
+    if path.suffix == ".json":
+        return read_json_names(path)
+    lines = text_lines(path)
+    without = [line for line in lines if "\t" not in line]
+    if len(without) == len(lines):
+        return lines
+    if without:
+        raise ValueError(
+            f"'{path}' must have folder, tab and name in every line, or a tab in none; "
+            f"{len(without)} of {len(lines)} lines have none, the first is {without[0]!r}"
+        )
+    pairs = (line.partition("\t") for line in lines)
+    return unique_keys(((key.strip(), name.strip()) for key, _, name in pairs), told_by=str(path))
+
+
+def read_json_names(path: Path) -> dict[str, str] | list[str]:
+    """Read a JSON list of names, or a JSON mapping from keys to names.
+
+    Raises:
+        ValueError: If it is neither, a name is no text, or a key stands twice.
+    """
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        return unique_keys(pairs, told_by=str(path))
+
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=unique)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"'{path}' must be JSON ({error})") from error
+    if not isinstance(values, dict | list):
+        raise ValueError(f"'{path}' must hold a list of names or a mapping, got {values!r}")
+    for value in values.values() if isinstance(values, dict) else values:
+        if not isinstance(value, str | int) or isinstance(value, bool):
+            raise ValueError(f"'{path}' must hold one name, as text, for each class; got {value!r}")
+    if isinstance(values, dict):
+        return {key: str(value) for key, value in values.items()}
+    return [str(value) for value in values]
+
+
+def unique_keys(pairs: Iterable[tuple[str, Any]], *, told_by: str) -> dict[str, Any]:
+    """Return a mapping of pairs.
+
+    Raises:
+        ValueError: If a key stands twice; the last would win without a word.
+    """
+    mapping: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in mapping:
+            raise ValueError(
+                f"'{told_by}' has the key '{key}' twice, for {mapping[key]!r} and {value!r}; "
+                "remove one"
+            )
+        mapping[key] = value
+    return mapping
+
+
+def text_lines(path: Path) -> list[str]:
+    """Return the lines of a text file without blanks and # comments."""
+    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    return [line for line in lines if line and not line.startswith("#")]
