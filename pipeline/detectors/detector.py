@@ -16,10 +16,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import load_file, save
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
 
 FORMAT = 1
+_NAMED_IN = {
+    "energies": "fit.head_statistics",
+    "gaussians": "fit.gaussians",
+    "posteriors": "fit.head_statistics",
+    "residuals": "fit.residuals",
+}  # where a kind of part is asked for
 _ARRAYS, _FACTS = "detector.safetensors", "detector.json"
+_ENTRIES = {"backbone": str, "features": dict, "facts": dict, "not_applicable": dict, "sha256": str}
 
 
 class NotApplicableError(Exception):
@@ -65,9 +73,10 @@ class Detector:
             for other in {*self.parts, *self.not_applicable}
             if other.startswith(f"{kind}/")
         )
+        cure = f"; to have it fitted, name it in {_NAMED_IN[kind]}" if kind in _NAMED_IN else ""
         raise ValueError(
             f"unknown {kind} '{name}' in the detector of '{self.backbone}'; "
-            f"known: {', '.join(known) or 'none'}"
+            f"known: {', '.join(known) or 'none'}{cure}"
         )
 
     def check_store(self, attributes: dict[str, Any], what: str) -> None:
@@ -127,15 +136,31 @@ def read_detector(folder: Path) -> Detector:
         content = (folder / _ARRAYS).read_bytes()
     except (OSError, ValueError) as error:
         raise DetectorError(f"{folder} holds no readable detector ({error}); {cure}") from error
+    if not isinstance(facts, dict):
+        raise DetectorError(
+            f"{folder / _FACTS} must hold a mapping, got a {type(facts).__name__}; {cure}"
+        )
     if facts.get("format") != FORMAT:
         raise DetectorError(
             f"{folder} has detector format {facts.get('format')}, this code reads {FORMAT}; {cure}"
         )
+    for entry, kind in _ENTRIES.items():
+        if not isinstance(facts.get(entry), kind):
+            raise DetectorError(
+                f"{folder / _FACTS} must say '{entry}' as a {kind.__name__}, got "
+                f"{facts.get(entry)!r}; {cure}"
+            )
     if hashlib.sha256(content).hexdigest() != facts["sha256"]:
         raise DetectorError(f"{folder / _ARRAYS} is not the file that was written; {cure}")
+    try:
+        arrays = load(content)
+    except SafetensorError as error:
+        raise DetectorError(
+            f"{folder / _ARRAYS} is no safetensors file ({error}); {cure}"
+        ) from error
     parts: dict[str, dict[str, np.ndarray]] = {}
-    for key, array in load_file(folder / _ARRAYS).items():
-        part, name = key.rsplit("/", 1)
+    for key, array in arrays.items():
+        part, _, name = key.rpartition("/")
         parts.setdefault(part, {})[name] = array
     return Detector(
         facts["backbone"], facts["features"], parts, facts["facts"], facts["not_applicable"]
