@@ -1,6 +1,7 @@
 """Blocked search: products of blocks, and for each query only what beats its k-th best so far.
 
-As fast as the matrix products themselves, within a few per cent, in a few blocks of memory.
+As fast as the matrix products themselves, within a few per cent, in a few blocks of memory. Equal
+similarities are ranked by bank row, however the bank and the queries are cut.
 """
 
 from dataclasses import dataclass
@@ -27,11 +28,19 @@ class Best:
         return cls(np.full((n, k), -np.inf, np.float32), np.full((n, k), -1, np.int64))
 
     def offer(self, at: np.ndarray, similarities: np.ndarray, rows: np.ndarray) -> None:
-        """Merge candidates [len(at), any] into the queries ``at``; -inf stands for none."""
+        """Merge candidates [len(at), any] into the queries ``at``; -inf stands for none.
+
+        Of candidates that tie at the k-th place, the lowest rows stay.
+        """
         k = self.rows.shape[1]
         similarities = np.concatenate([self.similarities[at], similarities], axis=1)
         rows = np.concatenate([self.rows[at], rows], axis=1)
         keep = np.argpartition(-similarities, k - 1, axis=1)[:, :k]
+        last = np.take_along_axis(similarities, keep[:, -1:], axis=1)
+        tie = np.count_nonzero(similarities >= last, axis=1) > k
+        tie = np.flatnonzero(tie & (last[:, 0] > -np.inf))
+        if len(tie):
+            keep[tie] = np.lexsort((rows[tie], -similarities[tie]), axis=1)[:, :k]
         self.similarities[at] = np.take_along_axis(similarities, keep, axis=1)
         self.rows[at] = np.take_along_axis(rows, keep, axis=1)
 
@@ -47,7 +56,7 @@ class Best:
 def add_in_blocks(
     best: Best, queries: np.ndarray, start: int, bank: np.ndarray, exclude: np.ndarray | None
 ) -> None:
-    """Offer the bank rows ``start``, ``start + 1``, ... to all queries."""
+    """Offer the bank rows ``start``, ``start + 1``, ... to all queries, after all lower rows."""
     edges = [0, *range(min(_FIRST, len(bank)), len(bank), _BANK), len(bank)]
     largest = min(_QUERIES, len(queries)) * max(np.diff(edges), default=0)
     out, beats = np.empty(largest, np.float32), np.empty(largest, bool)
@@ -57,7 +66,7 @@ def add_in_blocks(
         for left, right in pairwise(edges):
             shape = (len(block), right - left)
             size = shape[0] * shape[1]
-            similarities = np.matmul(block, bank[left:right].T, out=out[:size].reshape(shape))
+            similarities = _products(block, bank[left:right], out[:size].reshape(shape))
             if exclude is not None:
                 own = exclude[at] - start - left
                 inside = np.flatnonzero((own >= 0) & (own < shape[1]))
@@ -65,6 +74,15 @@ def add_in_blocks(
             bar = best.similarities[at].min(axis=1, keepdims=True)
             better = np.greater(similarities, bar, out=beats[:size].reshape(shape))
             _merge(best, at, similarities, better, start + left)
+
+
+def _products(queries: np.ndarray, bank: np.ndarray, out: np.ndarray) -> np.ndarray:
+    """All inner products; BLAS rounds those of a single row otherwise, so one row goes in twice."""
+    if len(queries) > 1 and len(bank) > 1:
+        return np.matmul(queries, bank.T, out=out)
+    twice = [np.concatenate([part, part]) if len(part) == 1 else part for part in (queries, bank)]
+    out[:] = (twice[0] @ twice[1].T)[: len(queries), : len(bank)]
+    return out
 
 
 def _merge(

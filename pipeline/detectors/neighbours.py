@@ -9,6 +9,7 @@ them. Approximate indexes are an option, and say how many true neighbours they f
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
+from typing import Literal, get_args
 
 import numpy as np
 from jaxtyping import Float32, Int64
@@ -17,14 +18,17 @@ from pipeline.detectors.block_search import Best, add_in_blocks
 
 Shards = Iterable[tuple[int, np.ndarray]]
 
-ENGINES = ("auto", "blocks", "faiss", "ivf", "hnsw")
+Engine = Literal["auto", "blocks", "faiss", "ivf", "hnsw"]
+ENGINES = get_args(Engine)
 _PIECE = 1 << 30  # bytes of bank that faiss gets at a time
+_SPARE = 8  # faiss breaks ties as it likes: it is asked for more than k, to see whether k ties
+_GPU_LARGEST = 2048  # neighbours that faiss finds on a GPU
 _PROBES = 256  # queries that an approximate search is checked with
 
 
 @dataclass(frozen=True)
 class Neighbours:
-    """The k nearest bank rows of each query, best first.
+    """The k nearest bank rows of each query, best first, equal ones in the order of the bank.
 
     Attributes:
         similarities: Inner products.
@@ -47,6 +51,9 @@ def nearest(
 ) -> Neighbours:
     """Find the k bank rows with the largest inner product to each query.
 
+    Exact engines choose by (similarity, lowest row): copies in the bank are found in its order,
+    however it is cut. Their similarities may differ in the last bits.
+
     Args:
         queries: Unit-norm features, so that inner products are cosine similarities.
         bank: Unit-norm features of the in-distribution training set.
@@ -58,7 +65,9 @@ def nearest(
     Raises:
         ValueError: If the bank has fewer than k rows besides the excluded one.
     """
-    return nearest_in_shards(queries, [(0, bank)], k=k, exclude=exclude, engine=engine)
+    return nearest_in_shards(
+        queries, [(0, bank)], k=k, exclude=exclude, engine=engine, size=len(bank)
+    )
 
 
 def nearest_in_shards(
@@ -68,11 +77,15 @@ def nearest_in_shards(
     k: int,
     exclude: Int64[np.ndarray, " n"] | None = None,
     engine: str = "auto",
+    size: int | None = None,
 ) -> Neighbours:
-    """Like `nearest`, over a bank that arrives as (first row, rows) pieces, one at a time.
+    """Like `nearest`, over a bank that arrives in order, as (first row, rows), piece by piece.
 
-    Approximate engines hold the whole bank.
+    Approximate engines hold the whole bank. Where its ``size`` is known, a k beyond it is refused
+    before anything is read.
     """
+    if size is not None:
+        _check_k(k, size, exclude)
     if engine not in ENGINES:
         raise ValueError(f"unknown engine {engine!r}; known: {', '.join(ENGINES)}")
     if engine == "auto":
@@ -85,11 +98,11 @@ def nearest_in_shards(
     if engine == "faiss":
         add, shards = _add_with_faiss, _joined(shards)
     best = Best.empty(len(queries), k)
-    size = 0
+    came = 0
     for start, shard in shards:
-        size += len(shard)
+        came += len(shard)
         add(best, queries, start, shard, exclude)
-    _check_k(k, size, exclude)
+    _check_k(k, came, exclude)
     return Neighbours(*best.sorted())
 
 
@@ -114,17 +127,38 @@ def _add_with_faiss(
 ) -> None:
     import faiss
 
+    k = best.rows.shape[1] + (exclude is not None)
     index = faiss.IndexFlatIP(bank.shape[1])
-    if gpu_count():
+    if gpu_count() and k + _SPARE <= _GPU_LARGEST:
         options = faiss.GpuMultipleClonerOptions()
         options.shard = True  # such an index takes its rows in one call, so each piece has its own
         index = faiss.index_cpu_to_gpu_multiple_py(_gpu_resources(), index, co=options)
     index.add(np.ascontiguousarray(bank))
-    k = min(best.rows.shape[1] + (exclude is not None), len(bank))
     for low in range(0, len(queries), 16384):
         at = np.arange(low, min(low + 16384, len(queries)))
-        similarities, rows = _search(index, queries[at], k, exclude, at, start)
-        best.offer(at, similarities, rows + start)
+        asked = min(k + _SPARE, len(bank))
+        similarities, rows = _search(index, queries[at], asked)
+        unsure = np.zeros(len(at), bool)
+        if asked < len(bank):  # rows that faiss left out may tie with the k-th
+            unsure = similarities[:, k - 1] == similarities[:, -1]
+        _drop_self(similarities, rows + start, exclude, at)
+        best.offer(at[~unsure], similarities[~unsure], rows[~unsure] + start)
+        _add_again(best, queries, start, bank, exclude, at[unsure])
+
+
+def _add_again(
+    best: Best,
+    queries: np.ndarray,
+    start: int,
+    bank: np.ndarray,
+    exclude: np.ndarray | None,
+    at: np.ndarray,
+) -> None:
+    """Offer the bank rows to some of the queries, block by block."""
+    if len(at):
+        some = Best(best.similarities[at], best.rows[at])
+        add_in_blocks(some, queries[at], start, bank, None if exclude is None else exclude[at])
+        best.similarities[at], best.rows[at] = some.similarities, some.rows
 
 
 @cache
@@ -148,16 +182,20 @@ def _joined(shards: Shards) -> Shards:
         yield first, np.concatenate(held) if len(held) > 1 else held[0]
 
 
-def _search(
-    index, queries: np.ndarray, k: int, exclude: np.ndarray | None, at: np.ndarray, start: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Search an index; a query that finds itself gets -inf there, as does a missing neighbour."""
+def _search(index, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Search an index; a neighbour that it did not find has similarity -inf and row -1."""
     similarities, rows = index.search(np.ascontiguousarray(queries), k)
-    similarities[rows < 0] = -np.inf  # faiss gives row -1 where it found fewer
-    if exclude is not None:
-        own = (exclude[at] - start)[:, None]
-        similarities[(rows == own) & (own >= 0)] = -np.inf
+    similarities[rows < 0] = -np.inf
     return similarities, rows.astype(np.int64)
+
+
+def _drop_self(
+    similarities: np.ndarray, rows: np.ndarray, exclude: np.ndarray | None, at: np.ndarray
+) -> None:
+    """Give -inf to queries ``at`` that found themselves."""
+    if exclude is not None:
+        own = exclude[at][:, None]
+        similarities[(rows == own) & (own >= 0)] = -np.inf
 
 
 def _approximate(
@@ -178,7 +216,9 @@ def _approximate(
     index.add(bank)
     best = Best.empty(len(queries), k)
     at = np.arange(len(queries))
-    best.offer(at, *_search(index, queries, min(k + (exclude is not None), m), exclude, at, 0))
+    similarities, rows = _search(index, queries, min(k + (exclude is not None), m))
+    _drop_self(similarities, rows, exclude, at)
+    best.offer(at, similarities, rows)
     similarities, rows = best.sorted()
     if not np.isfinite(similarities).all():
         raise ValueError(
