@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pipeline.sources import cifar
+from pipeline.sources import cifar, svhn
 from pipeline.sources.listing import Entry
 from pipeline.sources.spec import CifarSet, IdxSet, ImageSet, MatSet, SourceError
 
@@ -83,7 +83,7 @@ def load_pixels(spec: ImageSet) -> Pixels:
             case CifarSet():
                 return Pixels(*cifar.load(Path(spec.path), split=spec.split, coarse=spec.coarse))
             case MatSet():
-                return _load_mat(Path(spec.path))
+                return Pixels(*svhn.load(Path(spec.path)))
             case IdxSet():
                 return _load_idx(Path(spec.path), spec.labels)
     except SourceError:
@@ -91,15 +91,6 @@ def load_pixels(spec: ImageSet) -> Pixels:
     except (OSError, ValueError, KeyError, EOFError, struct.error, zlib.error) as error:
         raise SourceError(f"'{spec.path}' is damaged or of another form ({error})") from error
     raise TypeError(f"no array in a {type(spec).__name__}")
-
-
-def _load_mat(path: Path) -> Pixels:
-    from scipy.io import loadmat  # half a second to import, for one data set
-
-    content = loadmat(path, variable_names=["X", "y"])
-    images = np.ascontiguousarray(np.moveaxis(content["X"], 3, 0))
-    labels = content["y"].reshape(-1).astype(int) % 10  # SVHN writes 10 for the digit 0
-    return Pixels(images, [str(label) for label in labels], [str(digit) for digit in range(10)])
 
 
 def _load_idx(path: Path, labels: str | None) -> Pixels:
