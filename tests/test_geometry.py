@@ -41,3 +41,25 @@ def test_a_row_that_is_no_number_is_named(bad):
 def test_half_precision_is_converted_by_the_caller():
     with pytest.raises(ValueError, match="must be float32 or float64, got float16"):
         unit_norm(np.ones((2, 2), np.float16))
+
+
+@pytest.mark.parametrize("size", [3e37, 1e-44])
+def test_norms_that_no_float32_holds_are_divided_in_float64(size):
+    """1000 columns of 3e37 have the norm 9.5e38, beyond the largest float32; a plain row beside."""
+    rows = np.full((2, 1000), size, np.float32)
+    rows[1] = 2
+
+    units = unit_norm(rows)
+
+    assert units.dtype == np.float32
+    np.testing.assert_allclose(units, 1000**-0.5, rtol=1e-6)
+
+
+def test_rows_of_a_part_are_named_as_those_of_the_whole():
+    rows = np.ones((10, 2), np.float32)
+    rows[7] = 0
+    with pytest.raises(ValueError, match="row 107 is zero"):
+        unit_norm(rows, start=100)
+    rows[7, 1] = np.nan
+    with pytest.raises(ValueError, match="row 107 holds NaN"):
+        unit_norm(rows, start=100)
