@@ -139,3 +139,34 @@ def test_refusals():
 def test_sums_by_class():
     sums = class_sums(np.arange(8.0).reshape(4, 2), np.array([2, 0, 2, 2]), 3)
     np.testing.assert_array_equal(sums, [[2, 3], [0, 0], [0 + 4 + 6, 1 + 5 + 7]])
+
+
+def test_labels_must_be_as_many_as_rows_and_some_known():
+    features, labels = clusters()
+    with pytest.raises(ValueError, match="each row needs a label, got 240 rows and 239 labels"):
+        ClassGaussians.fit(features, labels[1:])
+    with pytest.raises(ValueError, match="no label is 0 or above; use a bank with labels, or fit"):
+        ClassGaussians.fit(features, labels - 10)
+
+
+@pytest.mark.parametrize("shrinkage", ["none", "ledoit_wolf"])
+def test_rows_without_a_label_stay_out(shrinkage):
+    features, labels = clusters()
+    inside = np.arange(240) % 7 > 0
+    some, shared = ClassGaussians.fit(features, np.where(inside, labels, -1), shrinkage=shrinkage)
+    alone, expected = ClassGaussians.fit(features[inside], labels[inside], shrinkage=shrinkage)
+    np.testing.assert_allclose(shared.matrix, expected.matrix, rtol=1e-9, atol=1e-12)
+    for ours, theirs in zip(some.distances(features), alone.distances(features), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-9)
+
+
+def test_distances_to_classes_far_apart_do_not_cancel():
+    """Whitened means 1e7 apart: |z|^2 + |m|^2 - 2 z.m would keep two digits of |z - m|^2."""
+    features, labels = clusters()
+    gaussians, _ = ClassGaussians.fit(features, labels)
+    far = ClassGaussians(np.zeros(5), np.eye(5), 1e7 * np.eye(4, 5), np.ones(5), gaussians.classes)
+    steps = np.random.default_rng(0).standard_normal((240, 5))
+
+    nearest, _ = far.distances(far.means[labels] + steps)
+
+    np.testing.assert_allclose(nearest, (steps**2).sum(axis=1), rtol=1e-7)

@@ -1,17 +1,17 @@
 """Class Gaussians with one shared covariance, and the Mahalanobis scores they give."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Float64, Int, Int64
-from scipy.linalg import solve_triangular
-from scipy.sparse import csr_array
 
+from pipeline.detectors.row_blocks import Rows, sum_blocks, take_rows
 from pipeline.detectors.shrinkage import Covariance, invertible, shrink
 from pipeline.geometry import check_finite
 
-_BLOCK = 8192  # rows held in float64 at a time
+_BLOCK = 8192  # queries held in float64 at a time
+_SAMPLE = 8192  # rows whose mean is subtracted before squares are summed
 _CANCELLED = 1e-3  # a smaller share of variance within classes is summed without subtraction
 
 
@@ -35,46 +35,67 @@ class ClassGaussians:
     @classmethod
     def fit(
         cls,
-        features: Float[np.ndarray, "n d"],
-        labels: Int[np.ndarray, " n"],
+        features: Float[Rows, "n d"],
+        labels: Int[np.ndarray, " _"],
         *,
         shrinkage: str = "auto",
     ) -> tuple["ClassGaussians", Covariance]:
         """Estimate means and covariances by maximum likelihood, in float64.
 
+        Args:
+            features: Rows of all classes, in memory or read block by block.
+            labels: Class of each row; rows of a negative one stay out.
+            shrinkage: See `pipeline.detectors.shrinkage.invertible`.
+
         Returns:
             The Gaussians, and the shared covariance with its condition number.
 
         Raises:
-            ValueError: If rows are not finite, a class has a single row, or the covariance cannot
-                be inverted under the shrinkage asked for.
+            ValueError: If labels are of another number than rows, rows are not finite, a class has
+                a single row, or the covariance cannot be inverted under the shrinkage asked for.
         """
-        check_finite(features, "features")
-        classes, rows, counts = np.unique(labels, return_inverse=True, return_counts=True)
+        from scipy.linalg import solve_triangular  # late: scoring needs none of scipy
+
+        if len(labels) != len(features):
+            raise ValueError(
+                f"each row needs a label, got {len(features)} rows and {len(labels)} labels; "
+                "take both from one bank"
+            )
+        known = labels >= 0
+        classes, counts = np.unique(labels[known], return_counts=True)
+        if not len(classes):
+            raise ValueError(
+                "class Gaussians need labelled rows, but no label is 0 or above; use a bank with "
+                "labels, or fit clusters (classes: kmeans)"
+            )
         if (counts < 2).any():
             raise ValueError(
                 f"each class must have at least two rows, but class {classes[counts.argmin()]} has "
                 "one; add images or leave the class out"
             )
-        shift = features[:: -(-len(features) // _BLOCK)].mean(axis=0, dtype=np.float64)
+        rows = np.where(known, np.searchsorted(classes, labels), -1)
+        n = int(counts.sum())
+        shift = take_rows(features, np.arange(0, len(features), -(-len(features) // _SAMPLE)))
+        with np.errstate(invalid="ignore"):  # infinities are named by the pass that follows
+            shift = shift.mean(axis=0, dtype=np.float64)
         sums, gram = _moments(features, rows, len(classes), shift)
         means = shift + sums / counts[:, None]
-        centre = counts @ means / len(features)
-        within = (gram - (sums.T / counts) @ sums) / len(features)
-        if np.trace(within) < _CANCELLED * np.trace(gram) / len(features):
-            within = _centred_gram(features, rows, means) / len(features)
+        centre = counts @ means / n
+        within = (gram - (sums.T / counts) @ sums) / n
+        if np.trace(within) < _CANCELLED * np.trace(gram) / n:
+            within = _centred_gram(features, rows, means) / n
         shared = invertible(
             within,
-            n=len(features),
+            n=n,
             fourth_moment=lambda: _fourth_moment(features, rows, means),
             shrinkage=shrinkage,
             what="the covariance within classes",
         )
-        between = (means - centre).T * (counts / len(features)) @ (means - centre)
+        between = (means - centre).T * (counts / n) @ (means - centre)
         overall, _ = shrink(
             within + between,
-            n=len(features),
-            fourth_moment=lambda: _fourth_moment(features, np.zeros_like(rows), centre[None]),
+            n=n,
+            fourth_moment=lambda: _fourth_moment(features, np.minimum(rows, 0), centre[None]),
             shrinkage=shared.shrinkage,
         )
         lower = np.linalg.cholesky(shared.matrix)
@@ -97,64 +118,56 @@ class ClassGaussians:
         for start in range(0, len(queries), _BLOCK):
             part = slice(start, start + _BLOCK)
             white = (queries[part].astype(np.float64) - self.centre) @ self.whitening
-            squares = white**2
             # |z - m|^2 = |z|^2 - (2 z.m - |m|^2): smallest where the bracket is largest
             bracket = white @ (2 * self.means.T) - np.sum(self.means**2, axis=1)
-            nearest[part] = np.maximum(squares.sum(axis=1) - bracket.max(axis=1), 0)
-            overall[part] = squares @ (1 / self.global_variances)
+            overall[part] = white**2 @ (1 / self.global_variances)
+            white -= self.means[bracket.argmax(axis=1)]  # the difference above would cancel
+            nearest[part] = np.einsum("nd,nd->n", white, white)
         return nearest, overall
 
 
 def class_sums(
-    features: Float[np.ndarray, "n d"], rows: Int[np.ndarray, " n"], classes: int
+    features: Float[Rows, "n d"], rows: Int[np.ndarray, " n"], classes: int
 ) -> Float64[np.ndarray, "c d"]:
     """Sum of the rows of each class 0 .. classes-1, in float64."""
-    sums = np.zeros((classes, features.shape[1]))
-    for start, block in _float64_blocks(features):
-        sums += _one_hot(rows[start : start + len(block)], classes) @ block
-    return sums
+    return sum_blocks(features, lambda at, block: (one_hot(rows[at], classes) @ block,))[0]
 
 
-def _moments(
-    features: np.ndarray, rows: np.ndarray, classes: int, shift: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Sums by class of y = x - shift, and the sum of y y', in one pass."""
-    sums = np.zeros((classes, features.shape[1]))
-    gram = np.zeros((features.shape[1], features.shape[1]))
-    product = np.empty_like(gram)
-    for start, block in _float64_blocks(features, shift):
-        sums += _one_hot(rows[start : start + len(block)], classes) @ block
-        gram += np.matmul(block.T, block, out=product)
-    return sums, gram
+def one_hot(rows: Int[np.ndarray, " n"], classes: int) -> Any:
+    """Sparse [c n], 1 where a row is of a class: its product with rows is their sums by class."""
+    from scipy.sparse import csr_array
 
-
-def _centred_gram(features: np.ndarray, rows: np.ndarray, means: np.ndarray) -> np.ndarray:
-    """Sum of y y' over y = x - its class mean: exact also where classes lie far apart."""
-    gram = np.zeros((features.shape[1], features.shape[1]))
-    for start, block in _float64_blocks(features):
-        block -= means[rows[start : start + len(block)]]
-        gram += block.T @ block
-    return gram
-
-
-def _fourth_moment(features: np.ndarray, rows: np.ndarray, means: np.ndarray) -> float:
-    """Mean of |y|^4 over y = x - its class mean."""
-    total = 0.0
-    for start, block in _float64_blocks(features):
-        block -= means[rows[start : start + len(block)]]
-        total += float(np.sum(np.einsum("nd,nd->n", block, block) ** 2))
-    return total / len(features)
-
-
-def _one_hot(rows: np.ndarray, classes: int) -> csr_array:
     return csr_array((np.ones(len(rows)), (rows, np.arange(len(rows)))), (classes, len(rows)))
 
 
-def _float64_blocks(
-    features: np.ndarray, shift: float | np.ndarray = 0.0
-) -> Iterator[tuple[int, np.ndarray]]:
-    """First row and rows - shift of each block, in one buffer: fresh pages cost time."""
-    buffer = np.empty((min(_BLOCK, len(features)), features.shape[1]))
-    for start in range(0, len(features), _BLOCK):
-        block = features[start : start + _BLOCK]
-        yield start, np.subtract(block, shift, out=buffer[: len(block)], dtype=np.float64)
+def _moments(
+    features: Rows, rows: np.ndarray, classes: int, shift: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sums by class of y = x - shift, and the sum of y y', in one pass."""
+    return sum_blocks(
+        features,
+        lambda at, y: (one_hot(rows[at], classes) @ y, y.T @ y),
+        shift=shift,
+        where=rows >= 0,
+    )
+
+
+def _centred_gram(features: Rows, rows: np.ndarray, means: np.ndarray) -> np.ndarray:
+    """Sum of y y' over y = x - its class mean: exact also where classes lie far apart."""
+
+    def gram(at: Any, block: np.ndarray) -> tuple[np.ndarray]:
+        block -= means[rows[at]]
+        return (block.T @ block,)
+
+    return sum_blocks(features, gram, where=rows >= 0)[0]
+
+
+def _fourth_moment(features: Rows, rows: np.ndarray, means: np.ndarray) -> float:
+    """Mean of |y|^4 over y = x - its class mean."""
+    inside = rows >= 0
+
+    def fourth(at: Any, block: np.ndarray) -> tuple[float]:
+        block -= means[rows[at]]
+        return (float(np.sum(np.einsum("nd,nd->n", block, block) ** 2)),)
+
+    return sum_blocks(features, fourth, where=inside)[0] / np.count_nonzero(inside)

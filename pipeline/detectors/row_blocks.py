@@ -1,0 +1,171 @@
+"""One pass over many rows: block by block, dealt to all cores, in bounded memory."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Bool, Float, Float32, Float64, Int
+
+from pipeline.geometry import check_finite
+
+_ROWS = 8192  # of a block, at most
+_FEWEST = 256  # of a block where lanes are many or rows are wide
+_BUFFERS = 256 << 20  # bytes of all blocks in float64
+_LANES = 16  # each has sums of its own
+_SUMS = 1 << 30  # bytes of the lanes' sums, d x d each, and of what is added to them
+_HELD = 1 << 30  # bytes of rows that are kept rather than computed or read again
+
+
+@runtime_checkable
+class Rows(Protocol):
+    """What a pass needs: a NumPy array [n d], or what gives slices of consecutive rows as one."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of rows, width."""
+        ...
+
+    @property
+    def dtype(self) -> Any:
+        """Of the slices."""
+        ...
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        ...
+
+    def __getitem__(self, part: slice, /) -> Any:
+        """Consecutive rows as an array."""
+        ...
+
+
+@dataclass(frozen=True)
+class ChangedRows:
+    """Rows computed from others whenever they are asked for.
+
+    Attributes:
+        source: The rows they are computed from.
+        change: Takes consecutive rows, and the number of their first for messages.
+        width: Of the rows computed.
+    """
+
+    source: Rows
+    change: Callable[[np.ndarray, int], Float32[np.ndarray, "b e"]]
+    width: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of rows, width."""
+        return len(self.source), self.width
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Of the rows computed: that of features."""
+        return np.dtype(np.float32)
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        return len(self.source)
+
+    def __getitem__(self, part: slice) -> Float32[np.ndarray, "b e"]:
+        """Compute consecutive rows."""
+        return self.change(self.source[part], part.indices(len(self))[0])
+
+
+def sum_blocks(
+    rows: Float[Rows, "n d"],
+    term: Callable[[Any, Float64[np.ndarray, "b d"]], tuple],
+    *,
+    shift: float | Float64[np.ndarray, " d"] = 0.0,
+    where: Bool[np.ndarray, " n"] | None = None,
+    what: str = "features",
+) -> tuple:
+    """Sum the terms of all blocks of rows.
+
+    A lane takes every L-th block on one core with one BLAS thread, into sums of its own, which are
+    added in the order of the lanes: then conversions and sums by class run on all cores too, not
+    products alone. There are as many lanes as BLAS has threads (OMP_NUM_THREADS), fewer where the
+    blocks are fewer. Rows are read in order, by one thread; rows that are computed are so in lanes.
+
+    Args:
+        rows: What to pass over.
+        term: Gets the place of the rows (what indexes any array [n]) and rows - shift in float64,
+            which it may overwrite; returns what to sum up, numbers or arrays.
+        shift: Subtracted from every row.
+        where: Rows that count; None for all.
+        what: Name of the rows in errors.
+
+    Raises:
+        ValueError: If there are no rows, a value is not finite, or a sum overflows.
+    """
+    from threadpoolctl import ThreadpoolController  # late: scoring sums nothing
+
+    if not len(rows):
+        raise ValueError(f"{what} must have at least one row, got none")
+    source, change = (
+        (rows.source, rows.change) if isinstance(rows, ChangedRows) else (rows, lambda raw, _: raw)
+    )
+    blas = ThreadpoolController().select(user_api="blas")
+    threads = max((library["num_threads"] for library in blas.info()), default=1)
+    n, d = rows.shape
+    lanes, size = _grid(n, d, threads)
+    buffers = [np.empty((size, d)) for _ in range(lanes)]
+    sums: list[list] = [[] for _ in range(lanes)]
+
+    def add(lane: int, start: int, raw: np.ndarray) -> None:
+        with np.errstate(over="ignore", invalid="ignore"):  # the sums are checked
+            block, at = change(raw, start), slice(start, start + len(raw))
+            if where is not None and not (inside := where[at]).all():
+                block, at = block[inside], start + np.flatnonzero(inside)
+            terms = term(at, np.subtract(block, shift, out=buffers[lane][: len(block)]))
+            if not sums[lane]:
+                sums[lane] = list(terms)
+                return
+            for i, each in enumerate(terms):
+                sums[lane][i] += each
+
+    with ExitStack() as stack:
+        pool = None
+        if lanes > 1:
+            stack.enter_context(blas.limit(limits=1))
+            pool = stack.enter_context(ThreadPoolExecutor(lanes))
+        for first in range(0, n, lanes * size):
+            starts = range(first, min(first + lanes * size, n), size)
+            blocks = [source[start : start + size] for start in starts]
+            list((pool.map if pool else map)(add, range(lanes), starts, blocks))
+    totals = [sum(each[1:], start=each[0]) for each in zip(*filter(None, sums), strict=True)]
+    if not all(np.isfinite(total).all() for total in totals):
+        check_finite(rows, what)
+        raise ValueError(f"{what} are too large for sums in float64; scale them down")
+    return tuple(totals)
+
+
+def take_rows(rows: Float[Rows, "n d"], chosen: Int[np.ndarray, " s"]) -> Float[np.ndarray, "s d"]:
+    """The chosen rows, which ascend, read block by block."""
+    taken = [rows[:0]]
+    for start in range(0, len(rows), _ROWS):
+        left, right = np.searchsorted(chosen, (start, start + _ROWS))
+        if left < right:
+            taken.append(rows[start : start + _ROWS][chosen[left:right] - start])
+    return np.concatenate(taken)
+
+
+def held(rows: Float[Rows, "n d"]) -> Float[Rows, "n d"]:
+    """The rows as one array if that takes up to 1 GiB, so that several passes read them once."""
+    n, d = rows.shape
+    if isinstance(rows, np.ndarray) or n * d * rows.dtype.itemsize > _HELD:
+        return rows
+    array = np.empty((n, d), rows.dtype)
+    for start in range(0, n, _ROWS):
+        array[start : start + _ROWS] = rows[start : start + _ROWS]
+    return array
+
+
+def _grid(n: int, width: int, threads: int) -> tuple[int, int]:
+    """Number of lanes, and rows of a block such that every lane gets equally many blocks."""
+    lanes = max(1, min(threads, _LANES, _SUMS // (16 * width**2), -(-n // _ROWS)))
+    most = min(_ROWS, max(_FEWEST, _BUFFERS // (8 * width * lanes)))
+    return lanes, -(-n // (lanes * -(-n // (lanes * most))))
