@@ -69,3 +69,17 @@ def test_the_stage_writes_sections_that_stages_load(tmp_path, monkeypatch):
     (tmp_path / "params.yaml").write_text(wrong, encoding="utf-8")
     with pytest.raises(SystemExit, match="error: unknown parameter 'fit.misspelt'; known: "):
         check_params.main()
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("knn_balanced.balanced", "false", "'methods.knn_balanced.balanced' must be bool, got 'f"),
+        ("knn.k", [], "'methods.knn.k' must hold at least one value"),
+        ("mcm.temperature", None, "'methods.mcm.temperature' must be float, got None"),
+        ("knn_1", {"score": "mcm"}, "methods.knn and methods.knn_1 both write the column 'knn_1'"),
+    ],
+)
+def test_a_wrong_value_of_a_method_stops_before_extraction(path, value, message):
+    with pytest.raises(ValueError, match=message):
+        run(changed(f"methods.{path}", value))

@@ -4,7 +4,6 @@ A page holds the definition, a pure function over arrays, and ``score(query, **p
 takes what the definition needs from the query and the detector. Higher = more in-distribution.
 """
 
-import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -30,6 +29,7 @@ from pipeline.scores import (
     residual,
     vim,
 )
+from pipeline.scores.parameters import checked_parameters
 
 SCORES: dict[str, Callable[..., Any]] = {
     "energy": energy.score,
@@ -52,32 +52,33 @@ SCORES: dict[str, Callable[..., Any]] = {
 }
 
 
-def check_methods(methods: Mapping[str, Any]) -> None:
-    """Refuse methods that name no score or give it a parameter it does not have.
+def check_methods(methods: Mapping[Any, Any]) -> None:
+    """Refuse methods that name no score, misuse its parameters, or share a column of the tables.
 
     Args:
         methods: Section ``methods``: by name, ``score`` and the score's parameters.
 
     Raises:
-        ValueError: Naming the method and the known scores or parameters.
+        ValueError: Naming the method, its value and what is known or allowed.
     """
+    columns: dict[str, str] = {}
     for name, entry in methods.items():
+        if not isinstance(name, str) or not name:
+            raise ValueError(f"a method's name must be a text, got {name!r} in methods; quote it")
         if not isinstance(entry, Mapping) or "score" not in entry:
             raise ValueError(f"methods.{name} must be a mapping that names a score, got {entry!r}")
-        if entry["score"] not in SCORES:
+        if not isinstance(entry["score"], str) or entry["score"] not in SCORES:
             raise ValueError(
                 f"unknown score '{entry['score']}' in methods.{name}; known: {', '.join(SCORES)}"
             )
-        known = dict(list(inspect.signature(SCORES[entry["score"]]).parameters.items())[1:])
-        given = set(entry) - {"score"}
-        if unknown := sorted(given - set(known)):
-            raise ValueError(
-                f"unknown parameter 'methods.{name}.{unknown[0]}' of score '{entry['score']}'; "
-                f"known: {', '.join(known) or 'none'}"
-            )
-        needed = {key for key, one in known.items() if one.default is inspect.Parameter.empty}
-        if missing := sorted(needed - given):
-            raise ValueError(f"missing parameter 'methods.{name}.{missing[0]}'")
+        checked_parameters(name, entry, SCORES[entry["score"]])
+        for column in method_names(name, entry):
+            if column in columns:
+                raise ValueError(
+                    f"methods.{columns[column]} and methods.{name} both write the column "
+                    f"'{column}'; rename one of them"
+                )
+            columns[column] = name
 
 
 def method_names(name: str, entry: Mapping[str, Any]) -> list[str]:
@@ -89,8 +90,8 @@ def method_names(name: str, entry: Mapping[str, Any]) -> list[str]:
 
 def compute(query: Query, name: str, entry: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """Scores of one entry of ``methods``, by the names in the tables."""
-    parameters = {key: value for key, value in entry.items() if key != "score"}
-    result = SCORES[entry["score"]](query, **parameters)
+    score = SCORES[entry["score"]]
+    result = score(query, **checked_parameters(name, entry, score))
     if isinstance(result, dict):
         return {f"{name}_{suffix}": scores for suffix, scores in result.items()}
     return {name: result}

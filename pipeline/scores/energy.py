@@ -5,6 +5,7 @@ from jaxtyping import Float, Float64
 
 from pipeline.detectors.query import Query
 from pipeline.detectors.softmax import as_logits, check_temperature, log_sum_exp
+from pipeline.scores.allowed import Positive
 
 
 def energy_scores(
@@ -30,6 +31,6 @@ def energy_scores(
     return temperature * log_sum_exp(as_logits(logits) / temperature)
 
 
-def score(query: Query, *, head: str, temperature: float = 1.0) -> Float64[np.ndarray, " n"]:
+def score(query: Query, *, head: str, temperature: Positive = 1.0) -> Float64[np.ndarray, " n"]:
     """Energy of one head."""
     return energy_scores(query.logits(head), temperature=temperature)

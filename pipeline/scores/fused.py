@@ -35,6 +35,6 @@ def fused_scores(logits: Sequence[Float[np.ndarray, "n c"]]) -> Float64[np.ndarr
     return np.log(probabilities.max(axis=1)) - np.log(rest)
 
 
-def score(query: Query, *, heads: Sequence[str] = (ZERO_SHOT, "plp", "lp")) -> np.ndarray:
+def score(query: Query, *, heads: tuple[str, ...] = (ZERO_SHOT, "plp", "lp")) -> np.ndarray:
     """Fusion of the named heads."""
     return fused_scores([query.logits(head) for head in heads])

@@ -5,6 +5,7 @@ from jaxtyping import Float, Float64
 
 from pipeline.detectors.query import Query
 from pipeline.detectors.softmax import as_logits, softmax_and_rest
+from pipeline.scores.allowed import Count, Fraction
 
 
 def gen_scores(
@@ -43,7 +44,7 @@ def gen_scores(
 
 
 def score(
-    query: Query, *, head: str, gamma: float = 0.1, largest: int = 100
+    query: Query, *, head: str, gamma: Fraction = 0.1, largest: Count = 100
 ) -> Float64[np.ndarray, " n"]:
     """GEN of one head."""
     return gen_scores(query.logits(head), gamma=gamma, largest=largest)

@@ -3,8 +3,9 @@
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from pipeline.detectors.neighbours import Neighbours
+from pipeline.detectors.neighbours import Engine, Neighbours
 from pipeline.detectors.query import Query, sample_rows
+from pipeline.scores.allowed import Count, Seed, Share
 
 
 def knn_scores(
@@ -35,11 +36,11 @@ def knn_scores(
 def score(
     query: Query,
     *,
-    k: int | list[int] = 1,
-    alpha: float = 1.0,
+    k: Count | list[Count] = 1,
+    alpha: Share = 1.0,
     balanced: bool = False,
-    seed: int = 0,
-    engine: str = "auto",
+    seed: Seed = 0,
+    engine: Engine = "auto",
 ) -> Float64[np.ndarray, " n"] | dict[str, Float64[np.ndarray, " n"]]:
     """k-NN against the bank, or against a sample of it; a list of k costs one search.
 

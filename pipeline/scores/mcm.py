@@ -5,6 +5,7 @@ from jaxtyping import Float, Float64
 
 from pipeline.detectors.query import Query
 from pipeline.detectors.softmax import as_logits, check_temperature, softmax_and_rest
+from pipeline.scores.allowed import Positive
 
 
 def mcm_scores(
@@ -35,6 +36,6 @@ def mcm_scores(
     return softmax_and_rest(cosines / temperature)[0].max(axis=1)
 
 
-def score(query: Query, *, temperature: float = 1.0) -> Float64[np.ndarray, " n"]:
+def score(query: Query, *, temperature: Positive = 1.0) -> Float64[np.ndarray, " n"]:
     """MCM against the detector's class embeddings."""
     return mcm_scores(query.embeddings, query.class_embeddings, temperature=temperature)

@@ -6,6 +6,7 @@ from jaxtyping import Float, Float64
 from pipeline.detectors.detector import NotApplicableError
 from pipeline.detectors.query import Query
 from pipeline.detectors.softmax import check_temperature, log_sum_exp
+from pipeline.scores.allowed import Count, Positive
 
 
 def neglabel_scores(
@@ -50,7 +51,7 @@ def neglabel_scores(
 
 
 def score(
-    query: Query, *, temperature: float = 0.01, groups: int = 100
+    query: Query, *, temperature: Positive = 0.01, groups: Count = 100
 ) -> Float64[np.ndarray, " n"]:
     """NegLabel with the negative words of the detector's text side."""
     text = query.detector.part("text", "text")

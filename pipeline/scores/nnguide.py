@@ -4,6 +4,7 @@ import numpy as np
 from jaxtyping import Float, Float64
 
 from pipeline.detectors.query import Query, sample_rows
+from pipeline.scores.allowed import Count, Seed, Share
 from pipeline.scores.energy import energy_scores
 
 
@@ -26,7 +27,7 @@ def nnguide_scores(
 
 
 def score(
-    query: Query, *, head: str, k: int = 10, alpha: float = 1.0, seed: int = 0
+    query: Query, *, head: str, k: Count = 10, alpha: Share = 1.0, seed: Seed = 0
 ) -> Float64[np.ndarray, " n"]:
     """NNGuide of one head, against a share ``alpha`` of the bank (the paper: 0.01 of ImageNet)."""
     energies = query.detector.part("energies", head)["energies"]

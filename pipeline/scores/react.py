@@ -4,6 +4,7 @@ import numpy as np
 from jaxtyping import Float, Float64
 
 from pipeline.detectors.query import Query
+from pipeline.scores.allowed import Positive
 from pipeline.scores.energy import energy_scores
 from pipeline.training.heads import Probe
 
@@ -30,7 +31,7 @@ def react_scores(
     return energy_scores(head.logits(clipped), temperature=temperature)
 
 
-def score(query: Query, *, head: str, temperature: float = 1.0) -> Float64[np.ndarray, " n"]:
+def score(query: Query, *, head: str, temperature: Positive = 1.0) -> Float64[np.ndarray, " n"]:
     """ReAct with the threshold that was fitted on the bank."""
     threshold = float(query.detector.part("clipping", "features")["threshold"])
     probe = Probe(**query.detector.part("heads", head))
