@@ -109,8 +109,26 @@ def test_noisy_points_widen_the_interval_around_the_measured_value(sign):
     assert measurement_interval(line, *still) == pytest.approx((1, 1))
 
 
+def test_resamples_without_a_line_are_no_interval():
+    """Constant replicates have no R², which is not an R² known for certain."""
+    line = fit_line(np.array([0.0, 1, 2]), np.array([0.0, 1, 1]))
+    rows = np.tile(np.array([0.0, 1, 2]), (5, 1))
+
+    assert measurement_interval(line, rows, np.ones((5, 3))) is None
+    assert measurement_interval(line, np.ones((5, 3)), rows) is None
+
+
+def test_two_different_points_have_no_interval():
+    """Four backbones of which two and two coincide: every resample lies on a line."""
+    twice = np.array([0.0, 0, 1, 1])
+
+    assert bootstrap_interval(twice, twice) is None
+
+
 def test_refusals():
     with pytest.raises(ValueError, match="at least 3 points, got 2"):
         fit_line(np.arange(2.0), np.arange(2.0))
+    with pytest.raises(ValueError, match="at least 3 different points, got 2 among 4"):
+        fit_line(np.array([0.0, 0, 1, 1]), np.array([0.0, 0, 1, 1]))
     with pytest.raises(ValueError, match="differ in both x and y"):
         fit_line(np.arange(4.0), np.ones(4))

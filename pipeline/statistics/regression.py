@@ -28,13 +28,15 @@ def fit_line(x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]) -> Line:
     """Fit a least-squares line.
 
     Raises:
-        ValueError: If there are fewer than three points (two always lie on a line), or all x or
-            all y are equal.
+        ValueError: If there are fewer than three different points (two always lie on a line), or
+            all x or all y are equal.
     """
     if len(x) < 3:
         raise ValueError(f"R² needs at least 3 points, got {len(x)}: two always lie on a line")
     if np.ptp(x) == 0 or np.ptp(y) == 0:
         raise ValueError("R² needs points that differ in both x and y, got a constant")
+    if (different := len(set(zip(x.tolist(), y.tolist(), strict=True)))) < 3:
+        raise ValueError(f"R² needs at least 3 different points, got {different} among {len(x)}")
     slope = float(np.cov(x, y, bias=True)[0, 1] / np.var(x))
     return Line(
         slope=slope,
@@ -70,7 +72,7 @@ def measurement_interval(
     y: Float[np.ndarray, "b n"],
     *,
     level: float = 0.95,
-) -> tuple[float, float]:
+) -> tuple[float, float] | None:
     """Interval of R² for just these backbones, whose x and y were measured on few images.
 
     Args:
@@ -81,11 +83,12 @@ def measurement_interval(
 
     Returns:
         Percentiles of the replicates' R², stretched to hold the measured one: resampling adds
-        noise to points that carry noise already, which lowers an R² near one.
+        noise to points that carry noise already, which lowers an R² near one. Nothing where x or
+        y is constant in every resample, so that none has an R².
     """
     replicates = correlation_replicates(x, y) ** 2
     if len(replicates) == 0:
-        return line.r2, line.r2
+        return None
     low, high = np.quantile(replicates, [(1 - level) / 2, (1 + level) / 2])
     return min(line.r2, float(low)), max(line.r2, float(high))
 
@@ -103,7 +106,7 @@ def bootstrap_interval(
     Resamples with fewer than three different points are left out, for they lie on a line.
 
     Returns:
-        Lower and upper end, or nothing below four points.
+        Lower and upper end, or nothing below four points or where no resample has an R².
     """
     if len(x) < 4:
         return None
@@ -111,6 +114,8 @@ def bootstrap_interval(
     draws = rng.integers(len(x), size=(resamples, len(x)))
     distinct = np.array([len(set(zip(x[row], y[row], strict=True))) for row in draws])
     replicates = correlation_replicates(x[draws[distinct >= 3]], y[draws[distinct >= 3]]) ** 2
+    if len(replicates) == 0:
+        return None
     low, high = np.quantile(replicates, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
