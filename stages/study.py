@@ -5,6 +5,7 @@
 Reads   REPORTS/evaluation/<backbone>/<dataset>.json, REPORTS/accuracy/<backbone>.json and
         REPORTS/adversarial/<backbone>/<crafted set>.json of every name in params.yaml
 Writes  REPORTS/study.json              R², differences and changes, for `dvc metrics`
+        REPORTS/study/lines.csv         R² of every OOD set and mean, or why it has none
         REPORTS/study/results.csv, results.parquet   every metric, per set and mean over sets
         REPORTS/study/comparisons.csv   paired tests with Holm's correction
         REPORTS/study/adversarial.csv   the attacked images before and after
@@ -18,6 +19,7 @@ import polars as pl
 
 from pipeline.files import write_text, written_whole
 from pipeline.findings.claims import claims_table
+from pipeline.findings.line_table import lines_table
 from pipeline.findings.study_numbers import study_numbers
 from pipeline.findings.study_records import StudyParams, StudyScope, read_study
 from pipeline.findings.study_tables import adversarial_table, comparisons_table, results_table
@@ -37,6 +39,7 @@ def run(reports: Path, scope: StudyScope, params: StudyParams) -> pl.DataFrame:
         "comparisons": comparisons_table(records),
         "adversarial": adversarial_table(records),
         "claims": claims,
+        "lines": lines_table(records, params),
     }
     for name, table in tables.items():
         write_text(folder / f"{name}.csv", table.write_csv())
@@ -70,7 +73,7 @@ def main() -> None:
 
     claims = run(args.reports, read_scope(), load_params("study", StudyParams))
     for row in claims.iter_rows(named=True):
-        print(f"{row['claim']}  {row['statement']}: {row['ours']}")
+        print(f"{row['claim']}  {row['statement']}: {row['ours']}  {row['on']}".rstrip())
 
 
 if __name__ == "__main__":

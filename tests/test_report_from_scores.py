@@ -97,7 +97,7 @@ def test_constant_scores_are_half_and_noted(made):
     root, _, _ = made
     text = (root / "results.md").read_text(encoding="utf-8")
 
-    assert "| lp_msp | 50.0 (50.0–50.0) |" in text
+    assert "| lp_msp | 50.0 (45.6–54.4) |" in text  # what 40 pairs without a difference allow
     assert "Constant scores on greek with mini_l: lp_msp." in text
 
 

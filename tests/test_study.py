@@ -2,6 +2,8 @@
 
 import json
 import math
+from copy import deepcopy
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -9,6 +11,9 @@ import pytest
 
 from pipeline.findings.claim_line import line_claim
 from pipeline.findings.claims import claims_table
+from pipeline.findings.holm_verdict import verdict
+from pipeline.findings.line_table import lines_table
+from pipeline.findings.study_numbers import study_numbers
 from pipeline.findings.study_records import StudyParams, StudyScope, read_study
 from pipeline.findings.study_tables import (
     adversarial_table,
@@ -215,9 +220,135 @@ def test_every_claim_is_measured_or_says_what_it_needs(world):
     assert all("benchmark=cifar100" in ours for ours in claims.filter(claim="e")["ours"])
     assert len(claims.filter(claim="a")) == 2
     plp = claims.filter(claim="b")
-    assert [on.split(";")[0] for on in plp["on"]] == ["mini_s", "mini_m", "mini_l"]
+    assert list(plp.select("of", "mean").iter_rows()) == [
+        (backbone, mean)
+        for backbone in ("mini_s", "mini_m", "mini_l")
+        for mean in ("mean", "mean_near")
+    ]
     assert all(ours.startswith("+") for ours in plp["ours"])
-    assert "of 2 (Holm < 0.05)" in plp["p"][0]
+    assert "of 2 (Holm ≤ 0.05)" in plp["p"][0]
+    assert "of 1 (Holm ≤ 0.05)" in plp["p"][1]
+
+
+def test_the_claimed_differences_are_over_each_named_mean(world):
+    """The paper's five sets are a named mean; the mean over all sets holds others too."""
+    params = replace(PARAMS, finetuned={"mini_s": "plain"})
+    records = read_study(world, SCOPE)
+    claims, numbers = claims_table(records, params), study_numbers(records, params)
+    better = row(claims, claim="b", of="mini_m", mean="mean_near")
+    tuned = row(claims, claim="c", mean="mean_near")
+
+    for cell, found in (
+        (paired(records, "mini_m", ("greek",), "plp_msp", "mcm"), better),
+        (
+            records.difference(
+                records.mean("mini_s", ("greek",), "lp_msp"),
+                records.mean("plain", ("greek",), "ft_msp"),
+            ),
+            tuned,
+        ),
+    ):
+        ends = (cell.value, cell.low, cell.high)
+        assert (found["ours"], found["low"], found["high"]) == tuple(
+            f"{100 * x:+.1f}" for x in ends
+        )
+    assert better["on"] == "mini_m; glyphs, mean over near (1 OOD set)"
+    assert set(numbers["b"]["mini_m"]["plp_msp"]) == {"mean", "mean_near"}
+    assert set(numbers["c"]["mini_s"]["lp_msp"]) == {"mean", "mean_near"}
+    assert (
+        f"{100 * numbers['c']['mini_s']['lp_msp']['mean_near']['difference']:+.1f}" == tuned["ours"]
+    )
+
+
+def test_the_verdict_by_hand():
+    """Of four sets one is better and one worse for sure, one is open and one was not tested."""
+    tests = pl.DataFrame(
+        {
+            "dataset": ["sun", "greek", "digits", "patches"],
+            "difference": [0.2, -0.2, 0.1, 0.3],
+            "p_holm": [0.05, 0.01, 0.2, None],
+        }
+    )
+    sets = ("greek", "sun", "digits", "patches")
+
+    said = "better on 1 of 3 (Holm ≤ 0.05); worse: greek; open: digits"
+    assert verdict(tests, sets, alpha=1 - 0.95) == said
+    assert verdict(tests, ("digits",), alpha=1 - 0.8) == "better on 1 of 1 (Holm ≤ 0.2)"
+    assert verdict(tests, ("patches",), alpha=0.05) == ""
+
+
+def test_the_level_of_the_tests_is_that_of_the_intervals(world):
+    records = replace(read_study(world, SCOPE), level=0.999)
+
+    assert (
+        "of 2 (Holm ≤ 0.001)" in row(claims_table(records, PARAMS), of="mini_s", mean="mean")["p"]
+    )
+
+
+def test_a_mean_that_no_resample_moves_keeps_the_bound_of_its_sets(world):
+    """Perfect scores on both sets: [1, 1] is no interval, the mean of the sets' bounds is."""
+    records = deepcopy(read_study(world, SCOPE))
+    for dataset, low in (("greek", 0.94), ("digits", 0.92)):
+        record = records.evaluations["mini_s"][dataset]
+        record["methods"]["mcm"]["auroc"] |= {"value": 1.0, "low": low, "high": 1.0}
+        record["replicates"]["mcm"]["auroc"] = [10000] * 40
+
+    cell = records.mean("mini_s", SCOPE.ood, "mcm")
+    difference = records.difference(cell, cell)
+
+    assert (cell.value, cell.low, cell.high) == pytest.approx((1, 0.93, 1))
+    assert (difference.value, difference.low, difference.high) == pytest.approx((0, -0.07, 0.07))
+
+
+def test_every_pair_and_mean_has_its_line_or_a_reason(world):
+    records = deepcopy(read_study(world, SCOPE))
+    for backbone in ("mini_s", "mini_m", "mini_l"):
+        records.evaluations[backbone]["digits"]["methods"]["knn_1"]["auroc"]["value"] = 0.5
+    table = lines_table(records, PARAMS)
+    mean, none = row(table, set="mean"), row(table, set="digits")
+
+    assert list(table["set"]) == ["mean", "mean_near", "greek", "digits"]
+    assert list(table["sets"]) == [2, 1, 1, 1]
+    result = line_claim(records, PARAMS, SCOPE.ood)
+    assert (mean["r2"], mean["backbones"]) == (pytest.approx(result.line.r2, abs=1e-6), 3)
+    assert (mean["images_low"], mean["images_high"]) == pytest.approx(result.images, abs=1e-6)
+    assert (mean["fisher_low"], mean["undefined"]) == (None, None)
+    assert (none["r2"], none["undefined"]) == (None, "needs backbones that differ in AUROC")
+    assert "digits" not in study_numbers(records, PARAMS)["a"]
+
+
+def test_one_undefined_mean_leaves_the_others_in_claim_a(world):
+    records = deepcopy(read_study(world, SCOPE))
+    for backbone in ("mini_s", "mini_m", "mini_l"):
+        records.evaluations[backbone]["greek"]["methods"]["knn_1"]["auroc"]["value"] = 0.5
+    claims = claims_table(records, PARAMS).filter(claim="a")
+
+    assert row(claims, mean="mean_near")["ours"] == (
+        "undefined: needs backbones that differ in AUROC"
+    )
+    assert row(claims, mean="mean")["ours"].startswith(("0.", "1."))
+
+
+def test_backbones_at_two_points_make_no_line(world):
+    records = deepcopy(read_study(world, SCOPE))
+    records.accuracies["mini_m"] = records.accuracies["mini_s"]
+    records.evaluations["mini_m"] = records.evaluations["mini_s"]
+
+    assert line_claim(records, PARAMS, SCOPE.ood) == (
+        "needs backbones at 3 different points, for two always lie on a line"
+    )
+
+
+def test_an_interval_that_no_resample_gives_is_left_out(world):
+    records = deepcopy(read_study(world, SCOPE))
+    for record in records.accuracies.values():
+        record["replicates"]["knn_20"] = [9000] * 40
+
+    claim = row(claims_table(records, PARAMS), claim="a", mean="mean")
+
+    assert line_claim(records, PARAMS, SCOPE.ood).images is None
+    assert (claim["low"], claim["interval"]) == ("", "none: no resample of the images has an R²")
+    assert set(study_numbers(records, PARAMS)["a"]["mean"]) == {"backbones", "r2", "slope"}
 
 
 def test_one_backbone_makes_no_line(world):
@@ -239,7 +370,8 @@ def test_fine_tuning_is_compared_on_the_same_draws(world):
     low, _ = percentile_interval(expected)
 
     assert float(claims["low"][0]) == pytest.approx(100 * low, abs=0.06)
-    assert claims["ours"][1] == "not run: needs lp_energy of mini_s among the methods"
+    assert claims["ours"][2] == "not run: needs lp_energy of mini_s among the methods"
+    assert len(claims) == 3
 
 
 def test_the_cells_of_claim_e(world):
@@ -261,7 +393,10 @@ def numbers_in(value):
 
 def test_the_stage_writes_metrics_and_tables(world):
     run(world, SCOPE, PARAMS)
-    names = ["study.json", *(f"study/{n}.csv" for n in ("results", "comparisons", "claims"))]
+    names = [
+        "study.json",
+        *(f"study/{n}.csv" for n in ("results", "comparisons", "claims", "lines")),
+    ]
     first = [(world / name).read_bytes() for name in names]
     run(world, SCOPE, PARAMS)
 

@@ -24,14 +24,21 @@ class LineClaim:
         fisher: Interval over backbones by Fisher's transformation, from four points on.
         bootstrap: Interval over resampled backbones, from four points on.
         images: Interval over resampled images for just these backbones: how much of R² is the
-            luck of the test sets.
+            luck of the test sets. Nothing where no resample has an R².
     """
 
     backbones: tuple[str, ...]
     line: Line
     fisher: tuple[float, float] | None
     bootstrap: tuple[float, float] | None
-    images: tuple[float, float]
+    images: tuple[float, float] | None
+
+
+def every_line(records: StudyRecords, params: StudyParams) -> dict[str, LineClaim | str]:
+    """The line of each named mean and of each OOD set, or why there is none."""
+    scope = records.scope
+    sets = scope.groups | {dataset: (dataset,) for dataset in scope.ood}
+    return {name: line_claim(records, params, members) for name, members in sets.items()}
 
 
 def line_claim(
@@ -53,6 +60,8 @@ def line_claim(
     y = np.array([area.value for _, area in points.values()])
     if np.ptp(x) == 0 or np.ptp(y) == 0:
         return f"needs backbones that differ in {'accuracy' if np.ptp(x) == 0 else 'AUROC'}"
+    if len(set(zip(x.tolist(), y.tolist(), strict=True))) < 3:
+        return "needs backbones at 3 different points, for two always lie on a line"
     line = fit_line(x, y)
     accuracies = np.stack([accuracy.replicates for accuracy, _ in points.values()], axis=1)
     areas = np.stack([area.replicates for _, area in points.values()], axis=1)

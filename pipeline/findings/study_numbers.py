@@ -4,29 +4,30 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.findings.claim_line import LineClaim, line_claim
+from pipeline.findings.claim_line import LineClaim, every_line
 from pipeline.findings.study_records import Cell, StudyParams, StudyRecords
 from pipeline.findings.study_tables import adversarial_table, paired
 
 
 def study_numbers(records: StudyRecords, params: StudyParams) -> dict[str, Any]:
-    """Return the measured numbers of claims a to d; a claim that was not run is absent.
+    """Return the measured numbers of claims a to d; what was not run or has no value is absent.
 
     Keys: ``a.<set or mean>.r2``, ``b.<backbone>.<score>.<mean>.difference``,
-    ``c.<backbone>.<score>.difference``, ``d.<backbone>.<crafted set>.clean`` and ``.crafted``.
+    ``c.<backbone>.<score>.<mean>.difference``, ``d.<backbone>.<crafted set>.clean`` and
+    ``.crafted``.
     """
-    every = {dataset: (dataset,) for dataset in records.scope.ood} | records.scope.groups
+    groups = records.scope.groups
     numbers: dict[str, Any] = {
         "a": {
             name: _line(result)
-            for name, sets in every.items()
-            if isinstance(result := line_claim(records, params, sets), LineClaim)
+            for name, result in every_line(records, params).items()
+            if isinstance(result, LineClaim)
         },
         "b": {
             backbone: {
                 method: {
                     name: _interval(cell)
-                    for name, sets in records.scope.groups.items()
+                    for name, sets in groups.items()
                     if (cell := paired(records, backbone, sets, method, params.mcm))
                 }
                 for method in params.plp
@@ -35,10 +36,13 @@ def study_numbers(records: StudyRecords, params: StudyParams) -> dict[str, Any]:
         },
         "c": {
             backbone: {
-                probe: _interval(records.difference(one, other))
+                probe: {
+                    name: _interval(records.difference(one, other))
+                    for name, sets in groups.items()
+                    if (one := records.mean(backbone, sets, probe))
+                    and (other := records.mean(tuned, sets, score))
+                }
                 for probe, score in zip(params.probe, params.finetuned_scores, strict=True)
-                if (one := records.mean(backbone, records.scope.ood, probe))
-                and (other := records.mean(tuned, records.scope.ood, score))
             }
             for backbone, tuned in params.finetuned.items()
             if {backbone, tuned} <= set(records.scope.backbones)

@@ -15,6 +15,8 @@ from pipeline.json_text import read_json
 from pipeline.statistics.bootstrap import percentile_interval
 from pipeline.statistics.replicates import restored
 
+_INTERVAL = ("value", "low", "high")
+
 
 @dataclass(frozen=True)
 class StudyParams:
@@ -96,17 +98,26 @@ class StudyRecords:
     def mean(
         self, backbone: str, sets: tuple[str, ...], method: str, metric: str = "auroc"
     ) -> Cell | None:
-        """Mean of a per-set metric over OOD sets; nothing where the method does not apply."""
+        """Mean of a per-set metric over OOD sets; nothing where the method does not apply.
+
+        Where no replicate moves, its interval is the mean of the sets' own: percentiles would
+        claim certainty, where records of perfect or constant scores know a bound.
+        """
         records = [self.evaluations[backbone][dataset] for dataset in sets]
         if not all(method in record["methods"] for record in records):
             return None
-        value = float(np.mean([record["methods"][method][metric]["value"] for record in records]))
+        cells = [record["methods"][method][metric] for record in records]
+        value, low, high = (
+            float(np.mean([c[key] for c in cells])) for key in ("value", "low", "high")
+        )
         stored = [restored(record["replicates"][method][metric]) for record in records]
-        return self._cell(value, np.mean(stored, axis=0))
+        return self._cell(value, np.mean(stored, axis=0), still=(low, high))
 
     def difference(self, first: Cell, second: Cell) -> Cell:
-        """First minus second on the same draws."""
-        return self._cell(first.value - second.value, first.replicates - second.replicates)
+        """First minus second on the same draws; where none moves, what both intervals allow."""
+        still = first.low - second.high, first.high - second.low
+        replicates = first.replicates - second.replicates
+        return self._cell(first.value - second.value, replicates, still=still)
 
     def accuracy(self, backbone: str, classifier: str) -> Cell | None:
         """ID accuracy of a classifier; nothing where the backbone does not have it."""
@@ -117,8 +128,12 @@ class StudyRecords:
         stored = restored(record["replicates"][classifier])
         return Cell(cell["value"], cell["low"], cell["high"], stored)
 
-    def _cell(self, value: float, replicates: Float[np.ndarray, " b"]) -> Cell:
-        return Cell(value, *percentile_interval(replicates, level=self.level), replicates)
+    def _cell(
+        self, value: float, replicates: Float[np.ndarray, " b"], *, still: tuple[float, float]
+    ) -> Cell:
+        moved = np.ptp(replicates) > 1e-9  # less is rounding: stored steps are 1e-4
+        ends = percentile_interval(replicates, level=self.level) if moved else still
+        return Cell(value, *ends, replicates)
 
 
 def read_study(reports: Path, scope: StudyScope) -> StudyRecords:

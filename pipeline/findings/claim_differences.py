@@ -1,0 +1,79 @@
+"""Claims b and c: differences of AUROCs on the same images, for every named mean over OOD sets.
+
+The paper's means are over five ImageNet sets; a benchmark names those (`benchmark.means`) beside
+the mean over all the sets that it holds.
+"""
+
+from collections.abc import Iterator
+
+import polars as pl
+
+from pipeline.findings.claim_row import OVER_IMAGES, Claim, points, where
+from pipeline.findings.holm_verdict import verdict
+from pipeline.findings.study_records import StudyParams, StudyRecords
+from pipeline.findings.study_tables import comparisons_table, paired
+
+
+def plp_rows(records: StudyRecords, params: StudyParams) -> Iterator[Claim]:
+    """Claim b: PLP against MCM, for every score, backbone and named mean."""
+    tests = comparisons_table(records)
+    paper = "+3.4 (ViT-bigG, 5 ImageNet pairs)"
+    found = False
+    for method in params.plp:
+        for backbone in records.scope.backbones:
+            for name, sets in records.scope.groups.items():
+                cell = paired(records, backbone, sets, method, params.mcm)
+                if cell is None:
+                    continue
+                found = True
+                family = tests.filter(
+                    (pl.col("backbone") == backbone)
+                    & (pl.col("first") == method)
+                    & (pl.col("second") == params.mcm)
+                    & pl.col("dataset").is_in(sets)
+                )
+                yield Claim(
+                    "b",
+                    f"AUROC of {method} minus {params.mcm}",
+                    paper,
+                    *points(cell),
+                    interval=OVER_IMAGES,
+                    p=verdict(family, sets, alpha=1 - records.level),
+                    on=f"{backbone}; {where(records, name)}",
+                    of=backbone,
+                    mean=name,
+                )
+    if not found:
+        yield Claim(
+            "b", "AUROC of PLP minus MCM", paper,
+            f"not run: needs a backbone with a text tower, scored by {', '.join(params.plp)} "
+            f"and {params.mcm}",
+        )  # fmt: skip
+
+
+def fine_tuning_rows(records: StudyRecords, params: StudyParams) -> Iterator[Claim]:
+    """Claim c: the linear probe against fine-tuning, for every pair, score and named mean."""
+    said = ("c", "AUROC of linear probing minus fine-tuning", "+7.3 (ViT-H, ImageNet pairs)")
+    for backbone, tuned in params.finetuned.items():
+        if missing := [name for name in (backbone, tuned) if name not in records.scope.backbones]:
+            yield Claim(*said, f"not run: needs {missing[0]} among backbones", on=backbone)
+            continue
+        for probe, score in zip(params.probe, params.finetuned_scores, strict=True):
+            of = f"{probe} of {backbone} minus {score} of {tuned}"
+            for name, sets in records.scope.groups.items():
+                one = records.mean(backbone, sets, probe)
+                other = records.mean(tuned, sets, score)
+                if one is None or other is None:
+                    lacking = f"{probe} of {backbone}" if one is None else f"{score} of {tuned}"
+                    yield Claim(*said, f"not run: needs {lacking} among the methods", on=of)
+                    break
+                yield Claim(
+                    *said,
+                    *points(records.difference(one, other)),
+                    interval=OVER_IMAGES,
+                    on=f"{of}; {where(records, name)}",
+                    of=of,
+                    mean=name,
+                )
+    if not params.finetuned:
+        yield Claim(*said, "not run: needs fine-tuned counterparts in study.finetuned")

@@ -1,0 +1,41 @@
+"""One row of the claims table, and the words that its cells share."""
+
+from dataclasses import dataclass
+
+from pipeline.findings.study_records import Cell, StudyRecords
+
+OVER_IMAGES = "paired bootstrap over images"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One row of the claims table; every cell is ready to be read.
+
+    ``on`` says in words what was measured; ``of`` and ``mean`` name the same backbones and the
+    mean over OOD sets (as in the long tables), so that rows can be set side by side.
+    """
+
+    claim: str
+    statement: str
+    paper: str
+    ours: str
+    low: str = ""
+    high: str = ""
+    interval: str = ""
+    p: str = ""
+    on: str = ""
+    of: str = ""
+    mean: str = ""
+
+
+def points(cell: Cell) -> tuple[str, str, str]:
+    """Write a difference of AUROCs and both ends in points, with their signs."""
+    return f"{100 * cell.value:+.1f}", f"{100 * cell.low:+.1f}", f"{100 * cell.high:+.1f}"
+
+
+def where(records: StudyRecords, group: str) -> str:
+    """Say which mean over OOD sets a number is, and of how many."""
+    label = "all" if group == "mean" else group.removeprefix("mean_")
+    count = len(records.scope.groups[group])
+    sets = "1 OOD set" if count == 1 else f"{count} OOD sets"
+    return f"{records.scope.benchmark}, mean over {label} ({sets})"
