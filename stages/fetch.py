@@ -3,9 +3,10 @@
     python -m stages.fetch [DATASET ...] [--dry-run]
 
 Reads   datasets, data_root of params.yaml; conf/downloads.yaml: address, checksum, licence
-Writes  DATA_ROOT/<file>   verified; a wrong file is kept aside as *.wrong, a broken-off one resumed
+Writes  DATA_ROOT/<file>   verified; a wrong download becomes *.wrong, a broken-off one is resumed
 
-Existing copies, there or at the path that datasets.<name>.path gives, are used in place.
+Existing copies, there or at the path that datasets.<name>.path gives, are used in place and never
+changed: a wrong one is only named.
 """
 
 import argparse
@@ -17,14 +18,9 @@ from typing import Any
 
 import yaml
 
-from pipeline.downloads import (
-    Download,
-    DownloadError,
-    fetch,
-    missing_bytes,
-    unpack,
-    with_size,
-)
+from pipeline.download_errors import DownloadError, reading
+from pipeline.downloaded_archives import unpack
+from pipeline.downloads import Download, fetch, find, missing_bytes, with_size
 from pipeline.params import from_mapping, read_section
 
 LIST = Path("conf/downloads.yaml")
@@ -39,9 +35,9 @@ class Wanted:
 
     def state(self, root: Path) -> str:
         """One word: there, partial, missing, or by hand."""
-        target = root / self.download.file
-        if target.exists():
+        if find(self.download, root):
             return "there"
+        target = root / self.download.file
         if target.with_name(target.name + ".partial").exists():
             return "partial"
         return "missing" if self.download.url else "by hand"
@@ -77,9 +73,7 @@ def wanted_files(
 def with_sizes(wanted: list[Wanted], root: Path) -> list[Wanted]:
     """Ask the servers how large the files are that are to come and have no published size."""
     return [
-        item
-        if item.state(root) == "there"
-        else replace(item, download=with_size(item.download))
+        item if item.state(root) == "there" else replace(item, download=with_size(item.download))
         for item in wanted
     ]
 
@@ -96,6 +90,7 @@ def _file_of(value: Any, known: dict[str, Download]) -> str | None:
 
 def plan_lines(wanted: list[Wanted], root: Path) -> list[str]:
     """The plan as text: what is there, what will be downloaded, what needs a person."""
+    free = free_bytes(root)
     lines = [f"data root {root.resolve()}"]
     to_come, unknown = 0, 0
     for item in wanted:
@@ -111,7 +106,6 @@ def plan_lines(wanted: list[Wanted], root: Path) -> list[str]:
             f"         {download.url or download.note}",
             f"         licence: {download.licence}; cite: {download.citation}",
         ]
-    free = shutil.disk_usage(_existing(root)).free
     more = f" and {unknown} files of unknown size" if unknown else ""
     lines.append(f"to download: {to_come / 1e6:,.0f} MB{more}; free on disk: {free / 1e6:,.0f} MB")
     return lines
@@ -120,7 +114,7 @@ def plan_lines(wanted: list[Wanted], root: Path) -> list[str]:
 def run(wanted: list[Wanted], root: Path) -> list[str]:
     """Fetch all files; return one line for each that could not be had."""
     to_come = sum(missing_bytes(item.download, root) or 0 for item in wanted if item.download.url)
-    free = shutil.disk_usage(_existing(root)).free
+    free = free_bytes(root)
     if to_come > free:
         raise DownloadError(
             f"the files need {to_come:,} bytes, but {root.resolve()} has {free:,} free; free some "
@@ -130,9 +124,10 @@ def run(wanted: list[Wanted], root: Path) -> list[str]:
     for item in wanted:
         try:
             path = fetch(item.download, root, report=_bar(item.download.file))
-            if item.download.unpacks:
+            done = "verified" if path.is_file() else "there, used as it is"
+            if path.is_file() and item.download.unpacks:
                 path = unpack(path, item.download.unpacks)
-            print(f"\r{path}: verified" + " " * 20)
+            print(f"\r{path}: {done}" + " " * 20)
         except DownloadError as error:
             problems.append(f"{', '.join(item.datasets)}: {error}")
     return problems
@@ -152,9 +147,23 @@ def _bar(name: str) -> Any:
     return report
 
 
-def _existing(folder: Path) -> Path:
-    folder = folder.resolve()
-    return next(place for place in (folder, *folder.parents) if place.exists())
+def root_of(value: str | None) -> Path:
+    """Return the folder that parameter data_root names; ``~`` is the home directory."""
+    return Path(value or ".").expanduser()
+
+
+def free_bytes(root: Path) -> int:
+    """Return the free space of the disk where the data root is, or will be.
+
+    Raises:
+        DownloadError: If it is no folder, or may not be looked at.
+    """
+    with reading(root):
+        folder = root.resolve()
+        existing = next(place for place in (folder, *folder.parents) if place.exists())
+        if not existing.is_dir():
+            raise DownloadError(f"data_root must be a folder, {existing} is a file; name another")
+        return shutil.disk_usage(existing).free
 
 
 def main() -> None:
@@ -168,9 +177,9 @@ def main() -> None:
 
     wanted = wanted_files(read_section("datasets"), read_downloads(), args.datasets)
     try:
-        root = Path(read_section("data_root") or ".")
+        root = root_of(read_section("data_root"))
     except KeyError:
-        root = Path("data/raw")
+        root = root_of("data/raw")
     wanted = with_sizes(wanted, root)
     print("\n".join(plan_lines(wanted, root)))
     if args.dry_run:

@@ -11,13 +11,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import downloads
-from pipeline.downloads import Download, DownloadError, fetch, missing_bytes
+from pipeline import downloads, transfer
+from pipeline.download_errors import DownloadError
+from pipeline.downloaded_archives import unpack
+from pipeline.downloads import Download, fetch, find, missing_bytes
 from pipeline.sources import SourceError, open_source, read_spec
 from stages import fetch as stage
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
 MD5 = hashlib.md5(CONTENT).hexdigest()
+DATE = "Wed, 21 Oct 2015 07:28:00 GMT"
+UNRANGED = ("/stubborn", "/alternating")  # without range requests
+
+
+def packed(members: list[str]) -> bytes:
+    """A zip archive in memory."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for member in members:
+            archive.writestr(member, "a.jpg 1")
+    return file.getvalue()
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -50,26 +63,46 @@ class Handler(http.server.BaseHTTPRequestHandler):
         body, etag = CONTENT, '"one"'
         if self.path == "/page":
             body, etag = b"\n<!DOCTYPE html><title>log in</title>", None
+        if self.path == "/commented":
+            body = b"\xef\xbb\xbf\n<!-- saved from url --><html><title>log in</title>"
+        if self.path == "/empty":
+            body = b""
+        if self.path == "/weak":
+            etag = DATE
+        if self.path == "/cut.zip":
+            body = packed(["lists/a.txt"])
         if self.path == "/changed" and len(server.seen) > 1:
             etag = '"two"'
         start = self._range(etag)
+        server.starts.append(start)
         self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(body) - start))
+        if self.path != "/cut.zip":
+            self.send_header("Content-Length", str(len(body) - start))
         if start:
             self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
-        if etag:
+        if self.path == "/weak":
+            self.send_header("ETag", 'W/"one"')
+            self.send_header("Last-Modified", DATE)
+            self.send_header("Accept-Ranges", "bytes")
+        elif etag:
             self.send_header("ETag", etag)
+        if self.path == "/typed":
+            self.send_header("Content-Type", "text/html; charset=utf-8")
         self.end_headers()
         stop = len(body)
-        if self.path in ("/half", "/changed") and len(server.seen) == 1:
+        if self.path in ("/half", "/changed", "/weak") and len(server.seen) == 1:
             stop = 100_000
+        if self.path == "/cut.zip":
+            stop = len(body) - 30
+        if self.path == "/alternating":
+            stop = 1000 if len(server.seen) % 2 else 2000
         if self.path == "/never":
             stop = min(start + 1000, 5000) if start < 5000 else start
         self.wfile.write(body[start:stop])
 
     def _range(self, etag):
         wanted = self.headers.get("Range")
-        if wanted is None or self.headers.get("If-Range") != etag or self.path == "/stubborn":
+        if wanted is None or self.headers.get("If-Range") != etag or self.path in UNRANGED:
             return 0
         return int(wanted.removeprefix("bytes=").removesuffix("-"))
 
@@ -80,9 +113,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def server(monkeypatch):
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.setattr(downloads.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(transfer.time, "sleep", lambda seconds: None)
     running = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    running.seen = []
+    running.seen, running.starts = [], []
     thread = threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     running.address = f"http://127.0.0.1:{running.server_port}"
@@ -112,6 +145,19 @@ def test_a_broken_off_download_goes_on_where_it_stopped(server, tmp_path):
     assert server.seen == [("/half", None), ("/half", "bytes=100000-")]
 
 
+def test_a_weak_etag_resumes_by_the_date(server, tmp_path):
+    """A weak ETag cannot tell whether the bytes are the same; Last-Modified can."""
+    assert fetch(at(server, "/weak", md5=MD5), tmp_path).read_bytes() == CONTENT
+    assert server.starts == [0, 100_000]
+
+
+def test_a_server_that_breaks_off_now_here_now_there_is_given_up(server, tmp_path):
+    """1,000 and 2,000 bytes in turn: only the first two requests got further than ever."""
+    with pytest.raises(DownloadError, match="broke off after"):
+        fetch(at(server, "/alternating", md5=MD5), tmp_path)
+    assert len(server.seen) == 2 + transfer.ATTEMPTS
+
+
 def test_a_partial_file_of_an_earlier_run_is_continued(server, tmp_path):
     (tmp_path / "set.bin.partial").write_bytes(CONTENT[:7])
     (tmp_path / "set.bin.partial.json").write_text('{"same": "\\"one\\""}')
@@ -136,11 +182,21 @@ def test_a_wrong_checksum_is_kept_aside_and_named(server, tmp_path):
     assert names(tmp_path) == ["set.bin.wrong"]
 
 
-def test_a_wrong_file_that_was_there_before_is_not_used(server, tmp_path):
+def test_a_wrong_file_that_was_there_before_is_named_and_left_alone(server, tmp_path):
+    """It may be a colleague's, on a shared disk."""
     (tmp_path / "set.bin").write_bytes(b"damaged")
-    with pytest.raises(DownloadError, match="kept aside as set.bin.wrong"):
+    with pytest.raises(DownloadError, match="was there before and is left as it is"):
         fetch(at(server, "/good.bin", md5=MD5), tmp_path)
-    assert fetch(at(server, "/good.bin", md5=MD5), tmp_path).read_bytes() == CONTENT
+    assert names(tmp_path) == ["set.bin"]
+    assert (tmp_path / "set.bin").read_bytes() == b"damaged"
+
+
+def test_a_right_file_that_was_there_before_leaves_no_trace(server, tmp_path):
+    (tmp_path / "set.bin").write_bytes(CONTENT)
+    for download in (at(server, "/good.bin", md5=MD5), at(server, "/good.bin")):
+        assert fetch(download, tmp_path) == tmp_path / "set.bin"
+    assert names(tmp_path) == ["set.bin"]
+    assert server.seen == []
 
 
 def test_without_a_published_hash_the_first_one_is_remembered(server, tmp_path):
@@ -154,12 +210,27 @@ def test_without_a_published_hash_the_first_one_is_remembered(server, tmp_path):
 
 @pytest.mark.parametrize(
     ("path", "message"),
-    [("/gone", "answers 404"), ("/page", "gave a web page, not 'set.bin'")],
+    [
+        ("/gone", "answers 404"),
+        ("/page", "gave a web page, not 'set.bin'"),
+        ("/commented", "gave a web page, not 'set.bin'"),
+        ("/typed", "gave a web page, not 'set.bin'"),
+        ("/empty", "gave an empty file"),
+    ],
 )
-def test_what_is_no_file_is_named(server, tmp_path, path, message):
+@pytest.mark.parametrize("md5", [MD5, None])
+def test_what_is_no_file_is_named(server, tmp_path, path, message, md5):
     with pytest.raises(DownloadError, match=message):
-        fetch(at(server, path, md5=MD5), tmp_path)
+        fetch(at(server, path, md5=md5), tmp_path)
     assert not (tmp_path / "set.bin").exists()
+    assert not (tmp_path / "set.bin.sha256").exists()
+
+
+def test_a_zip_cut_off_by_a_server_that_states_no_length_is_not_recorded_as_right(server, tmp_path):
+    cut = Download(file="lists.zip", url=server.address + "/cut.zip", unpacks="lists")
+    with pytest.raises(DownloadError, match="is no whole zip archive; the download is kept aside"):
+        fetch(cut, tmp_path)
+    assert names(tmp_path) == ["lists.zip.wrong"]
 
 
 def test_only_web_addresses_are_opened(tmp_path):
@@ -173,7 +244,7 @@ def test_a_file_behind_a_login_says_how_to_get_it(tmp_path):
 
 
 def test_the_disk_is_asked_first(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(downloads, "HEADROOM", 1 << 60)
+    monkeypatch.setattr(transfer, "HEADROOM", 1 << 60)
     with pytest.raises(DownloadError, match="300,000 bytes are still to come"):
         fetch(at(server, "/good.bin", md5=MD5), tmp_path)
     plan = [stage.Wanted(("a",), at(server, "/good.bin", bytes=1 << 60))]
@@ -183,8 +254,13 @@ def test_the_disk_is_asked_first(server, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("path", "size"),
-    [("/good.bin", 300_000), ("/moved", 300_000), ("/gone", None), ("/page", None)]
-    + [("/unsized", None)],
+    [
+        ("/good.bin", 300_000),
+        ("/moved", 300_000),
+        ("/gone", None),
+        ("/page", None),
+        ("/unsized", None),
+    ],
 )
 def test_a_size_that_nobody_published_is_asked_of_the_server(server, tmp_path, path, size):
     [item] = stage.with_sizes([stage.Wanted(("a",), at(server, path))], tmp_path)
@@ -259,18 +335,108 @@ def archive_of(path: Path, members: list[str]) -> Path:
 
 def test_lists_are_unpacked_once(tmp_path):
     archive = archive_of(tmp_path / "lists.zip", ["lists/cifar10/test.txt", "__MACOSX/x"])
-    folder = downloads.unpack(archive, "lists")
+    folder = unpack(archive, "lists")
     assert (folder / "cifar10/test.txt").read_text() == "a.jpg 1"
     archive.write_bytes(b"no archive any more")
-    assert downloads.unpack(archive, "lists") == folder
+    assert unpack(archive, "lists") == folder
     assert names(tmp_path) == ["lists", "lists.zip"]
+
+
+def test_damaged_archives_are_told_without_a_hash(tmp_path):
+    """A zip with a byte changed, a tar cut off; the latter is found in a found file too."""
+    data = bytearray(packed(["lists/a.txt"]))
+    data[data.index(b"a.jpg 1")] ^= 1
+    (tmp_path / "lists.zip").write_bytes(data)
+    with tarfile.open(tmp_path / "whole.tar.gz", "w:gz") as archive:
+        archive.add(tmp_path / "lists.zip")
+    (tmp_path / "cut.tar.gz").write_bytes((tmp_path / "whole.tar.gz").read_bytes()[:-40])
+
+    assert fetch(Download(file="whole.tar.gz"), tmp_path) == tmp_path / "whole.tar.gz"
+    for file, message in {
+        "lists.zip": "its first bad file: 'lists/a.txt'; it was there before",
+        "cut.tar.gz": r"is no whole archive \(EOFError",
+    }.items():
+        with pytest.raises(DownloadError, match=message):
+            fetch(Download(file=file), tmp_path)
+    with pytest.raises(DownloadError, match="is no whole zip archive .* fetch it again"):
+        unpack(tmp_path / "lists.zip", "lists")
+
+
+def test_an_archive_of_another_folder_is_refused(tmp_path):
+    archive = archive_of(tmp_path / "lists.zip", ["__MACOSX/x"])
+    with pytest.raises(DownloadError, match="must hold the folder 'lists'"):
+        unpack(archive, "lists")
+
+
+def test_a_folder_that_is_there_is_used_as_it_is(tmp_path, capsys):
+    """ImageNet by hand; an unpacked archive whose zip is gone. An empty folder is nothing."""
+    by_hand = Download(file="imagenet1k/train", note="log in")
+    lists = Download(file="lists.zip", url="http://127.0.0.1:9/lists.zip", unpacks="lists")
+    wanted = [stage.Wanted(("a",), by_hand), stage.Wanted(("b",), lists)]
+    for folder in ("imagenet1k/train", "lists"):
+        (tmp_path / folder).mkdir(parents=True)
+    assert [item.state(tmp_path) for item in wanted] == ["by hand", "missing"]
+    for folder in ("imagenet1k/train", "lists"):
+        (tmp_path / folder / "a").write_text("a")
+
+    assert [item.state(tmp_path) for item in wanted] == ["there", "there"]
+    assert [missing_bytes(item.download, tmp_path) for item in wanted] == [0, 0]
+    assert stage.run(wanted, tmp_path) == []
+    printed = capsys.readouterr().out
+    assert f"{tmp_path / 'imagenet1k/train'}: there, used as it is" in printed
+    assert f"{tmp_path / 'lists'}: there, used as it is" in printed
+
+
+def test_a_folder_in_the_place_of_a_file_is_named(tmp_path):
+    (tmp_path / "set.bin").mkdir()
+    with pytest.raises(DownloadError, match=r"set.bin must be a file, it is a folder"):
+        fetch(Download(file="set.bin", url="http://127.0.0.1:9/set.bin"), tmp_path)
+
+
+def test_a_disk_that_refuses_says_where_files_may_go_instead(server, tmp_path, monkeypatch):
+    """As a read-only mount does: the tests may run as root, so the refusal is played."""
+
+    def refuse(self, *args, **kwargs):
+        raise OSError(30, "Read-only file system", str(self))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "mkdir", refuse)
+        with pytest.raises(DownloadError, match=r"\(Read-only file system\); set data_root to a"):
+            fetch(at(server, "/good.bin", md5=MD5), tmp_path / "new")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", refuse)
+        with pytest.raises(DownloadError, match=r"Read-only .* datasets.<name>.path may point"):
+            fetch(at(server, "/good.bin"), tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "is_file", refuse)
+        with pytest.raises(DownloadError, match="must be readable"):
+            find(at(server, "/good.bin"), tmp_path)
+    archive = archive_of(tmp_path / "lists.zip", ["lists/a.txt"])
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", refuse)
+        with pytest.raises(DownloadError, match="lists cannot be written"):
+            unpack(archive, "lists")
+
+
+def test_a_data_root_that_is_a_file_is_named(tmp_path):
+    (tmp_path / "root").write_text("")
+    wanted = [stage.Wanted(("a",), Download(file="x", url="http://127.0.0.1:9/x"))]
+    for action in (stage.plan_lines, stage.run):
+        with pytest.raises(DownloadError, match="data_root must be a folder, .*root is a file"):
+            action(wanted, tmp_path / "root")
+
+
+def test_the_data_root_may_be_below_the_home_directory(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert stage.root_of("~/sets") == tmp_path / "sets"
+    assert stage.root_of(None) == Path()
 
 
 @pytest.mark.parametrize("member", ["../evil", "lists/../../evil", "/etc/evil", "other/file"])
 def test_an_archive_that_unpacks_elsewhere_is_refused(tmp_path, member):
     archive = archive_of(tmp_path / "lists.zip", ["lists/a.txt", member])
     with pytest.raises(DownloadError, match="not trusted"):
-        downloads.unpack(archive, "lists")
+        unpack(archive, "lists")
     assert names(tmp_path) == ["lists.zip"]
 
 

@@ -1,0 +1,80 @@
+"""Archives that came over the web: whole to the last byte, and unpacked beside themselves once."""
+
+import shutil
+import tarfile
+import zipfile
+import zlib
+from pathlib import Path
+
+from pipeline.download_errors import DownloadError, writing
+
+DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, NotImplementedError)
+
+
+def damage(path: Path, *, name: str) -> str | None:
+    """Say what is wrong with an archive that has no published hash; None for a whole one.
+
+    Reads it to the end: a server that states no length may cut it off, and nothing else tells.
+    Files that are no archives by their name pass.
+
+    Args:
+        path: The file.
+        name: What it will be called; its suffix tells the kind.
+    """
+    try:
+        if name.endswith(".zip"):
+            if not zipfile.is_zipfile(path):
+                return "is no whole zip archive"
+            with zipfile.ZipFile(path) as archive:
+                bad = archive.testzip()
+            return None if bad is None else f"is a damaged zip archive, its first bad file: '{bad}'"
+        if name.endswith((".tar", ".tar.gz", ".tgz")):
+            with tarfile.open(path) as members:
+                for _ in members:
+                    pass
+    except DAMAGE as error:
+        return f"is no whole archive ({type(error).__name__}: {error})"
+    return None
+
+
+def unpacked(archive: Path, folder: str) -> Path | None:
+    """Return the folder that an archive was unpacked to, if it is there and holds something."""
+    target = archive.parent / folder
+    return target if target.is_dir() and any(target.iterdir()) else None
+
+
+def unpack(archive: Path, folder: str) -> Path:
+    """Unpack a zip archive beside itself, once; return the folder it holds.
+
+    Raises:
+        DownloadError: If it is damaged, a path in it leads anywhere else, or the disk refuses.
+    """
+    with writing(archive.parent / folder):
+        if there := unpacked(archive, folder):
+            return there
+        partial = archive.parent / f"{folder}.partial"
+        shutil.rmtree(partial, ignore_errors=True)
+        try:
+            with zipfile.ZipFile(archive) as opened:
+                _check_paths(opened, archive, folder)
+                opened.extractall(partial)
+        except DAMAGE as error:
+            raise DownloadError(
+                f"{archive} is no whole zip archive ({error}); move it and {archive.name}.sha256, "
+                "if there is one, away and fetch it again"
+            ) from error
+        (partial / folder).replace(archive.parent / folder)
+        shutil.rmtree(partial)
+    return archive.parent / folder
+
+
+def _check_paths(opened: zipfile.ZipFile, archive: Path, folder: str) -> None:
+    for name in opened.namelist():
+        parts = name.replace("\\", "/").split("/")
+        if name.startswith("/") or ".." in parts or parts[0] not in (folder, "__MACOSX"):
+            raise DownloadError(
+                f"{archive} holds the path '{name}', not below '{folder}'; the archive is not "
+                "trusted: get a clean copy"
+            )
+    if not any(name.startswith(f"{folder}/") for name in opened.namelist()):
+        raise DownloadError(f"{archive} must hold the folder '{folder}'; get the right archive")

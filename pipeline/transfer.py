@@ -1,0 +1,148 @@
+"""One file over HTTP: continued where it broke off, given up when nothing new comes."""
+
+import http.client
+import json
+import shutil
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from http.client import HTTPResponse
+from pathlib import Path
+
+from pipeline.download_errors import DownloadError, reading, writing
+
+BLOCK = 1 << 20
+TIMEOUT = 60.0  # seconds without a byte
+SIZE_TIMEOUT = 10.0  # seconds to wait for the answer how large a file is
+ATTEMPTS = 5  # in a row that bring nothing new
+HEADROOM = 64 << 20  # bytes of disk to leave free
+AGENT = "clip-ood-cache"
+
+Report = Callable[[int, int | None], None]  # bytes so far, bytes in all where known
+
+
+def receive(url: str, partial: Path, report: Report) -> int | None:
+    """Fill a partial file, resuming as often as it goes on.
+
+    It goes on while it gets further than ever before: a server that cannot resume and breaks off
+    now here, now there is given up.
+
+    Returns:
+        The size the file should have; None where the server does not say it.
+
+    Raises:
+        DownloadError: If the file cannot be had; what arrived so far is kept.
+    """
+    furthest, fruitless = _size(partial), 0
+    while True:
+        before = _size(partial)
+        try:
+            return _one_request(url, partial, before, report)
+        except urllib.error.HTTPError as error:
+            if error.code == 416 and before:  # asked for bytes beyond the end
+                with writing(partial):
+                    partial.unlink()
+                continue
+            raise DownloadError(
+                f"{url} answers {error.code} {error.reason}; look for the file's new place, put it "
+                f"at {partial.with_suffix('')} by hand, or mend conf/downloads.yaml"
+            ) from error
+        except (http.client.HTTPException, OSError) as error:
+            after = _size(partial)
+            fruitless = 0 if after > furthest else fruitless + 1
+            furthest = max(furthest, after)
+            if fruitless >= ATTEMPTS:
+                raise DownloadError(
+                    f"{url} broke off after {after:,} bytes ({error}); they are kept in "
+                    f"{partial.name}: run the same command again"
+                ) from error
+            time.sleep(0.1 * 2**fruitless)
+
+
+def size_of(url: str) -> int | None:
+    """Ask a server how large a file is; None where it does not tell. Transfers no content."""
+    request = urllib.request.Request(url, headers={"User-Agent": AGENT}, method="HEAD")
+    try:
+        with urllib.request.urlopen(request, timeout=SIZE_TIMEOUT) as answer:
+            length = answer.headers.get("Content-Length", "")
+            is_page = answer.headers.get_content_type() == "text/html"
+    except (http.client.HTTPException, OSError, ValueError):
+        return None
+    return int(length) if length.isdecimal() and int(length) > 0 and not is_page else None
+
+
+def forget(partial: Path) -> None:
+    """Drop what is known of a partial file's origin, once it has another name."""
+    with writing(partial):
+        _stamp(partial).unlink(missing_ok=True)
+
+
+def _one_request(url: str, partial: Path, have: int, report: Report) -> int | None:
+    """Append what one answer brings; a short answer raises. Return the whole file's size."""
+    request = urllib.request.Request(url, headers={"User-Agent": AGENT})
+    if have and (same := _known(partial)):
+        request.add_header("Range", f"bytes={have}-")
+        request.add_header("If-Range", same)
+    with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
+        if answer.headers.get_content_type() == "text/html":
+            raise DownloadError(
+                f"{url} gave a web page, not '{partial.stem}'; open the address in a browser and "
+                f"put the file at {partial.with_suffix('')}"
+            )
+        resumed = answer.status == 206
+        if resumed and not answer.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
+            raise http.client.HTTPException("the server resumed at another place")
+        start = have if resumed else 0
+        length = answer.headers.get("Content-Length")
+        total = None if length is None else start + int(length)
+        _check_space(partial.parent, 0 if total is None else total - start)
+        _remember(partial, answer)
+        with writing(partial):
+            file = partial.open("ab" if resumed else "wb")
+        with file:
+            while block := answer.read(BLOCK):
+                with writing(partial):
+                    file.write(block)
+                    file.flush()
+                report(file.tell(), total)
+            received = file.tell()
+    if total is not None and received < total:
+        raise http.client.IncompleteRead(b"", total - received)
+    return total
+
+
+def _known(partial: Path) -> str | None:
+    """What the server said of the file that the partial one is the beginning of."""
+    stamp = _stamp(partial)
+    with reading(stamp):
+        return json.loads(stamp.read_text(encoding="utf-8"))["same"] if stamp.is_file() else None
+
+
+def _remember(partial: Path, answer: HTTPResponse) -> None:
+    """Note what tells whether the server still has the same file: a weak ETag cannot."""
+    etag = answer.headers.get("ETag", "")
+    same = answer.headers.get("Last-Modified") if etag.startswith("W/") or not etag else etag
+    with writing(partial):
+        if same:
+            _stamp(partial).write_text(json.dumps({"same": same}), encoding="utf-8")
+        else:
+            _stamp(partial).unlink(missing_ok=True)
+
+
+def _check_space(folder: Path, needed: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if needed + HEADROOM > free:
+        raise DownloadError(
+            f"{needed:,} bytes are still to come, but {folder} has {free:,} free; free some space, "
+            "or set data_root to a larger disk"
+        )
+
+
+def _size(path: Path) -> int:
+    with reading(path):
+        return path.stat().st_size if path.is_file() else 0
+
+
+def _stamp(partial: Path) -> Path:
+    return partial.with_name(partial.name + ".json")
