@@ -46,6 +46,26 @@ def test_every_benchmark_composes_with_roles_that_exist(compose, benchmark):
     assert {name for group in (roles["means"] or {}).values() for name in group} <= names
 
 
+@pytest.mark.parametrize(
+    ("study", "headline"),
+    [
+        ("mini", "mini_l"),
+        ("clip10", "vit_bigg"),
+        ("clip_vs_finetuned", "vit_h"),
+        ("cifar_finetuned", "vit_h"),
+    ],
+)
+def test_a_study_names_its_headline_and_the_command_line_another(compose, study, headline):
+    """A benchmark's attack follows: no glyph model joins a study of photos."""
+    chosen = compose("benchmark=cifar100", f"study={study}")
+    switched = compose("benchmark=cifar100", f"study={study}", "backbone=vit_l")
+
+    assert (chosen["backbone"], chosen["craft"]["surrogate"]) == (headline, headline)
+    assert headline in chosen["study"]["family"]
+    assert set(chosen["backbones"]) == set(chosen["study"]["family"])
+    assert (switched["backbone"], switched["craft"]["surrogate"]) == ("vit_l", "vit_l")
+
+
 @pytest.mark.parametrize("study", ["single", "mini", "clip10"])
 def test_a_switch_of_the_headline_only_ever_adds(compose, study):
     """A list that shrank would delete the reports of the dropped backbones."""

@@ -141,6 +141,22 @@ def test_fine_tuned_checkpoints_stand_beside_the_towers_they_began_as(compose):
         assert (entry["loader"], entry["name"]) == ("timm", wanted)
 
 
+@pytest.mark.parametrize("benchmark", ["cifar10", "cifar100"])
+def test_claim_c_has_its_pairs_on_cifar(compose, benchmark):
+    """Every fine-tuned tower is compared with the one it starts from, of one architecture."""
+    params = compose(f"benchmark={benchmark}", "study=cifar_finetuned")
+    study = from_mapping(StudyParams, params["study"], section="study")
+
+    assert set(study.finetuned) == set(study.clip) == {"vit_b", "vit_l", "vit_h"}
+    assert {*study.finetuned, *study.finetuned.values()} == set(params["backbones"])
+    assert params["matrix"]["reference"] in study.clip
+    assert params["matrix"]["finetuned"] == {ft: tower for tower, ft in study.finetuned.items()}
+    sizes = {"ViT-B-16": "base_patch16", "ViT-L-14": "large_patch14", "ViT-H-14": "huge_patch14"}
+    for tower, tuned in study.finetuned.items():
+        size = sizes[params["models"][tower]["name"]]
+        assert params["models"][tuned]["name"] == f"vit_{size}_clip_224.laion2b"
+
+
 def test_timm_knows_the_fine_tuned_checkpoints_and_their_classes(compose):
     from timm.models import get_pretrained_cfg
 
