@@ -14,11 +14,12 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
+from pipeline.language.shipped import imagenet_wnids
 from pipeline.sources import open_source, read_spec
 from stages.fetch import read_downloads, wanted_files
 
 ROOT = Path(__file__).parents[1]
-NAMES = ("cifar10", "cifar100", "imagenet1k", "imagenet200")
+NAMES = ("cifar10", "cifar100", "imagenet1k", "imagenet200", "imagenet_o200")
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +68,26 @@ def test_both_five_set_means_and_openoods_groups(composed):
     assert [len(means[key]) for key in ("five_with_imagenet_o", "five_with_textures")] == [5, 5]
     assert means["near"] == ["ssb_hard", "ninco"]
     assert means["far"] == ["inaturalist", "textures_openood", "openimage_o"]
-    assert len(set(composed["imagenet200"]["benchmark"]["classes"])) == 200
+
+
+def test_the_two_lists_of_200_classes_are_two(composed):
+    """ImageNet-R's (OpenOOD's ImageNet-200) and ImageNet-O's: of ImageNet-1k, and not the same."""
+    rendered, natural = (
+        set(composed[name]["benchmark"]["classes"]) for name in ("imagenet200", "imagenet_o200")
+    )
+    assert len(rendered) == len(natural) == 200
+    assert rendered | natural <= set(imagenet_wnids())
+    assert rendered != natural
+
+
+def test_imagenet_o_is_scored_against_all_classes_and_against_its_own_200(composed):
+    """The paper's reading beside the authors': the same OOD images, other ID images."""
+    all_classes, own = (composed[name] for name in ("imagenet1k", "imagenet_o200"))
+    assert all_classes["datasets"]["imagenet_o"] == own["datasets"]["imagenet_o"]
+    assert "include_classes" not in all_classes["datasets"]["imagenet1k_val"]
+    for name in ("imagenet_o200_train", "imagenet_o200_val"):
+        assert own["datasets"][name]["include_classes"] == own["benchmark"]["classes"]
+    assert own["benchmark"]["expected"]["imagenet_o200_val"] == 200 * 50
 
 
 def jpeg() -> bytes:
