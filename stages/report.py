@@ -4,7 +4,7 @@
 
 Reads   REPORTS/evaluation/<backbone>/<dataset>.json, REPORTS/accuracy/<backbone>.json,
         REPORTS/pseudo_labels/<backbone>.json, REPORTS/adversarial/<backbone>/<dataset>.json of
-        crafted sets, REPORTS/study.json, REPORTS/study/results.csv, claims.csv and
+        crafted sets, REPORTS/study.json, REPORTS/study/results.csv, claims.csv, lines.csv and
         comparisons.csv, and the duplicate reports and contact sheets that params.yaml names
         WEIGHTS_JSON  records of backbones whose weights' hash is shown
 Writes  REPORTS/metrics.json  numbers of the headline backbone under keys every backbone shares

@@ -232,6 +232,7 @@ def test_duplicate_warnings_are_quoted(world):
         "adversarial/plain/smooth.json",
         "accuracy/plain.json",
         "study/claims.csv",
+        "study/lines.csv",
         "study.json",
     ],
 )

@@ -114,24 +114,6 @@ def test_sets_and_their_sizes(study):
     )
 
 
-def test_claims_keep_their_digits_and_join_their_interval(study):
-    """The trailing zero of 0.970 is part of the number: the table is read as text."""
-    records, _ = study
-
-    first, last = background.claims_table(records).rows
-
-    assert first == (
-        "a",
-        "R² over CLIP",
-        "≥ 0.92",
-        "0.970",
-        "0.900 to 0.990: Fisher",
-        "",
-        "3 backbones",
-    )
-    assert last[3:5] == ("not run: needs cifar100", "")
-
-
 def test_pairs_of_methods_stand_with_both_p_values(study):
     records, _ = study
 

@@ -95,6 +95,16 @@ def test_scatter_says_when_there_are_too_few_backbones(tmp_path):
     assert any("no line: 1 of three backbones needed" in text for text in texts)
 
 
+def test_scatter_says_when_backbones_do_not_differ(tmp_path):
+    records = records_of(tmp_path, backbones=("mini_s", "mini_m", "mini_l"), sets=("greek", "sun"))
+    for record in records.accuracies.values():
+        record["classifiers"]["knn_20"] = {"value": 0.9}
+
+    texts = [text.get_text() for text in accuracy_figure(records).axes[0].texts]
+
+    assert "no line: points do not differ" in texts
+
+
 def test_more_than_six_backbones_are_numbered_and_named_beside(tmp_path):
     names = tuple(f"net_{i}" for i in range(8))
     figure = accuracy_figure(records_of(tmp_path, backbones=names, sets=("greek", "digits")))

@@ -1,35 +1,7 @@
-"""What a reader needs beside the numbers: claims, gaps and their reasons, sets, warnings."""
+"""What a reader needs beside the numbers: gaps and their reasons, sets, warnings."""
 
 from pipeline.report.records import Records
 from pipeline.report.tables import Table, percent
-
-
-def claims_table(records: Records) -> Table:
-    """The claims of the paper beside what was measured here, or why nothing was."""
-    rows = []
-    for row in records.claims.iter_rows(named=True):
-        cell = {name: "" if value is None else str(value) for name, value in row.items()}
-        interval = f"{cell['low']} to {cell['high']}: {cell['interval']}" if cell["low"] else ""
-        rows.append(
-            (
-                cell["claim"],
-                cell["statement"],
-                cell["paper"],
-                cell["ours"],
-                interval,
-                cell["p"],
-                cell["on"],
-            )
-        )
-    return Table(
-        title="Claims of the paper",
-        header=("claim", "statement", "paper", "ours", "interval", "test", "measured on"),
-        rows=tuple(rows),
-        note=(
-            f"Measured on {records.scope.benchmark}. AUROC differences in points; intervals of "
-            f"{100 * records.setting('level'):g} %."
-        ),
-    )
 
 
 def not_applicable_table(records: Records) -> Table:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from pipeline.report import background, contents
 from pipeline.report.attacks import attack_table, transfer_table
+from pipeline.report.claims import claims_table, differences_table
 from pipeline.report.comparisons import comparisons_table
+from pipeline.report.lines import lines_table
 from pipeline.report.records import Records
 from pipeline.report.tables import Table, markdown
 
@@ -39,7 +41,9 @@ CONVENTIONS = (
     "A mean over OOD sets is the mean of the per-set values; rows are never pooled.",
     "Intervals come from a seeded, stratified bootstrap over images. They hold the "
     "spread of the test images, not that of another training run. DeLong's intervals of AUROC "
-    "stand beside them in results.csv, as auroc_delong.",
+    "stand beside them in results.csv, as auroc_delong. Where no resample changes an AUROC, as "
+    "with perfect or constant scores, both are a bound from the number of images; an interval of "
+    "another metric without width says that no resample changed it, not that it is certain.",
     "n/a: the method does not apply to the backbone; the reason stands in its own table.",
 )
 
@@ -80,16 +84,25 @@ def sections(
         return tuple(pictures[name] for name in names if name in pictures)
 
     hardest = contents.classes_table(records)
-    compared = comparisons_table(records)
+    compared, lines = comparisons_table(records), lines_table(records)
+    differences = differences_table(records)
     absent = background.not_applicable_table(records)
     noted = background.notes(records)
     return (
         Section("headline", "Result", tables=(contents.headline_table(records),)),
-        Section("claims", "Claims", tables=(background.claims_table(records),)),
+        Section(
+            "claims",
+            "Claims",
+            tables=(claims_table(records), *((differences,) if differences.rows else ())),
+        ),
         Section(
             "accuracy",
             "ID accuracy and OOD detection",
-            tables=(contents.accuracy_table(records), contents.accepted_table(records)),
+            tables=(
+                contents.accuracy_table(records),
+                *((lines,) if lines.rows else ()),
+                contents.accepted_table(records),
+            ),
             pictures=drawn("accuracy_against_auroc"),
         ),
         Section(

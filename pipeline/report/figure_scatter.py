@@ -96,7 +96,9 @@ def _panel(panel: Axes, points: list, in_line: set[str], *, keyed: bool) -> None
         )
     panel.margins(x=0.16 if keyed else 0.24, y=0.2)
     if line is None:
-        label = f"no line: {len(fitted)} of three backbones needed"
+        label = "no line: points do not differ"
+        if len(fitted) < 3:
+            label = f"no line: {len(fitted)} of three backbones needed"
     else:
         ends = np.array([x.min(), x.max()])
         panel.plot(ends, line.intercept + line.slope * ends, color=FAINT, zorder=1.5)

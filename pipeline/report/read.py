@@ -54,6 +54,7 @@ def read_records(reports: Path, scope: Scope, *, duplicates: tuple[str, ...] = (
         means=read_table(reports / "study" / "results.csv"),
         claims=read_table(reports / "study" / "claims.csv", as_text=True),
         comparisons=read_table(reports / "study" / "comparisons.csv", as_text=True),
+        lines=read_table(reports / "study" / "lines.csv"),
         study=read_record(reports / "study.json"),
         duplicates={
             name: read_record(reports / "duplicates" / f"{name}.json") for name in duplicates

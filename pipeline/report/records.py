@@ -39,7 +39,7 @@ class Records:
 
     ``evaluations[backbone][dataset]``, ``adversarial[backbone][dataset]`` (crafted sets only),
     ``accuracies[backbone]`` and ``pseudo_labels[backbone]`` are the JSON records as written;
-    ``means``, ``claims`` and ``comparisons`` are tables of the study.
+    ``means``, ``claims``, ``comparisons`` and ``lines`` are tables of the study.
     """
 
     scope: Scope
@@ -49,6 +49,7 @@ class Records:
     means: pl.DataFrame
     claims: pl.DataFrame
     comparisons: pl.DataFrame
+    lines: pl.DataFrame
     study: dict[str, Any]
     duplicates: dict[str, dict[str, Any]]
     adversarial: dict[str, dict[str, dict[str, Any]]]

@@ -1,0 +1,86 @@
+"""The paper's claims beside what was measured, and its differences mean by mean."""
+
+from pipeline.report.records import ALL_SETS, Records
+from pipeline.report.tables import Table
+
+BELOW = "next table"
+
+
+def claims_table(records: Records) -> Table:
+    """The claims of the paper beside what was measured here, or why nothing was.
+
+    Differences that were measured over several means stand in `differences_table`; here they
+    are one row, so that the table stays short with many backbones.
+    """
+    rows: list[tuple[str, ...]] = []
+    for cell in _cells(records):
+        said = cell["claim"], cell["statement"], cell["paper"]
+        if _is_difference(cell):
+            row = (*said, BELOW, "", f"{records.scope.benchmark}, by mean over OOD sets")
+            if row not in rows:
+                rows.append(row)
+        else:
+            rows.append((*said, cell["ours"], _interval(cell), cell["on"]))
+    return Table(
+        title="Claims of the paper",
+        header=("claim", "statement", "paper", "ours", "interval", "measured on"),
+        rows=tuple(rows),
+        note=(
+            f"Measured on {records.scope.benchmark}. AUROC differences in points; intervals of "
+            f"{100 * records.setting('level'):g} %."
+        ),
+    )
+
+
+def differences_table(records: Records) -> Table:
+    """Claims b and c: one row a backbone and score, one column a named mean."""
+    means = {("mean" if name == ALL_SETS else f"mean_{name}"): name for name in records.mean_names}
+    found: dict[tuple[str, str], dict[str, dict[str, str]]] = {}
+    for cell in _cells(records):
+        if _is_difference(cell):
+            what = cell["statement"].removeprefix("AUROC of ")
+            what = f"{what}, {cell['of']}" if cell["claim"] == "b" else cell["of"]
+            found.setdefault((cell["claim"], what), {})[cell["mean"]] = cell
+    rows = tuple(
+        (*key, *(_points(cells.get(mean)) for mean in means), cells.get("mean", {}).get("p", ""))
+        for key, cells in found.items()
+    )
+    titles = ("mean" if name == ALL_SETS else f"mean {name}" for name in means.values())
+    return Table(
+        title="Claims b and c, by mean over OOD sets",
+        header=("claim", "first minus second", *titles, "tests"),
+        rows=rows,
+        note=(
+            f"Differences of AUROC in points with {100 * records.setting('level'):g} % intervals, "
+            f"paired over images: above 0, the first is better. {_members(records)}Tests: DeLong's "
+            "on each set, with Holm's correction over all backbones and sets of the pair."
+        ),
+    )
+
+
+def _cells(records: Records) -> list[dict[str, str]]:
+    return [
+        {name: "" if value is None else str(value) for name, value in row.items()}
+        for row in records.claims.iter_rows(named=True)
+    ]
+
+
+def _is_difference(cell: dict[str, str]) -> bool:
+    return cell["claim"] in ("b", "c") and cell["mean"] != ""
+
+
+def _interval(cell: dict[str, str]) -> str:
+    if not cell["low"]:
+        return cell["interval"]
+    return f"{cell['low']} to {cell['high']}: {cell['interval']}"
+
+
+def _points(cell: dict[str, str] | None) -> str:
+    return f"{cell['ours']} ({cell['low']} to {cell['high']})" if cell else ""
+
+
+def _members(records: Records) -> str:
+    """Say what each mean counts."""
+    counted = [f"mean: all {len(records.scope.ood)} OOD sets"]
+    counted += [f"{name}: {', '.join(sets)}" for name, sets in records.scope.means.items()]
+    return f"{'; '.join(counted)}. "

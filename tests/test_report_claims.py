@@ -1,0 +1,120 @@
+"""Claims a to e as a reader finds them: short, complete, and set by set where it matters."""
+
+import dataclasses
+
+import polars as pl
+import pytest
+from report_world import write_world
+
+from pipeline.report.claims import claims_table, differences_table
+from pipeline.report.document import sections
+from pipeline.report.html import html_page
+from pipeline.report.lines import lines_table
+from pipeline.report.read import read_records
+from pipeline.report.records import Scope
+
+SETS = ("greek", "digits", "photo_patches")
+MEANS = {"near": ("greek", "digits"), "far": ("photo_patches",)}
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory):
+    root = tmp_path_factory.mktemp("study")
+    write_world(root, backbones=("mini_s", "mini_l"), sets=SETS, crafted=(), means=MEANS)
+    scope = Scope(
+        backbone="mini_l",
+        backbones=("mini_s", "mini_l"),
+        benchmark="glyphs",
+        id_test="capitals_test",
+        ood=SETS,
+        crafted=(),
+        means=MEANS,
+        clip=("mini_s", "mini_l"),
+        headline_methods=("mcm", "knn_1"),
+    )
+    return read_records(root / "reports", scope)
+
+
+def test_claims_keep_their_digits_and_join_their_interval(records):
+    """The trailing zero of 0.970 is part of the number: the table is read as text."""
+    first, *_, last = claims_table(records).rows
+
+    assert first == (
+        "a",
+        "R² over CLIP",
+        "≥ 0.92",
+        "0.970",
+        "0.900 to 0.990: Fisher",
+        "3 backbones",
+    )
+    assert last[3:5] == ("not run: needs cifar100", "")
+
+
+def test_differences_are_one_row_that_points_to_their_table(records):
+    """However many backbones and means there are; what was not run says so in place."""
+    rows = claims_table(records).rows
+
+    assert [(row[0], row[3]) for row in rows[1:-1]] == [
+        ("b", "next table"),
+        ("c", "next table"),
+        ("c", "not run: needs vit_h_ft among backbones"),
+    ]
+
+
+def test_every_mean_of_a_difference_has_its_column(records):
+    table = differences_table(records)
+
+    assert table.header[2:] == ("mean", "mean near", "mean far", "tests")
+    assert table.rows == (
+        (
+            "b",
+            "plp_msp minus mcm, mini_l",
+            "+1.0 (-1.0 to +9.0)",
+            "+2.0 (-1.0 to +9.0)",
+            "+3.0 (-1.0 to +9.0)",
+            "better on 1 of 3",
+        ),
+        (
+            "c",
+            "lp_msp of mini_s minus ft_msp of mini_s_ft",
+            "-2.0 (-3.0 to -1.0)",
+            "",
+            "",
+            "",
+        ),
+    )
+    assert "mean: all 3 OOD sets; near: greek, digits; far: photo_patches." in table.note
+
+
+def test_a_line_of_each_set_by_hand(records):
+    table = lines_table(records)
+
+    assert table.rows[0] == ("mean", "0.970", "+0.50", "0.900–0.980", "0.100–0.999", "4")
+    assert table.rows[1] == ("mean near", "0.500", "-0.25", "0.400–0.600", "n/a", "3")
+    assert table.rows[3] == ("greek", "n/a", "n/a", "n/a", "n/a", "n/a")
+    assert "No line: greek needs knn_20 of mini_s; digits needs" in table.note
+
+
+def test_lines_stand_in_the_report_and_not_among_the_claims(records):
+    found = {part.name: part for part in sections(records, figures={})}
+    page = html_page("t", "l", tuple(found.values()))
+
+    assert "R² by set" in [table.title for table in found["accuracy"].tables]
+    assert [table.title for table in found["claims"].tables] == [
+        "Claims of the paper",
+        "Claims b and c, by mean over OOD sets",
+    ]
+    assert "<h3>R² by set</h3>" in page
+    assert '<td>+1.0 <span class="interval">(-1.0 to +9.0)</span></td>' in page
+
+
+def test_without_lines_and_differences_there_are_no_such_tables(records):
+    """The claims table says why: a study of one backbone has neither."""
+    empty = records.lines.with_columns(r2=None, undefined=pl.lit("needs 3"))
+    claims = records.claims.filter(pl.col("claim") == "e")
+    found = sections(dataclasses.replace(records, lines=empty, claims=claims), figures={})
+    titles = [table.title for part in found for table in part.tables]
+
+    assert "R² by set" not in titles
+    assert "Claims of the paper" in titles
+    assert "Claims b and c, by mean over OOD sets" not in titles
