@@ -116,6 +116,7 @@ def test_the_six_imagenet_sets_and_both_five_set_means(compose):
     benchmark = compose("benchmark=imagenet1k", "study=clip10", "backbone=vit_bigg")["benchmark"]
     six = {"inaturalist", "sun", "places", "textures", "imagenet_o", "ninco"}
 
+    assert set(benchmark["means"]["six"]) == six
     assert set(benchmark["means"]["five_with_imagenet_o"]) == six - {"textures"}
     assert set(benchmark["means"]["five_with_textures"]) == six - {"imagenet_o"}
     images = {"inaturalist": 10000, "sun": 10000, "places": 10000, "imagenet_o": 2000}
@@ -175,4 +176,4 @@ def test_the_cifar_fine_tuning_recipe(compose):
     assert (recipe.epochs, recipe.learning_rate, recipe.weight_decay) == (100, 5e-4, 0.05)
     assert (recipe.warmup_epochs, recipe.warmup_rate, recipe.min_rate) == (5, 1e-6, 1e-5)
     assert (recipe.mixup, recipe.cutmix, recipe.smoothing) == (0.8, 1.0, 0.1)
-    assert (recipe.ema, recipe.head_std) == (0.99996, 0.02)
+    assert (recipe.ema, recipe.keep, recipe.head_std) == (0.99996, "average", 0.02)
