@@ -95,7 +95,8 @@ def delong_test(
 
     Returns:
         The difference, its normal interval cut to [-1, 1], and the two-sided p-value of no
-        difference. Where the variance is zero (the methods rank alike, or each is perfect,
+        difference, which is normal too but never below what min(n, m) pairs can say when all of
+        them go one way. Where the variance is zero (the methods rank alike, or each is perfect,
         reversed or constant) interval and p-value are those of
         `pipeline.statistics.disjoint_pairs`; where it is zero though pairs differ, which takes a
         coincidence of ranks, nothing can be estimated: from -1 to 1, with p = 1.
@@ -115,11 +116,11 @@ def delong_test(
     difference = float(of_id.mean())
     error = float(np.sqrt(_variance(of_id) + _variance(of_ood)))
     z = _quantile(level)
+    pairs = min(len(of_id), len(of_ood))
     if error > ROUNDING:
         low, high = difference - z * error, difference + z * error
-        p = float(2 * ndtr(-abs(difference) / error))
+        p = max(float(2 * ndtr(-abs(difference) / error)), same_value_p(1.0, pairs=pairs))
     elif difference == 0 or not any(np.ptp(part) for part in (*one, *other)):
-        pairs = min(len(of_id), len(of_ood))
         low, high = same_value_interval(difference, pairs=pairs, lowest=-1.0, level=level)
         p = same_value_p(difference, pairs=pairs)
     else:
