@@ -7,6 +7,7 @@ from pipeline.sources.file_list import ListSource
 from pipeline.sources.folder import FolderSource
 from pipeline.sources.listing import Entry, Source
 from pipeline.sources.parquet import ParquetSource
+from pipeline.sources.read_spec import load_spec, read_spec
 from pipeline.sources.rows import RowsSource
 from pipeline.sources.spec import (
     CifarSet,
@@ -20,8 +21,6 @@ from pipeline.sources.spec import (
     SourceError,
     TarSet,
     ZipSet,
-    load_spec,
-    read_spec,
 )
 from pipeline.sources.tar import TarSource
 from pipeline.sources.zip import ZipSource

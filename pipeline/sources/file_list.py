@@ -1,11 +1,13 @@
 """A text file of "path label" lines as a source: how OpenOOD and the MOS subsets are given out."""
 
 import gzip
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.sources.listing import Entry, Source, check_member, numbered_classes
 from pipeline.sources.spec import ListSet, SourceError
+from pipeline.sources.unpacked import without_lead
 
 
 @dataclass
@@ -17,12 +19,16 @@ class ListSource:
     prefix: str
     container: Source
     root: Path
+    lead: str = ""  # of the prefix, where the root is the folder that an archive was unpacked to
     _classes: list[str] | None = None
 
     @classmethod
     def open(cls, spec: ListSet, container: Source) -> "ListSource":
         """Combine the list with the source that reads its files."""
-        return cls(Path(spec.path), spec.strip, spec.prefix, container, Path(spec.root))
+        root = Path(spec.root)
+        whole = spec.prefix.strip("/")
+        lead = whole.removesuffix(without_lead(root, whole)) if root.is_dir() else ""
+        return cls(Path(spec.path), spec.strip, spec.prefix, container, root, lead)
 
     def entries(self) -> list[Entry]:
         """The listed files, sorted by path; a label of -1 is none."""
@@ -51,7 +57,7 @@ class ListSource:
         try:
             data = self.path.read_bytes()
             text = (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode()
-        except (OSError, UnicodeDecodeError, EOFError) as error:
+        except (OSError, UnicodeDecodeError, EOFError, zlib.error) as error:
             raise SourceError(f"the file list '{self.path}' cannot be read ({error})") from error
         return [(n, line.strip()) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
 
@@ -71,7 +77,7 @@ class ListSource:
     def _check_present(self, paths: list[str]) -> None:
         """Name the listed files that do not exist, before any other is read."""
         if self.root.is_dir():
-            missing = [path for path in paths if not (self.root / path).exists()]
+            missing = [p for p in paths if not (self.root / self._inside(p)).exists()]
         else:
             held = {entry.path for entry in self.container.entries()}
             missing = [path for path in paths if path not in held]
@@ -87,4 +93,8 @@ class ListSource:
 
     def read(self, path: str) -> bytes:
         """The bytes of one file."""
-        return self.container.read(path)
+        return self.container.read(self._inside(path))
+
+    def _inside(self, path: str) -> str:
+        """Where a listed file lies: below the prefix, or what of it the unpacked folder has."""
+        return path.removeprefix(self.lead).removeprefix("/")

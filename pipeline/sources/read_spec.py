@@ -1,0 +1,135 @@
+"""From an entry of ``datasets`` in params.yaml to its dataclass: paths found, options checked."""
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import Any
+
+from pipeline.params import from_mapping, read_section
+from pipeline.sources.options import check_options
+from pipeline.sources.spec import (
+    CifarSet,
+    FolderSet,
+    IdxSet,
+    ImageSet,
+    ListSet,
+    MatSet,
+    ParquetSet,
+    RowsSet,
+    SourceError,
+    TarSet,
+    ZipSet,
+)
+from pipeline.sources.unpacked import unpacked
+
+KINDS: dict[str, type[ImageSet]] = {
+    "folder": FolderSet,
+    "zip": ZipSet,
+    "tar": TarSet,
+    "list": ListSet,
+    "parquet": ParquetSet,
+    "cifar": CifarSet,
+    "mat": MatSet,
+    "idx": IdxSet,
+    "features": RowsSet,
+}
+SUFFIXES = {  # the first that fits
+    "-python.tar.gz": "cifar",
+    ".zip": "zip",
+    ".tar": "tar",
+    ".tar.gz": "tar",
+    ".tgz": "tar",
+    ".parquet": "parquet",
+    ".mat": "mat",
+}
+PATHS = ("root", "labels")  # further fields that are paths
+# Sets that a stage of this project makes: their images lie where that stage writes them.
+MADE = {"glyphs": "data/images", "craft": "data/adversarial"}
+
+
+def load_spec(dataset: str, *, params: Path = Path("params.yaml")) -> ImageSet:
+    """Read ``datasets.<dataset>`` from params.yaml, with its path resolved."""
+    values = read_section("datasets", path=params)
+    if dataset not in values:
+        known = ", ".join(sorted(values))
+        raise KeyError(f"unknown dataset '{dataset}'; known: {known}")
+    try:
+        data_root = Path(read_section("data_root", path=params) or ".")
+    except KeyError:
+        data_root = Path("data/raw")
+    return read_spec(dataset, values[dataset], data_root=data_root)
+
+
+def read_spec(dataset: str, values: Any, *, data_root: Path = Path("data/raw")) -> ImageSet:
+    """Turn one entry of ``datasets`` into its dataclass, with the path resolved.
+
+    Raises:
+        ValueError: If the source is unknown, a key is misspelt or cannot be honoured, or the path
+            does not exist.
+    """
+    section = f"datasets.{dataset}"
+    if isinstance(values, str):
+        values = {"path": values}
+    if not isinstance(values, dict):
+        raise ValueError(f"'{section}' must be a path or a mapping, got {values!r}")
+    if values.get("source") in MADE:
+        return FolderSet(path=f"{MADE[values['source']]}/{dataset}")
+    if "path" not in values or values["path"] in (None, "", "???"):
+        raise SourceError(
+            f"'{section}' has no path; give a folder or an archive, "
+            f"for example -S '{section}.path=/data/{dataset}'"
+        )
+    kind = values.get("source") or _guess(str(values["path"]))
+    packed = _guess(str(values["path"]))
+    if kind == "folder" and packed in ("zip", "tar") and not Path(values["path"]).is_dir():
+        kind = packed  # a folder, but packed
+    if kind not in KINDS:
+        known = ", ".join(sorted([*KINDS, *MADE]))
+        raise ValueError(f"'{section}.source' must be one of {known}, got {kind!r}")
+    spec = from_mapping(KINDS[kind], {**values, "source": kind}, section=section)
+    check_options(spec, section=section)
+    places = {
+        name: str(resolve(value, section=f"{section}.{name}", data_root=data_root))
+        for name in ("path", *PATHS)
+        if (value := getattr(spec, name, None)) is not None
+    }
+    return unpacked(dataclasses.replace(spec, **places), section=section)
+
+
+def _guess(path: str) -> str:
+    """Name the source by the path's suffix; anything else is a folder."""
+    name = path.lower()
+    return next((kind for suffix, kind in SUFFIXES.items() if name.endswith(suffix)), "folder")
+
+
+def resolve(path: str, *, section: str, data_root: Path) -> Path:
+    """Find a path as given, or below ``data_root``.
+
+    Raises:
+        SourceError: If it is at neither place, or may not be read.
+    """
+    given = Path(path).expanduser()
+    if any(sign in path for sign in "{*?["):  # a pattern: its folder must exist
+        return resolve(str(given.parent), section=section, data_root=data_root) / given.name
+    places = [given] if given.is_absolute() else [given, data_root.expanduser() / given]
+    for place in places:
+        try:
+            found = place.exists()
+        except PermissionError:  # of a folder above
+            raise _unreadable(section, place) from None
+        if found:
+            if not os.access(place, os.R_OK | (os.X_OK if place.is_dir() else 0)):
+                raise _unreadable(section, place)
+            return place
+    tried = " and ".join(f"'{place}'" for place in places)
+    raise SourceError(
+        f"'{section}' does not exist; tried {tried}. Relative paths are taken from the "
+        "working directory, then from data_root"
+    )
+
+
+def _unreadable(section: str, place: Path) -> SourceError:
+    return SourceError(
+        f"'{section}' is at '{place}', but you may not read it (permission denied); ask its owner "
+        "for read access to the folder and those above, or give another copy"
+    )
