@@ -59,7 +59,8 @@ def list_images(
             then positions in that list.
 
     Raises:
-        SourceError: If the source is empty, or an image is of a class without a label.
+        SourceError: If the source or what the filters leave of it is empty, or an image is of a
+            class without a label.
     """
     source = open_source(spec)
     entries = source.entries()
@@ -74,8 +75,6 @@ def list_images(
         present=(entry.class_key for entry in entries),
         dataset=dataset,
     )
-    if spec.classes is False:
-        return [Entry(entry.path, "") for entry in entries], own, source
     if spec.include_classes is not None or spec.exclude_classes is not None:
         kept = set(own.keys)
         if spec.include_classes is None:
@@ -83,6 +82,13 @@ def list_images(
         entries = [entry for entry in entries if entry.class_key in kept]
     if spec.max_per_class is not None:
         entries = _first_of_each(entries, spec.max_per_class)
+    if not entries:
+        raise SourceError(
+            f"'{dataset}' must hold images; its filters leave none. See include_classes and "
+            f"exclude_classes of datasets.{dataset}"
+        )
+    if spec.classes is False:
+        return [Entry(entry.path, "") for entry in entries], Classes([], []), source
     classes = own if reference is None else reference[1]
     check_classes(
         {entry.class_key for entry in entries},

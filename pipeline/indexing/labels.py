@@ -31,7 +31,8 @@ def resolve_classes(
     """Decide the label order of a data set.
 
     Args:
-        spec: Says whose order holds: its own list or file, or the source's.
+        spec: Says whose order holds: its own list or file, or the source's (with ``classes: false``
+            too: the filters go by them).
         declared: Class keys in the source's own numbering, if it has one.
         present: Class keys of the images, used where nothing else gives the order: sorted as
             strings, so that the folder '10' comes before '2'.
@@ -40,8 +41,6 @@ def resolve_classes(
     Raises:
         SourceError: If a class is listed twice, or a filter or a name list does not fit.
     """
-    if spec.classes is False:
-        return Classes([], [])
     if isinstance(spec.classes, list):
         keys = list(spec.classes)
     elif isinstance(spec.classes, str):

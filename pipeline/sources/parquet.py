@@ -49,6 +49,11 @@ class ParquetSource:
                     f"'{file}' has no column '{self.image_column}'; it has {', '.join(columns)}: "
                     "set image_column"
                 )
+            if self.label_column not in (None, "label", *columns):  # the default may be absent
+                raise SourceError(
+                    f"'{file}' has no column '{self.label_column}'; it has {', '.join(columns)}: "
+                    "set label_column, or null for images without classes"
+                )
             rows = pl.scan_parquet(file).select(pl.len()).collect().item()
             keys = [""] * rows
             if self.label_column is not None and self.label_column in columns:
