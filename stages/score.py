@@ -4,7 +4,7 @@
 
 Reads   METHODS      table of methods, written by check_params
         DETECTOR     folder written by the fit stage
-        BANK         Zarr store of ID training features, for neighbours
+        BANK         Zarr store of ID training features, where neighbours are asked for
         QUERIES      Zarr store of the dataset to score
 Writes  SCORES       row, method, score: higher = more in-distribution
         PREDICTIONS  row, classifier, prediction, label
@@ -12,21 +12,29 @@ Writes  SCORES       row, method, score: higher = more in-distribution
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from pipeline.detectors.bank import Bank
 from pipeline.detectors.detector import Detector, DetectorError, NotApplicableError, read_detector
 from pipeline.detectors.knn_classifier import NEIGHBOURS, knn_predictions
-from pipeline.detectors.query import Bank, Query
+from pipeline.detectors.query import Query
+from pipeline.detectors.search import Search
 from pipeline.detectors.zero_shot import ZERO_SHOT
 from pipeline.scores import check_methods, compute, method_names
 from pipeline.storage.store import iter_shards, read_attributes
 from pipeline.tables import write_predictions, write_scores
 
+CLASSIFIERS = (ZERO_SHOT, "knn_20", "plp", "lp")
+_PIECE = 4096  # queries scored at a time: the temporaries of a score are arrays of this many rows
+
 Values = dict[str, np.ndarray]
+Parts = dict[str, list[np.ndarray]]
 
 
 def run(
@@ -34,63 +42,75 @@ def run(
 ) -> tuple[Values, Values, np.ndarray, dict[str, str], dict[str, str]]:
     """Return scores, predictions, labels, and why methods and classifiers do not apply.
 
-    The queries come shard by shard, and for each of their shards the bank does.
+    The queries come shard by shard. Neighbours are searched for a whole shard, so that the bank is
+    read once for it, everything else is computed piece by piece. The bank is opened when a method
+    or classifier first needs it.
     """
     check_methods(methods)
     about = read_attributes(queries)
-    about_bank = read_attributes(bank)
     detector.check_store(about, f"{queries}")
-    detector.check_store(about_bank, f"{bank}")
-    fitted_on = detector.facts["fitted_on"]["bank"]
-    if {key: about_bank.get(key) for key in fitted_on} != fitted_on:
-        raise DetectorError(
-            f"the detector was fitted on the bank {fitted_on}, but {bank} is another; "
-            "run `dvc repro`"
-        )
-    with_bank = Bank(_labels(bank), lambda: iter_shards(bank))
-    is_bank = about["dataset"] == about_bank["dataset"]
+    with_bank = _lazy(bank, detector)
+    is_bank = about["dataset"] == detector.facts["fitted_on"]["bank"]["dataset"]
     labels = _labels(queries)
 
-    scores: dict[str, list[np.ndarray]] = {}
-    predictions: dict[str, list[np.ndarray]] = {}
+    scores: Parts = {}
+    predictions: Parts = {}
     reasons: dict[str, str] = {}
     no_classifier: dict[str, str] = {}
+    if not bank.exists():
+        no_classifier["knn_20"] = "the features of the bank are not there"
     for start, features in iter_shards(queries):
-        query = Query(
-            features,
-            detector,
-            with_bank,
-            own_rows=np.arange(start, start + len(features)) if is_bank else None,
-            deepest=_deepest(methods),
-        )
-        for name, entry in methods.items():
-            try:
-                for column, values in compute(query, name, entry).items():
-                    scores.setdefault(column, []).append(values)
-            except NotApplicableError as reason:
-                reasons |= dict.fromkeys(method_names(name, entry), str(reason))
-            except ValueError as error:
-                error.add_note(
-                    f"while scoring {queries} by methods.{name}, rows counted from {start}"
-                )
-                raise
-        for told in query.recalls:
+        own = np.arange(start, start + len(features)) if is_bank else None
+        search = Search(features, with_bank, own, deepest=_deepest(methods))
+        for low in range(0, len(features), _PIECE):
+            query = Query(features[low : low + _PIECE], detector, search, low)
+            where = f"rows counted from {start + low}"
+            for name, entry in methods.items():
+                with _noted(f"while scoring {queries} by methods.{name}, {where}"):
+                    _score(query, name, entry, scores, reasons)
+            for name in CLASSIFIERS:
+                with _noted(f"while classifying {queries} by {name}, {where}"):
+                    _classify(query, name, predictions, no_classifier)
+        for told in search.recalls:
             print(f"{detector.backbone}: {told}, rows {start} to {start + len(features) - 1}")
-        for name in (ZERO_SHOT, "knn_20", "plp", "lp"):
-            try:
-                predictions.setdefault(name, []).append(predict(query, name))
-            except NotApplicableError as reason:
-                no_classifier[name] = str(reason)
-            except ValueError as error:
-                error.add_note(f"while classifying {queries} by {name}, rows counted from {start}")
-                raise
     return (
-        {name: np.concatenate(blocks) for name, blocks in scores.items()},
-        {name: np.concatenate(blocks) for name, blocks in predictions.items() if blocks},
+        {name: np.concatenate(parts) for name, parts in scores.items()},
+        {name: np.concatenate(parts) for name, parts in predictions.items()},
         labels,
         reasons,
         no_classifier,
     )
+
+
+def _score(
+    query: Query, name: str, entry: Mapping[str, Any], scores: Parts, reasons: dict[str, str]
+) -> None:
+    """Add the scores of one piece by one method, or why there are none."""
+    try:
+        for column, values in compute(query, name, entry).items():
+            scores.setdefault(column, []).append(values)
+    except NotApplicableError as reason:
+        reasons |= dict.fromkeys(method_names(name, entry), str(reason))
+
+
+def _classify(query: Query, name: str, predictions: Parts, reasons: dict[str, str]) -> None:
+    """Add the classes of one piece by one classifier, or why there are none."""
+    if name not in reasons:
+        try:
+            classes = predict(query, name)
+            predictions.setdefault(name, []).append(classes)
+        except NotApplicableError as reason:
+            reasons[name] = str(reason)
+
+
+@contextmanager
+def _noted(where: str) -> Iterator[None]:
+    """Say where a ValueError arose."""
+    try:
+        yield
+    except ValueError as error:
+        error.add_note(where)
+        raise
 
 
 def predict(query: Query, classifier: str) -> np.ndarray:
@@ -99,10 +119,34 @@ def predict(query: Query, classifier: str) -> np.ndarray:
         return (query.embeddings @ query.class_embeddings.T).argmax(axis=1)
     if classifier != "knn_20":
         return query.logits(classifier).argmax(axis=1)
-    if (query.bank.labels < 0).any():
+    if query.search.others < NEIGHBOURS:
+        raise NotApplicableError(
+            f"{NEIGHBOURS} neighbours vote, but the bank has {query.search.others} images to "
+            "compare with"
+        )
+    bank_labels = query.search.bank.labels
+    if (bank_labels < 0).any():
         raise NotApplicableError("the bank has unlabelled images")
     found = query.neighbours(NEIGHBOURS)
-    return knn_predictions(found.similarities, query.bank.labels[found.rows])
+    return knn_predictions(found.similarities, bank_labels[found.rows])
+
+
+def _lazy(store: Path, detector: Detector) -> Bank:
+    """The bank that the detector was fitted on, opened and checked when it is first read."""
+    fitted_on = detector.facts["fitted_on"]["bank"]
+
+    @cache
+    def opened() -> Path:
+        about = read_attributes(store)
+        detector.check_store(about, f"{store}")
+        if {key: about.get(key) for key in fitted_on} != fitted_on:
+            raise DetectorError(
+                f"the detector was fitted on the bank {fitted_on}, but {store} is another; "
+                "run `dvc repro`"
+            )
+        return store
+
+    return Bank(fitted_on["rows"], lambda: iter_shards(opened()), lambda: _labels(opened()))
 
 
 def _deepest(methods: Mapping[str, Any]) -> int:

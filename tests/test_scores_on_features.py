@@ -6,7 +6,6 @@ from sklearn.decomposition import PCA
 from pipeline.detectors import fitting
 from pipeline.detectors.clusters import kmeans
 from pipeline.detectors.knn_classifier import knn_predictions
-from pipeline.detectors.query import sample_rows
 from pipeline.detectors.subspace import ResidualSpace, vanishing_point
 from pipeline.geometry import unit_norm
 from pipeline.scores.knn import knn_scores
@@ -120,20 +119,6 @@ def test_kmeans_of_equal_rows_fills_every_cluster():
     assert set(kmeans(np.ones((5, 2)), clusters=5, seed=0)) == set(range(5))
     with pytest.raises(ValueError, match="between 1 and the 5 rows, got 6"):
         kmeans(np.ones((5, 2)), clusters=6, seed=0)
-
-
-def test_samples_of_the_bank():
-    labels = np.repeat([0, 1, 2], [50, 30, 20])
-    assert sample_rows(labels, alpha=1.0, balanced=False, seed=0) is None
-    some = sample_rows(labels, alpha=0.25, balanced=False, seed=0)
-    assert len(set(some)) == 25
-    assert list(some) == sorted(some)
-    balanced = sample_rows(labels, alpha=1.0, balanced=True, seed=0)
-    np.testing.assert_array_equal(np.bincount(labels[balanced]), [20, 20, 20])
-    with pytest.raises(ValueError, match="needs labels"):
-        sample_rows(labels - 1, alpha=1.0, balanced=True, seed=0)
-    with pytest.raises(ValueError, match=r"alpha must be in \(0, 1\], got 2"):
-        sample_rows(labels, alpha=2.0, balanced=False, seed=0)
 
 
 def test_unit_norm_gaussians_see_directions_only():

@@ -100,6 +100,14 @@ def test_fused_averages_probabilities_not_logits():
     np.testing.assert_allclose(fused_scores(heads), expected, rtol=1e-6)
 
 
+def test_nnguide_rises_with_energy_and_guidance_whatever_their_signs():
+    """Energies 2, 0 and -2 by guidance 3, 1 and -1; the paper's product where both are positive."""
+    logits = np.array([2.0, 0.0, -2.0])[:, None] - np.log(2) + np.zeros((3, 2))
+    table = np.stack([nnguide_scores(logits, np.full((3, 4), g)) for g in (3.0, 1.0, -1.0)], axis=1)
+    expected = [[6, 2, -1], [0, 0, -1], [-2, -2, -3]]
+    np.testing.assert_allclose(table, expected, atol=1e-12)
+
+
 def test_react_clips_before_the_head_standardises():
     rng = np.random.default_rng(0)
     features = rng.standard_normal((20, 6)).astype(np.float32)

@@ -3,8 +3,9 @@
 import numpy as np
 from jaxtyping import Float32, Float64
 
+from pipeline.detectors.bank import Sample
 from pipeline.detectors.neighbours import Engine, Neighbours
-from pipeline.detectors.query import Query, sample_rows
+from pipeline.detectors.query import Query
 from pipeline.scores.allowed import Count, Seed, Share
 
 
@@ -53,7 +54,7 @@ def score(
         engine: Of the search: see `pipeline.detectors.neighbours`.
     """
     wanted = k if isinstance(k, list) else [k]
-    rows = sample_rows(query.bank.labels, alpha=alpha, balanced=balanced, seed=seed)
-    found = query.neighbours(max(wanted), rows=rows, engine=engine)
+    sample = Sample(alpha=alpha, balanced=balanced, seed=seed)
+    found = query.neighbours(max(wanted), sample=sample, engine=engine)
     scores = {str(one): knn_scores(found, k=one) for one in wanted}
     return scores if isinstance(k, list) else scores[str(k)]

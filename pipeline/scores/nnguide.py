@@ -3,7 +3,10 @@
 import numpy as np
 from jaxtyping import Float, Float64
 
-from pipeline.detectors.query import Query, sample_rows
+from pipeline.detectors.bank import Sample
+from pipeline.detectors.detector import NotApplicableError
+from pipeline.detectors.query import Query
+from pipeline.detectors.search import Weights
 from pipeline.scores.allowed import Count, Seed, Share
 from pipeline.scores.energy import energy_scores
 
@@ -14,7 +17,10 @@ def nnguide_scores(
     """Energy times the mean of the k largest energy-weighted similarities to the bank.
 
     NNGuide (Park, Jung & Teoh, ICCV 2023, arXiv:2309.14888): each bank image counts by its cosine
-    to the query times its own energy.
+    to the query times its own energy. The paper takes energies and similarities for positive;
+    where one of the two factors is negative, their product would fall as the other rises. Here
+    negative parts are added instead, so that the score rises with both everywhere, and is the
+    paper's where both are positive.
 
     Args:
         logits: Of the head that the bank's energies come from.
@@ -23,14 +29,28 @@ def nnguide_scores(
     Returns:
         Values of any size, higher = more in-distribution.
     """
-    return energy_scores(logits) * guidance.astype(np.float64).mean(axis=1)
+    energies, guides = energy_scores(logits), guidance.astype(np.float64).mean(axis=1)
+    product = np.maximum(energies, 0) * np.maximum(guides, 0)
+    return product + np.minimum(energies, 0) + np.minimum(guides, 0)
 
 
 def score(
     query: Query, *, head: str, k: Count = 10, alpha: Share = 1.0, seed: Seed = 0
 ) -> Float64[np.ndarray, " n"]:
-    """NNGuide of one head, against a share ``alpha`` of the bank (the paper: 0.01 of ImageNet)."""
+    """NNGuide of one head, against a share ``alpha`` of the bank (the paper: 0.01 of ImageNet).
+
+    A bank image of negative energy is no guide: its weight is zero.
+
+    Raises:
+        NotApplicableError: If the head gives no bank image a positive energy.
+    """
     energies = query.detector.part("energies", head)["energies"]
-    rows = sample_rows(query.bank.labels, alpha=alpha, balanced=False, seed=seed)
-    found = query.neighbours(k, rows=rows, weights=energies)
+    if not (energies > 0).any():
+        raise NotApplicableError(
+            f"nnguide weighs the bank by positive energies, and the head '{head}' gives none: "
+            f"the largest is {energies.max():.3g}"
+        )
+    found = query.neighbours(
+        k, sample=Sample(alpha=alpha, seed=seed), weights=Weights(head, np.maximum(energies, 0))
+    )
     return nnguide_scores(query.logits(head), found.similarities)

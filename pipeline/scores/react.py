@@ -34,5 +34,5 @@ def react_scores(
 def score(query: Query, *, head: str, temperature: Positive = 1.0) -> Float64[np.ndarray, " n"]:
     """ReAct with the threshold that was fitted on the bank."""
     threshold = float(query.detector.part("clipping", "features")["threshold"])
-    probe = Probe(**query.detector.part("heads", head))
+    probe = query.linear_head(head)
     return react_scores(query.features, probe, threshold=threshold, temperature=temperature)

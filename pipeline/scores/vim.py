@@ -29,6 +29,7 @@ def vim_scores(
 
 def score(query: Query, *, head: str) -> Float64[np.ndarray, " n"]:
     """ViM of one head, with the subspace and the scale fitted on the bank."""
+    query.linear_head(head)
     part = query.detector.part("residuals", head)
     residuals = ResidualSpace(part["origin"], part["basis"]).norms(query.features)
     return vim_scores(query.logits(head), residuals, scale=float(part["scale"]))

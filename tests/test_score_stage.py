@@ -1,0 +1,203 @@
+"""The score stage: pieces of a shard, a bank that is opened late, heads without a linear layer."""
+
+import copy
+import dataclasses
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from detector_world import World
+from scipy.special import logsumexp, softmax
+
+from pipeline.detectors.fitting import FitParams
+from pipeline.geometry import unit_norm
+from pipeline.params import from_mapping
+from pipeline.storage import store
+from pipeline.storage.store import StoreError
+from stages import fit, score
+
+CONF = yaml.safe_load((Path(__file__).parents[1] / "conf/methods.yaml").read_text())
+FIT = from_mapping(FitParams, CONF["fit"], section="fit")
+METHODS = copy.deepcopy(CONF["methods"])
+METHODS["neglabel"]["groups"] = 4
+MCM = {"mcm": METHODS["mcm"]}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    return World(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture(scope="module")
+def detector(world):
+    return fit.run(*world.fit_inputs, FIT)
+
+
+def paths(world):
+    return world.folder / "bank.zarr", world.folder / "queries.zarr"
+
+
+def with_zero_shot(world, detector):
+    """The statistics that fitting stores for the zero-shot head, by definition."""
+    cosines = unit_norm(world.bank @ world.projection) @ world.class_embeddings.T
+    logits = 20.0 * cosines.astype(np.float64)
+    p, predicted = softmax(logits, axis=1), logits.argmax(axis=1)
+    means = np.stack([p[predicted == c].mean(axis=0) for c in range(3)])
+    parts = {
+        "energies/zero_shot": {"energies": logsumexp(logits, axis=1).astype(np.float32)},
+        "posteriors/zero_shot": {"posteriors": means, "classes": np.arange(3)},
+    }
+    return dataclasses.replace(detector, parts=detector.parts | parts)
+
+
+def test_pieces_change_nothing(world, detector, monkeypatch):
+    """Of 5 rows, against whole shards; the engines round a product of a few rows otherwise."""
+    whole = score.run(detector, *paths(world), METHODS)
+    monkeypatch.setattr(score, "_PIECE", 5)
+
+    pieces = score.run(detector, *paths(world), METHODS)
+
+    assert pieces[3:] == whole[3:]
+    for name, values in whole[0].items():
+        np.testing.assert_allclose(pieces[0][name], values, rtol=1e-5, atol=1e-5, err_msg=name)
+    for name in ("knn_1", "knn_10", "knn_50", "knn_balanced"):
+        np.testing.assert_array_equal(pieces[0][name], whole[0][name])
+    for name, classes in whole[1].items():
+        np.testing.assert_array_equal(pieces[1][name], classes, err_msg=name)
+
+
+def test_a_search_reads_the_bank_once_for_a_shard_of_queries(world, detector, monkeypatch):
+    """Three shards of 32, 32 and 6 queries; the knn methods and the classifier share a search."""
+    reads = []
+    real = store.iter_shards
+
+    def counted(path, *, name="features"):
+        reads.append((path.stem, name))
+        return real(path, name=name)
+
+    monkeypatch.setattr(score, "iter_shards", counted)
+    monkeypatch.setattr(score, "_PIECE", 5)
+    table = {"a": {"score": "knn", "k": [1, 30]}, "b": {"score": "knn", "k": 7}} | MCM
+    score.run(detector, *paths(world), table)
+    assert reads.count(("bank", "features")) == 3
+    assert reads.count(("bank", "labels")) == 1
+    assert reads.count(("queries", "features")) == 1
+
+    reads.clear()
+    score.run(detector, *paths(world), {"a": METHODS["knn_balanced"], "g": METHODS["plp_nnguide"]})
+    assert reads.count(("bank", "features")) == 3 * 3
+
+
+def test_temporaries_are_of_a_piece(world, detector, monkeypatch):
+    rows = []
+    monkeypatch.setattr(score, "_PIECE", 5)
+    monkeypatch.setattr(
+        score, "compute", lambda query, name, entry: rows.append(len(query.features)) or {}
+    )
+    score.run(detector, *paths(world), MCM)
+    assert rows == [5] * 6 + [2] + [5] * 6 + [2] + [5, 1]
+
+
+def test_a_bank_that_is_gone_is_missed_by_neighbours_only(world, detector, tmp_path):
+    full = score.run(detector, *paths(world), METHODS)
+    missing, queries = tmp_path / "gone.zarr", paths(world)[1]
+    alone = {
+        name: entry for name, entry in METHODS.items() if entry["score"] not in ("knn", "nnguide")
+    }
+
+    scores, predictions, _, reasons, no_classifier = score.run(detector, missing, queries, alone)
+
+    for name, values in scores.items():
+        np.testing.assert_array_equal(values, full[0][name])
+    assert set(reasons) == {"ft_msp", "ft_energy"}
+    assert sorted(predictions) == ["lp", "plp", "zero_shot"]
+    assert no_classifier == {"knn_20": "the features of the bank are not there"}
+    for name in ("knn", "plp_nnguide", "knn_balanced"):
+        with pytest.raises(StoreError, match="gone.zarr") as caught:
+            score.run(detector, missing, queries, {name: METHODS[name]})
+        assert f"by methods.{name}, rows counted from 0" in caught.value.__notes__[-1]
+
+
+def test_a_damaged_bank_is_an_error_also_for_the_classifier(world, detector, tmp_path):
+    """Only its absence says that neighbours are not wanted."""
+    shutil.copytree(paths(world)[0], tmp_path / "bank.zarr")
+    for shard in (tmp_path / "bank.zarr" / "features").rglob("0"):
+        if shard.is_file():
+            shard.write_bytes(shard.read_bytes()[:-7])
+    with pytest.raises(StoreError):
+        score.run(detector, tmp_path / "bank.zarr", paths(world)[1], MCM)
+
+
+def test_a_small_bank_has_no_vote_of_twenty(world, detector):
+    """Nineteen other images are too few, twenty are enough; one fewer for the bank's own."""
+    for rows, own, applicable in [(19, 0, False), (20, 0, True), (20, 1, False), (21, 1, True)]:
+        bank = world.store("small", world.bank[:rows], world.labels[:rows])
+        about = store.read_attributes(bank)
+        fitted_on = {"bank": {key: about[key] for key in ("dataset", "key", "rows")}}
+        fitted = dataclasses.replace(detector, facts=detector.facts | {"fitted_on": fitted_on})
+        _, predictions, _, _, no_classifier = score.run(
+            fitted, bank, bank if own else paths(world)[1], MCM
+        )
+        assert ("knn_20" in predictions) == applicable
+        if not applicable:
+            assert no_classifier == {
+                "knn_20": "20 neighbours vote, but the bank has 19 images to compare with"
+            }
+
+
+def test_scores_on_the_zero_shot_head(world, detector):
+    table = {
+        "kl": {"score": "kl_matching", "head": "zero_shot"},
+        "guide": {"score": "nnguide", "head": "zero_shot"},
+        "energy": {"score": "energy", "head": "zero_shot"},
+    }
+    fitted = with_zero_shot(world, detector)
+
+    scores, _, _, reasons, _ = score.run(fitted, *paths(world), table)
+
+    assert not reasons
+    for name, values in scores.items():
+        wins = (values[:40, None] > values[None, 40:]).mean()
+        assert wins > 0.55, (name, wins)
+    energies = fitted.parts["energies/zero_shot"]["energies"].astype(np.float64)
+    weighted = unit_norm(world.queries) @ unit_norm(world.bank).T * energies
+    guides = np.sort(weighted, axis=1)[:, -10:].mean(axis=1)
+    assert (scores["energy"][:40] > 0).all()
+    np.testing.assert_allclose(scores["guide"][:40], (scores["energy"] * guides)[:40], rtol=1e-4)
+
+
+def test_scores_that_need_a_linear_head_say_why_not(world, detector):
+    table = {name: {"score": name, "head": "zero_shot"} for name in ("react", "vim")}
+    reasons = score.run(detector, *paths(world), table)[3]
+    assert reasons == dict.fromkeys(table, "zero_shot is no linear head on features")
+
+
+def test_statistics_that_were_not_fitted_say_where_to_name_the_head(world, detector):
+    with pytest.raises(ValueError, match=r"'zero_shot' .* name it in fit\.head_statistics"):
+        score.run(detector, *paths(world), {"a": {"score": "kl_matching", "head": "zero_shot"}})
+
+
+def test_nnguide_without_positive_energies_is_not_applicable(world, detector):
+    energies = {"energies/plp": {"energies": np.full(90, -2.5, np.float32)}}
+    negative = dataclasses.replace(detector, parts=detector.parts | energies)
+    reasons = score.run(negative, *paths(world), {"a": METHODS["plp_nnguide"]})[3]
+    assert reasons == {
+        "a": "nnguide weighs the bank by positive energies, and the head 'plp' gives none: the "
+        "largest is -2.5"
+    }
+
+
+def test_a_bank_image_of_negative_energy_is_no_guide(world, detector):
+    """Negative weights made the images that lie opposite the best guides."""
+    energies = np.where(world.labels == 0, 2, -50).astype(np.float32)
+    mixed = dataclasses.replace(
+        detector, parts=detector.parts | {"energies/plp": {"energies": energies}}
+    )
+    table = {"g": METHODS["plp_nnguide"], "e": METHODS["plp_energy"]}
+    scores = score.run(mixed, *paths(world), table)[0]
+    cosines = unit_norm(world.queries) @ unit_norm(world.bank[world.labels == 0]).T
+    guides = 2 * np.sort(np.maximum(cosines, 0), axis=1)[:, -10:].mean(axis=1).astype(np.float64)
+    expected = np.maximum(scores["e"], 0) * guides + np.minimum(scores["e"], 0)
+    np.testing.assert_allclose(scores["g"], expected, rtol=1e-5, atol=1e-5)
