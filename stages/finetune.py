@@ -43,7 +43,7 @@ from pipeline.sources import Source, load_spec, open_source
 from pipeline.storage.store import publish
 from pipeline.training.classifier_head import FILE, plain_head
 from pipeline.training.finetune_images import Images
-from pipeline.training.finetune_recipe import FinetuneRecipe
+from pipeline.training.finetune_recipe import LARGE_SHARE, FinetuneRecipe
 from pipeline.training.finetune_start import classifier_keys, starting_model
 from pipeline.training.finetuning import Place, finetune
 from pipeline.training.heads import write_probe
@@ -68,7 +68,7 @@ class Job:
     checkpoint: Path
 
     def train(self, place: Place) -> nn.Module:
-        """Build the model, train it, return the average of its weights."""
+        """Build the model, train it, return what `recipe.keep` says."""
         spec = model_spec(self.backbone, self.entry)
         classes = len(class_folders(self.index))
         tower = load_backbone(self.start, self.start_entry, self.start_weights).tower
@@ -90,7 +90,7 @@ class Job:
             params=self.images,
         )
         labels = labelled["label"].to_numpy().astype(np.int64)
-        images = Images.of(reader, labels, workers=self.recipe.workers)
+        images = Images.of(reader, labels, workers=self.recipe.workers, world=place.world)
         with LossMeter(f"fine-tuning {self.backbone}") as meter:
             return finetune(
                 model,
@@ -105,7 +105,7 @@ class Job:
 
 def run(job: Job, devices: list[str], folder: Path) -> dict[str, Any]:
     """Train on all devices together and write the weights folder; return its record."""
-    finished = job.checkpoint.with_name("average.pt")
+    finished = job.checkpoint.with_name("finished.pt")
     if len(devices) == 1:
         model = job.train(Place(torch.device(devices[0])))
     else:
@@ -131,6 +131,7 @@ def run(job: Job, devices: list[str], folder: Path) -> dict[str, Any]:
         "num_classes": head.out_features,
         "start": {"backbone": job.start, "sha256": read_record(job.start_weights)["sha256"]},
         "epochs": job.recipe.epochs,
+        "kept": job.recipe.keep,
     }
     write_record(folder, record)
     return record
@@ -173,6 +174,20 @@ def devices_of(recipe: FinetuneRecipe) -> list[str]:
     return devices
 
 
+def doubt(recipe: FinetuneRecipe, rows: int) -> str | None:
+    """Return a warning where what is kept has hardly left the weights it began with."""
+    share = recipe.initial_share(rows)
+    if share <= LARGE_SHARE:
+        return None
+    steps = recipe.epochs * recipe.steps_per_epoch(rows)
+    return (
+        f"the average that is kept still holds {share:.0%} of the weights it began with, the new "
+        f"classifier's random ones too: finetune.ema = {recipe.ema:g} (the paper's: 0.99996) over "
+        f"{steps:,} steps; finetune.keep: last keeps the trained weights, a smaller finetune.ema "
+        "forgets faster"
+    )
+
+
 def recipe_of(backbone: str, entry: dict[str, Any], start: str) -> FinetuneRecipe:
     """Return section `finetune` with what the entry overrides."""
     if entry["finetune"].get("start") != start:
@@ -202,6 +217,8 @@ def main() -> None:
     entry = read_section(f"models.{args.backbone}")
     recipe = recipe_of(args.backbone, entry, args.start)
     index = read_index(args.index)
+    if warning := doubt(recipe, index.filter(pl.col("label") >= 0).height):
+        print(f"warning: {args.backbone}: {warning}", file=sys.stderr)
     images = load_params("images", ImageParams)
     devices = devices_of(recipe)
     key = content_key(

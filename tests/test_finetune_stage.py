@@ -1,5 +1,6 @@
 """The stage finetune, from image files to a backbone that loads, and its head `ft`."""
 
+import json
 import sys
 
 import numpy as np
@@ -84,6 +85,20 @@ def test_the_same_bytes_twice(folder, monkeypatch):
 
     for file in ("model.safetensors", "head.safetensors", "weights.json"):
         assert (folder / "one" / file).read_bytes() == (folder / "two" / file).read_bytes()
+
+
+def test_what_is_kept_is_recorded_with_the_weights_and_doubted(folder, monkeypatch, capsys):
+    """0.99 over 12 steps leaves 89 % of the start; the last weights are other ones."""
+    for keep in ("average", "last"):
+        changed = {**PARAMS, "finetune": {**PARAMS["finetune"], "ema": 0.99, "keep": keep}}
+        (folder / "params.yaml").write_text(yaml.safe_dump(changed), encoding="utf-8")
+        command(monkeypatch, keep)
+        assert json.loads((folder / keep / "weights.json").read_text())["kept"] == keep
+        doubted = "warning: ft: the average that is kept still holds 89%" in capsys.readouterr().err
+        assert doubted == (keep == "average")
+
+    average, last = ((folder / n / "model.safetensors").read_bytes() for n in ("average", "last"))
+    assert average != last
 
 
 def test_another_start_than_the_entrys_is_refused(folder, monkeypatch):

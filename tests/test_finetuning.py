@@ -12,6 +12,7 @@ from torch import nn
 
 from pipeline.backbones.model_spec import ModelSpec
 from pipeline.extraction.decoding import ImageReader
+from pipeline.training import finetune_images
 from pipeline.training.classifier_head import NoClassifierError, classifier_head
 from pipeline.training.finetune_images import Images, epoch_order
 from pipeline.training.finetune_recipe import FinetuneRecipe
@@ -162,6 +163,31 @@ def test_the_average_follows_by_hand():
     for name, value in state_of(near).items():
         if value.is_floating_point():
             torch.testing.assert_close(value, begun[name], atol=1e-6, rtol=1e-5)
+
+
+def test_the_last_weights_are_kept_where_the_recipe_says_so():
+    latest = start()
+    recipe = dataclasses.replace(QUICK, ema=1 - 1e-9, keep="last")
+    kept = finetune(latest, pictures(), classes=2, recipe=recipe, place=HERE)
+
+    assert kept is latest
+    assert not same(state_of(kept), state_of(start()))
+
+
+def test_the_share_of_the_initial_weights_by_hand():
+    """The paper's: 97 whole batches of 512 in 50,000 images, 100 epochs: exp(-0.388) of them."""
+    paper = FinetuneRecipe()
+    assert round(paper.initial_share(50_000), 3) == 0.678
+    assert dataclasses.replace(QUICK, ema=0.5, epochs=3).initial_share(32) == 0.5**6
+    assert dataclasses.replace(paper, keep="last").initial_share(50_000) == 0.0
+
+
+def test_processes_that_train_together_share_the_memory(monkeypatch):
+    """32 pictures, 98,304 bytes as floats, fit once in a quarter of 500,000, but not twice."""
+    monkeypatch.setattr(finetune_images, "free_bytes", lambda: 500_000)
+
+    assert pictures().decoded is not None
+    assert pictures(world=2).decoded is None
 
 
 def test_decoded_once_or_by_a_loader_is_the_same():

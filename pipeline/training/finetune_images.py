@@ -40,11 +40,20 @@ class Images:
         labels: Int64[np.ndarray, " n"],
         *,
         workers: int,
+        world: int = 1,
         share: float = 0.25,
     ) -> "Images":
-        """Decode everything if it takes at most this share of the free memory."""
+        """Decode everything if `world` processes, each with its own copy, take at most this share.
+
+        Args:
+            read: Row number to prepared image.
+            labels: Class of each row.
+            workers: Decoding processes where they do not fit.
+            world: Processes on this machine that do the same at the same time.
+            share: Of the free memory.
+        """
         first = read(0)
-        if len(labels) * first.numel() * first.element_size() > share * free_bytes():
+        if world * len(labels) * first.numel() * first.element_size() > share * free_bytes():
             return cls(read, labels, None, workers)
         decoded = torch.empty(len(labels), *first.shape, dtype=first.dtype)
         pieces = pieces_of([(0, len(labels))])

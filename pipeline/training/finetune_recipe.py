@@ -1,6 +1,9 @@
 """How an image tower is fine-tuned on the ID classes: the numbers of the paper's other arm."""
 
 from dataclasses import dataclass
+from typing import Literal
+
+LARGE_SHARE = 0.1  # of the initial weights left in what is kept, from which it is worth a warning
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,9 @@ class FinetuneRecipe:
         mixup: Strength of mixup (Zhang et al., ICLR 2018, arXiv:1710.09412).
         cutmix: Strength of CutMix (Yun et al., ICCV 2019, arXiv:1905.04899).
         smoothing: Label smoothing.
-        ema: Decay of the weights' moving average, which is what is kept.
+        ema: Decay of the weights' moving average.
+        keep: ``average`` keeps that average, as the paper's recipe says; ``last`` the weights of
+            the last step.
         head_std: Deviation of the new classifier's truncated normal start.
         seed: Of order, mixing and classifier.
         workers: Decoding processes for sets too large to be kept decoded in memory.
@@ -40,6 +45,7 @@ class FinetuneRecipe:
     cutmix: float = 1.0
     smoothing: float = 0.1
     ema: float = 0.99996
+    keep: Literal["average", "last"] = "average"
     head_std: float = 0.02
     seed: int = 42
     workers: int = 8
@@ -63,6 +69,19 @@ class FinetuneRecipe:
     def peak(self) -> float:
         """Return the peak learning rate of this batch size."""
         return self.learning_rate * self.batch_size / 512
+
+    def initial_share(self, rows: int) -> float:
+        """Return the share of the initial weights in what is kept, in [0, 1].
+
+        An average that starts at the initial weights still holds ``ema ** steps`` of them, of the
+        new classifier's random start too.
+        """
+        return self.ema ** (self.epochs * self.steps_per_epoch(rows)) if self.averages else 0.0
+
+    @property
+    def averages(self) -> bool:
+        """Return whether the average is kept."""
+        return self.keep == "average"
 
     def steps_per_epoch(self, rows: int) -> int:
         """Return the number of whole batches.

@@ -40,7 +40,7 @@ def finetune(
     checkpoint: Path | None = None,
     progress: Callable[[int, int, float], None] | None = None,
 ) -> nn.Module:
-    """Train the model and return the moving average of its weights.
+    """Train the model; return the moving average of its weights, or the last ones (`recipe.keep`).
 
     Every epoch draws its order and mixing from the seed and the epoch's number alone, and leaves
     a checkpoint: a run that was stopped continues with the next epoch as if nothing had happened.
@@ -104,7 +104,7 @@ def finetune(
             _save(checkpoint, parts, epochs=epoch + 1)
             if progress is not None:
                 progress(epoch + 1, recipe.epochs, mean)
-    return average.module
+    return average.module if recipe.averages else model
 
 
 def _mixing(recipe: FinetuneRecipe, classes: int, *, epoch: int, place: Place) -> Mixup:
