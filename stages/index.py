@@ -21,6 +21,7 @@ from pipeline.datasets.images import ImageParams
 from pipeline.datasets.index import write_index
 from pipeline.extraction.progress import Progress
 from pipeline.indexing.class_doubts import doubts
+from pipeline.indexing.completeness import check_complete, empty_class_folders
 from pipeline.indexing.indexing import (
     IndexParams,
     UnreadableImagesError,
@@ -57,6 +58,20 @@ def run(
     entries, classes, source = list_images(dataset, spec, reference=reference)
     if role.training or role.testing:
         check_id(entries, dataset=dataset, training=role.training)
+    empty = empty_class_folders(spec, source, entries)
+    said = check_complete(
+        dataset,
+        spec,
+        entries,
+        images=(params.expected or {}).get(dataset),
+        classes=(params.expected_classes or {}).get(dataset),
+        empty=empty,
+        partial=params.partial,
+    )
+    if empty and not said and (role.training or role.testing):
+        said = [f"{len(empty)} class folders hold no image: {', '.join(empty[:10])}"]
+    for sentence in said:
+        print(f"warning: {dataset}: {sentence}", flush=True)  # before hours of reading
     progress = Progress(f"index {dataset}", len(entries))
     index = build_index(
         entries, classes, source, params=params, images=images, advance=progress.advance

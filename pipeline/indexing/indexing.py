@@ -23,12 +23,19 @@ class IndexParams:
             expensive stage.
         unreadable: ``error`` stops with the list of all bad files; ``exclude`` leaves them out,
             recorded in the index and counted in the report.
+        partial: A data set may hold another number of images or classes than its benchmark
+            states: a warning then, not an error.
+        expected: Number of images by data set, as the benchmark states it; others are not counted.
+        expected_classes: Number of classes by data set, likewise.
         workers: Files read at once; 0 chooses by the number of cores.
     """
 
     hash: bool = True
     verify_images: bool = True
     unreadable: Literal["error", "exclude"] = "error"
+    partial: bool = False
+    expected: dict[str, int] | None = None
+    expected_classes: dict[str, int] | None = None
     workers: int = 0
 
 

@@ -41,6 +41,19 @@ class FolderSource:
             return told_classes(paths, self.labels)
         return [Entry(path, class_of(path, depth=self.class_depth)) for path in paths]
 
+    def class_folders(self) -> list[str]:
+        """The directories that are classes, empty ones too, in no particular order."""
+        ignored = ignored_names(self.ignore)
+        folders = [""]
+        for _ in range(self.class_depth):
+            folders = [
+                f"{folder}{entry.name}/"
+                for folder in folders
+                for entry in os.scandir(self.root / folder)
+                if entry.is_dir() and not ignored.match(entry.name)
+            ]
+        return [folder.removesuffix("/") for folder in folders]
+
     def class_order(self) -> list[str] | None:
         """None for directories, which have no order of their own; numbers of a labels file."""
         if self.labels is None:

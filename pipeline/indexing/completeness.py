@@ -1,0 +1,68 @@
+"""Whether a data set holds what its benchmark states, told before a file is opened."""
+
+from collections.abc import Sequence
+
+from pipeline.sources import Entry, ImageSet, Source, SourceError
+from pipeline.sources.folder import FolderSource
+
+SHOWN = 10
+
+
+def check_complete(
+    dataset: str,
+    spec: ImageSet,
+    entries: Sequence[Entry],
+    *,
+    images: int | None,
+    classes: int | None,
+    empty: Sequence[str],
+    partial: bool,
+) -> list[str]:
+    """Compare a listing with the stated numbers.
+
+    Args:
+        dataset: The name in the message.
+        spec: Its entry.
+        entries: The images after its filters, unreadable ones among them.
+        images: How many there should be; None where nothing is stated.
+        classes: How many classes they should have.
+        empty: Class folders without a file.
+        partial: A difference is meant.
+
+    Returns:
+        What differs, as sentences for a warning; with ``partial`` only, else it is an error.
+
+    Raises:
+        SourceError: If a number differs.
+    """
+    found = len(entries), len({entry.class_key for entry in entries} - {""})
+    if found[0] == (images or found[0]) and found[1] == (classes or found[1]):
+        return []
+    wanted = _amount(images or found[0], classes)
+    without = f"; without any: {_some(empty)}" if empty else ""
+    held = f"'{spec.path}' gives {_amount(found[0], classes and found[1])}{without}"
+    if not partial:
+        raise SourceError(
+            f"'{dataset}' must hold {wanted}, as its benchmark states; {held}. Complete the copy "
+            "or give another path; if a part is meant, say so by -S index.partial=true"
+        )
+    return [f"{held}; its benchmark states {wanted}"]
+
+
+def empty_class_folders(spec: ImageSet, source: Source, entries: Sequence[Entry]) -> list[str]:
+    """Class folders of a folder tree that hold no file, in order; those left out aside."""
+    if not isinstance(source, FolderSource) or source.labels is not None:
+        return []
+    if spec.classes is False or spec.include_classes is not None:
+        return []
+    held = {entry.class_key for entry in entries} | set(spec.exclude_classes or [])
+    return sorted(set(source.class_folders()) - held)
+
+
+def _amount(images: int, classes: int | None) -> str:
+    return f"{images:,} images" + (f" of {classes:,} classes" if classes is not None else "")
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
