@@ -20,6 +20,6 @@ class TextParams:
     prompts: str = "plp5"
     underscores_to_spaces: bool = True
     negative_words: str | None = None
-    negative_candidates: int | None = 2000
+    negative_candidates: int | None = None
     negative_share: float = 0.15
     negative_prompt: str = "a photo of a {c}."
