@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from pipeline.language.name_files import read_names, text_lines
+from pipeline.language.name_lookup import names_by_key, names_by_position
 from pipeline.language.shipped import imagenet_wnids, open_clip_metadata, wordnet_lemmas
 
 NAMES = Path(__file__).parent / "names"
@@ -86,59 +87,12 @@ def class_names(
     listed = _load(source) if isinstance(source, str) else source
     if isinstance(listed, Mapping):
         keyed = {str(key): str(name) for key, name in listed.items()}
-        names = _by_key(keyed, folders, what=what)
+        names = names_by_key(keyed, folders, what=what)
     else:
-        names = _by_position(listed, folders, what=what)
+        names = names_by_position(listed, folders, what=what)
     if empty := [place for place, name in enumerate(names) if not name.strip()]:
         raise ValueError(f"{what} has an empty name for class {empty[0]}")
     return names
-
-
-def _by_key(listed: dict[str, str], folders: Sequence[str], *, what: str) -> list[str]:
-    """Look each folder's name up, by the folder or else by its number."""
-    missing = [folder for folder in folders if folder not in listed]
-    if not missing:
-        return [listed[folder] for folder in folders]
-    if len(missing) == len(folders) and _are_numbers(folders):
-        keys = list(listed)
-        places = [int(key) for key in keys] if _are_numbers(keys) else range(len(keys))
-        by_number = {str(place): key for place, key in zip(places, keys, strict=True)}
-        if not (beyond := [f for f in folders if str(int(f)) not in by_number]):
-            return [listed[by_number[str(int(folder))]] for folder in folders]
-        raise ValueError(
-            f"{what} has {len(keys)} names, counted from 0; {len(beyond)} of {len(folders)} class "
-            f"folders have a number that is not among them: {_some(beyond)}. Number the folders "
-            "as the list, or choose another list"
-        )
-    raise ValueError(
-        f"{what} has no name for class '{missing[0]}': {len(missing)} of {len(folders)} class "
-        f"folders are none of its keys ({_some(list(listed))}): {_some(missing)}. Add them, choose "
-        "another list, or take the folders' own names by class_names: null"
-    )
-
-
-def _by_position(listed: Sequence[str], folders: Sequence[str], *, what: str) -> list[str]:
-    """Give line i to class i."""
-    if len(listed) != len(folders):
-        raise ValueError(
-            f"{what} must have one name for each of the {len(folders)} ID classes, got "
-            f"{len(listed)}; its order must be the label order"
-        )
-    if _are_numbers(folders) and list(folders) != sorted(folders, key=int):
-        raise ValueError(
-            f"{what} goes by position, but the class folders are numbers in the order of text "
-            f"({_some(folders)}): which line is meant for which is not certain. Give "
-            "folder<TAB>name lines"
-        )
-    return [str(name) for name in listed]
-
-
-def _are_numbers(words: Sequence[str]) -> bool:
-    return all(word.isdecimal() for word in words)
-
-
-def _some(words: Sequence[str]) -> str:
-    return ", ".join(words[:5]) + (", ..." if len(words) > 5 else "")
 
 
 def equal_names(names: Sequence[str]) -> dict[str, list[int]]:
