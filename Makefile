@@ -49,8 +49,8 @@ lock: setup ## renew requirements.lock: names, versions and hashes, no host name
 verify: setup ## check every byte of every feature store
 	python -m stages.verify
 
-plan: setup ## what a run would extract, store and cost, and what is missing
-	python -m stages.plan
+plan: setup ## what a run would extract, store and cost, and what is missing; WITH="benchmark=imagenet1k study=clip10" plans another one
+	python -m stages.plan $(WITH)
 
 readme: setup ## put the newest result table into README.md
 	python -m stages.readme

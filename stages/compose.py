@@ -7,9 +7,26 @@ Writes  params.yaml  what `dvc repro` reads
 """
 
 import argparse
+import tempfile
 from pathlib import Path
+from typing import Any
 
+import yaml
 from dvc.utils.hydra import compose_and_dump
+
+
+def composed(overrides: list[str]) -> dict[str, Any]:
+    """Return what params.yaml would hold with these overrides; writes it nowhere."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "params.yaml"
+        write(path, overrides)
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def write(path: Path, overrides: list[str]) -> None:
+    """Compose conf/ of the working directory into a file."""
+    conf = str(Path("conf").resolve())
+    compose_and_dump(str(path), conf, "", "config", conf, overrides)
 
 
 def main() -> None:
@@ -20,8 +37,7 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
     args = parser.parse_args()
 
-    conf = str(Path("conf").resolve())
-    compose_and_dump("params.yaml", conf, "", "config", conf, args.overrides)
+    write(Path("params.yaml"), args.overrides)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,15 @@
-"""Print what a run of params.yaml would extract, store and cost, and what is missing for it.
+"""Print what a run would extract, store and cost, and what is missing for it.
 
-    python -m stages.plan
+    python -m stages.plan [KEY=VALUE ...]
 
-Reads   params.yaml, conf/costs.yaml, conf/downloads.yaml, and what is on disk; writes nothing
+Reads   params.yaml, or with overrides (benchmark=imagenet1k study=clip10) what conf/ composes;
+        conf/costs.yaml, conf/downloads.yaml, dvc.lock, and what is on disk; writes nothing
 
 Hours with "~" come from arithmetic, not from a measured rate, and "?" is not known: see
-conf/costs.yaml.
+conf/costs.yaml. What is there counts only if it was made with these parameters.
 """
 
+import argparse
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,26 +17,29 @@ from typing import Any
 import polars as pl
 import yaml
 
+from pipeline.backbones.planned_weights import planned_weights
+from pipeline.download_errors import DownloadError
 from pipeline.downloads import Download
-from pipeline.params import from_mapping, read_section
-from pipeline.planning import BackbonePlan, Cost, plan_backbone, plan_table, speed_lines
-from pipeline.sources import SourceError, load_spec
-from stages.fetch import plan_lines, read_downloads, wanted_files
+from pipeline.params import from_mapping
+from pipeline.plan_table import plan_table, speed_lines
+from pipeline.planned_training import planned_trainings
+from pipeline.planning import BackbonePlan, Cost, plan_backbone
+from pipeline.recorded_runs import MAKERS, RecordedRuns
+from pipeline.sources import SourceError, read_spec
+from stages.fetch import plan_lines, read_downloads, root_of, wanted_files
 
 COSTS = Path("conf/costs.yaml")
-MADE = ("glyphs", "craft", "features")
+MADE = (*MAKERS, "features")
 
 
-def image_counts(params: dict[str, Any]) -> dict[str, int | None]:
+def image_counts(params: dict[str, Any], runs: RecordedRuns) -> dict[str, int | None]:
     """Images of each data set: by its index, else as the benchmark expects, else not known."""
     expected = params["benchmark"].get("expected", {})
     counts: dict[str, int | None] = {}
     for name, entry in params["datasets"].items():
-        index = Path(f"data/index/{name}.parquet")
-        if index.is_file():
-            counts[name] = int(
-                pl.scan_parquet(index).select(pl.col("row").count()).collect().item()
-            )
+        if runs.index_is_current(name):
+            index = pl.scan_parquet(f"data/index/{name}.parquet")
+            counts[name] = int(index.select(pl.col("row").count()).collect().item())
         elif isinstance(entry, dict) and entry.get("source") == "craft":
             counts[name] = {**params["craft"]["defaults"], **entry}.get("pairs")
         else:
@@ -52,15 +57,27 @@ def unexpected_counts(params: dict[str, Any], counts: dict[str, int | None]) -> 
     ]
 
 
-def missing_data(params: dict[str, Any], known: dict[str, Download]) -> list[str]:
+def outdated(params: dict[str, Any], runs: RecordedRuns) -> list[str]:
+    """Data sets whose index is there, but of other images, classes or parameters."""
+    names = [
+        name
+        for name in params["datasets"]
+        if Path(f"data/index/{name}.parquet").is_file() and not runs.index_is_current(name)
+    ]
+    return [f"{', '.join(names)}: indexed for another run, so counted anew"] if names else []
+
+
+def missing_data(
+    params: dict[str, Any], runs: RecordedRuns, known: dict[str, Download], root: Path
+) -> list[str]:
     """Data sets that are neither indexed nor found, each with the cure."""
     problems = []
     for name, entry in params["datasets"].items():
         made = isinstance(entry, dict) and entry.get("source") in MADE
-        if made or Path(f"data/index/{name}.parquet").is_file():
+        if made or runs.index_is_current(name):
             continue
         try:
-            load_spec(name)
+            read_spec(name, entry, data_root=root)
         except (SourceError, OSError) as error:
             files = wanted_files(params["datasets"], known, [name])
             by_hand = [item.download.note for item in files if item.download.url is None]
@@ -69,79 +86,91 @@ def missing_data(params: dict[str, Any], known: dict[str, Download]) -> list[str
     return problems
 
 
-def missing_weights(params: dict[str, Any]) -> list[str]:
-    """Backbones whose weights no stage has recorded, with where they will come from."""
-    lines = []
-    for name in params["backbones"]:
-        if Path(f"data/weights/{name}/weights.json").is_file():
-            continue
-        entry = params["models"][name]
-        if entry.get("pretrain") or entry.get("finetune"):
-            lines.append(f"{name}: will be trained here")
-        elif entry.get("loader") == "features":
-            lines.append(f"{name}: imported features, from the files of models.{name}.files")
-        else:
-            called = " / ".join(str(entry[k]) for k in ("name", "pretrained") if entry.get(k))
-            place = entry.get("checkpoint") or f"data/checkpoints/{name}.safetensors"
-            lines.append(f"{name}: {called}, from {place} or the hub (fetch_weights)")
-    return lines
-
-
 def run(params: dict[str, Any], costs: dict[str, Any], known: dict[str, Download]) -> list[str]:
     """Return the plan as lines; see the module docstring."""
-    counts = image_counts(params)
-    plans: list[BackbonePlan] = []
+    runs = RecordedRuns.read(params)
+    counts = image_counts(params, runs)
+    tflops = float(costs["assumed_tflops"])
     table = {
         name: from_mapping(Cost, costs["costs"].get(name, {}), section=f"costs.{name}")
         for name in params["backbones"]
     }
-    for backbone, cost in table.items():
-        stores = {n: Path(f"data/features/{backbone}/{n}.zarr").is_dir() for n in counts}
-        plans.append(
-            plan_backbone(
-                backbone,
-                images=counts,
-                cached=stores,
-                cost=cost,
-                dtype=params["extract"].get("dtype", "float16"),
-                assumed_tflops=float(costs["assumed_tflops"]),
-            )
+    plans: list[BackbonePlan] = [
+        plan_backbone(
+            backbone,
+            images=counts,
+            cached={name: runs.store_is_current(backbone, name) for name in counts},
+            cost=cost,
+            dtype=params["extract"].get("dtype", "float16"),
+            assumed_tflops=tflops,
         )
+        for backbone, cost in table.items()
+    ]
+    further = planned_trainings(
+        params,
+        runs,
+        counts,
+        table,
+        passes=float(costs["passes_of_a_step"]),
+        assumed_tflops=tflops,
+    )
     lines = [f"benchmark {params['benchmark']['name']}, {len(counts)} data sets", ""]
-    lines += plan_table(plans)
+    lines += plan_table(plans, further)
     if uncounted := sorted({name for plan in plans for name in plan.uncounted}):
         lines.append(f"not counted, since not indexed yet: {', '.join(uncounted)}")
-    lines += speed_lines(plans, table, assumed_tflops=float(costs["assumed_tflops"]))
+    if further:
+        lines.append(
+            "fine-tune, craft: images by epochs, pairs by steps; each goes forward and back, about "
+            f"{costs['passes_of_a_step']} forward passes"
+        )
+    lines += speed_lines(plans, table, assumed_tflops=tflops)
+    root = root_of(params.get("data_root", "data/raw"))
+    to_come, missing = planned_weights(params, runs)
     for title, problems in (
-        ("weights to come:", missing_weights(params)),
-        ("data missing:", missing_data(params, known)),
+        ("weights to come:", to_come),
+        ("weights missing here:", missing),
+        ("data missing:", missing_data(params, runs, known, root)),
+        ("data of another run:", outdated(params, runs)),
         ("data that differ:", unexpected_counts(params, counts)),
     ):
         if problems:
             lines += ["", title, *(f"  {problem}" for problem in problems)]
-    files = wanted_files(params["datasets"], known, [])
-    if files:
-        root = Path(params.get("data_root") or "data/raw")
+    if files := wanted_files(params["datasets"], known, []):
         lines += ["", "files of the benchmark:", *(f"  {line}" for line in plan_lines(files, root))]
     return lines
 
 
+def parameters(overrides: list[str]) -> dict[str, Any]:
+    """Return params.yaml, or with overrides what conf/ composes, which stays in memory.
+
+    Raises:
+        ValueError: If conf/ does not compose with them.
+    """
+    if not overrides:
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        return yaml.load(Path("params.yaml").read_text(encoding="utf-8"), Loader=loader)
+    from stages.compose import composed  # seconds that a plan of params.yaml is spared
+
+    try:
+        return composed(overrides)
+    except Exception as error:  # Hydra's, OmegaConf's and DVC's own kinds
+        raise ValueError(f"conf/ does not compose with {' '.join(overrides)}: {error}") from error
+
+
 def main() -> None:
     """Read the parameters and print the plan."""
-    params = {
-        key: read_section(key)
-        for key in ("benchmark", "datasets", "backbones", "models", "extract", "craft")
-    }
-    try:
-        params["data_root"] = read_section("data_root")
-    except KeyError:
-        params["data_root"] = "data/raw"
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
+    args = parser.parse_args()
+
     costs = yaml.safe_load(COSTS.read_text(encoding="utf-8"))
-    print("\n".join(run(params, costs, read_downloads())))
+    print("\n".join(run(parameters(args.overrides), costs, read_downloads())))
 
 
 if __name__ == "__main__":
     try:
         main()
-    except (ValueError, KeyError, OSError) as error:
-        sys.exit(f"error: {error}")
+    except (DownloadError, ValueError, KeyError, OSError) as error:
+        sys.exit(f"error: {error.args[0] if isinstance(error, KeyError) else error}")

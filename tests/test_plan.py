@@ -7,7 +7,9 @@ import yaml
 from pipeline.code_closure import ROOT
 from pipeline.downloads import Download
 from pipeline.params import from_mapping
-from pipeline.planning import Cost, plan_backbone, plan_table, speed_lines
+from pipeline.plan_table import plan_table, speed_lines
+from pipeline.planned_training import plan_training
+from pipeline.planning import Cost, plan_backbone
 from stages import plan
 
 
@@ -94,25 +96,69 @@ def test_the_shipped_table_speaks_of_known_backbones_and_names_its_machines():
         assert (cost.rate is None) != (cost.gflops is None), name
 
 
+def test_a_training_by_hand():
+    """1,000 images forward and back, three passes each, at 2 passes a second: 1,500 seconds."""
+    cost = Cost(width=8, rate=2.0, machine="here")
+    options = {"passes": 3.0, "assumed_tflops": 100.0}
+    known = plan_training("fine-tune b", images=1000, cost=cost, **options)
+    assert (known.images, known.hours) == (1000, 1500 / 3600)
+    for images, unknown in ((None, cost), (1000, Cost())):
+        assert plan_training("x", images=images, cost=unknown, **options).hours is None
+    lines = plan_table([], [known, plan_training("craft x on c", images=7, cost=Cost(), **options)])
+    assert [line.split()[-2:] for line in lines[1:3]] == [["1,000", "~0.42"], ["7", "?"]]
+    assert lines[3].endswith("~0.42 + ?")
+
+
+def test_what_nobody_counted_is_in_no_number_of_the_row():
+    """ID training images that are not counted would raise images, bytes and hours."""
+    unsure = plan_backbone(
+        "vit",
+        images={"train": None, "test": 7200},
+        cached={},
+        cost=Cost(width=8, rate=2.0, machine="here"),
+        dtype="float16",
+        assumed_tflops=100.0,
+    )
+    for line in plan_table([unsure])[1:]:
+        assert line.endswith("7,200 + ?  0.1 MB + ?  1.00 + ?")
+
+
+COSTS = {
+    "assumed_tflops": 100,
+    "passes_of_a_step": 3,
+    "costs": {"vit": {"width": 768, "gflops": 36.0}},
+}
+
+
 @pytest.fixture
 def world(tmp_path, monkeypatch):
+    """Parameters of a small benchmark: a fine-tuned backbone, an attack, a set made of a list."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     params = {
-        "benchmark": {"name": "small", "id_train": "train", "expected": {"train": 3, "greek": 5}},
-        "backbones": ["vit", "mine"],
+        "benchmark": {
+            "name": "small",
+            "id_train": "train",
+            "id_test": "test",
+            "expected": {"train": 3, "greek": 5},
+        },
+        "backbones": ["vit", "mine", "vit_ft"],
         "models": {
             "vit": {"loader": "open_clip", "name": "ViT-B-16", "pretrained": "laion"},
             "mine": {"loader": "open_clip", "pretrain": {"steps": 1}},
+            "vit_ft": {"loader": "timm", "name": "vit", "finetune": {"start": "vit", "epochs": 9}},
         },
         "extract": {"dtype": "float16"},
-        "craft": {"defaults": {"pairs": 200}},
+        "images": {"exif": "ignore"},
+        "finetune": {"epochs": 100, "batch_size": 2},
+        "craft": {"surrogate": "vit", "defaults": {"pairs": 200, "steps": 10, "restarts": 2}},
         "datasets": {
             "train": {"source": "folder", "path": "imagenet/train"},
+            "test": {"source": "folder", "path": "imagenet/val"},
             "greek": {"source": "tar", "path": "greek.tar"},
             "smooth": {"source": "craft", "ood": "greek"},
         },
     }
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
     known = {
         "imagenet/train": Download(file="imagenet/train", note="log in and unpack"),
         "greek.tar": Download(file="greek.tar", url="http://example.org/greek.tar"),
@@ -120,21 +166,194 @@ def world(tmp_path, monkeypatch):
     return params, known
 
 
+def run_all(params, folder):
+    """Leave the files and records of a finished run of these parameters."""
+    train = params["benchmark"]["id_train"]
+    files = {f"data/index/{name}.parquet": f"index {name}" for name in params["datasets"]}
+    files |= {f"data/weights/{name}": f"weights {name}" for name in params["backbones"]}
+    files["data/params/extract.json"] = "extract"
+
+    def entry(keys, deps=(), outs=()):
+        recorded = {}
+        for key in keys:
+            section, _, name = key.partition(".")
+            recorded[key] = params[section][name] if name else params[section]
+        listed = [[{"path": path, "md5": files[path]} for path in paths] for paths in (deps, outs)]
+        return {"params": {"params.yaml": recorded}, "deps": listed[0], "outs": listed[1]}
+
+    stages = {"check_params": entry(["extract", "images"], outs=["data/params/extract.json"])}
+    for name, spec in params["datasets"].items():
+        index = f"data/index/{name}.parquet"
+        (folder / index).parent.mkdir(parents=True, exist_ok=True)
+        pl.DataFrame({"row": [0, 1, None]}, schema={"row": pl.Int64}).write_parquet(folder / index)
+        keys, deps = [f"datasets.{name}", f"datasets.{train}", "images"], []
+        if spec["source"] == "craft":
+            keys = [f"datasets.{name}", "craft.defaults", "benchmark.id_train", "images"]
+            deps = [f"data/weights/{params['craft']['surrogate']}"]
+        maker = "craft" if spec["source"] == "craft" else "index"
+        stages[f"{maker}@{name}"] = entry(keys, deps, [index])
+    for name, model in params["models"].items():
+        kind = next((kind for kind in ("pretrain", "finetune") if kind in model), "fetch_weights")
+        keys = [f"models.{name}", *([kind] if kind in params else [])]
+        deps = [f"data/index/{train}.parquet"] if kind == "finetune" else []
+        stages[f"{kind}@{name}"] = entry(keys, deps, [f"data/weights/{name}"])
+        (folder / f"data/weights/{name}").mkdir(parents=True, exist_ok=True)
+        (folder / f"data/weights/{name}/weights.json").write_text("{}")
+        for dataset in params["datasets"]:
+            (folder / f"data/features/{name}/{dataset}.zarr").mkdir(parents=True, exist_ok=True)
+            inputs = [f"data/index/{dataset}.parquet", f"data/weights/{name}"]
+            stages[f"extract@{name}-{dataset}"] = entry([], [*inputs, "data/params/extract.json"])
+    (folder / "dvc.lock").write_text(yaml.safe_dump({"stages": stages}))
+
+
+def rows_of(params, known=None):
+    """Stores that are there and to extract, by row of the plan."""
+    lines = plan.run(params, COSTS, known or {})
+    return {line.split()[0]: line.split()[1:3] for line in lines[3:] if line}, "\n".join(lines)
+
+
 def test_the_plan_names_what_is_missing_and_the_cure(world):
     params, known = world
-    costs = {"assumed_tflops": 100, "costs": {"vit": {"width": 768, "gflops": 35.0}}}
-    text = "\n".join(plan.run(params, costs, known))
-    assert "208" in text  # 3 + 5 expected, 200 crafted
-    assert "vit: ViT-B-16 / laion, from data/checkpoints/vit.safetensors" in text
+    text = "\n".join(plan.run(params, COSTS, known))
+    assert "208 + ?" in text  # 3 + 5 expected, 200 crafted, no number for the test set
+    assert "vit: ViT-B-16 / laion\n    cure: the stage fetch_weights downloads it" in text
+    assert "data/checkpoints/vit.safetensors" in text
     assert "mine: will be trained here" in text
     assert "cure: log in and unpack" in text
     assert "cure: python -m stages.fetch greek" in text
 
 
+def test_fine_tuning_and_attacks_are_counted(world):
+    """Of 3 images a batch of 2, for 9 epochs; 200 pairs by 10 steps by 2 restarts."""
+    params, known = world
+    lines = plan.run(params, COSTS, known)
+    assert next(line for line in lines if line.startswith("fine-tune vit_ft")).split()[2:] == [
+        "18",
+        "?",
+    ]
+    crafted = next(line for line in lines if line.startswith("craft smooth on vit"))
+    assert crafted.split()[4:] == ["4,000", "~0.00"]
+
+
+def test_a_finished_run_has_nothing_to_do(world, tmp_path):
+    params, known = world
+    run_all(params, tmp_path)
+    rows, text = rows_of(params, known)
+    assert all(rows[name] == ["4", "0"] for name in params["backbones"])
+    assert "fine-tune" not in text
+    assert "craft" not in text
+    assert "weights" not in text
+
+
+def test_a_set_of_the_same_name_but_another_list_is_not_there(world, tmp_path):
+    """As tiny_imagenet of CIFAR-10 and of CIFAR-100; the attack on it is another one too."""
+    params, known = world
+    run_all(params, tmp_path)
+    params["datasets"]["greek"] = {"source": "tar", "path": "other.tar"}
+    rows, text = rows_of(params, known)
+    assert rows["vit"] == ["2", "2"]
+    assert "greek, smooth: indexed for another run, so counted anew" in text
+    assert "greek holds 2 images" not in text
+    assert "fine-tune vit_ft" not in text
+    assert "craft smooth on vit" in text
+
+
+@pytest.mark.parametrize(
+    ("change", "there"),
+    [
+        ({"extract": {"dtype": "float32"}}, {"vit": "0", "mine": "0", "vit_ft": "0"}),
+        ({"finetune": {"epochs": 3, "batch_size": 2}}, {"vit": "4", "mine": "4", "vit_ft": "0"}),
+        ({"images": {"exif": "apply"}}, {"vit": "0", "mine": "0", "vit_ft": "0"}),
+        ({"data_root": "/elsewhere"}, {"vit": "4", "mine": "4", "vit_ft": "4"}),
+    ],
+)
+def test_stores_of_other_parameters_are_not_there(world, tmp_path, change, there):
+    """Where the files lie is none of them."""
+    params, known = world
+    run_all(params, tmp_path)
+    rows, _ = rows_of({**params, **change}, known)
+    assert {name: rows[name][0] for name in there} == there
+
+
+def test_other_weights_make_other_stores(world, tmp_path):
+    """What is fine-tuned and crafted from them is other too."""
+    params, known = world
+    run_all(params, tmp_path)
+    params["models"]["vit"] = {**params["models"]["vit"], "pretrained": "openai"}
+    rows, _ = rows_of(params, known)
+    assert {name: rows[name][0] for name in params["backbones"]} == {
+        "vit": "0",
+        "mine": "3",
+        "vit_ft": "0",
+    }
+
+
+def test_weights_fine_tuned_on_another_training_set_are_not_there(world, tmp_path):
+    params, known = world
+    run_all(params, tmp_path)
+    params["benchmark"] = {**params["benchmark"], "id_train": "greek"}
+    rows, text = rows_of(params, known)
+    assert "fine-tune vit_ft" in text
+    assert rows["vit_ft"] == ["0", "4"]
+
+
+def test_an_index_of_files_replaced_since_is_not_that_of_the_store(world, tmp_path):
+    """The lock file knows: the index was made anew, the store is of the one before."""
+    params, known = world
+    run_all(params, tmp_path)
+    lock = yaml.safe_load((tmp_path / "dvc.lock").read_text())
+    lock["stages"]["index@train"]["outs"][0]["md5"] = "another"
+    (tmp_path / "dvc.lock").write_text(yaml.safe_dump(lock))
+    rows, _ = rows_of(params, known)
+    assert rows["vit"] == ["3", "1"]
+
+
 def test_an_incomplete_copy_is_noticed(world, tmp_path):
     params, known = world
-    (tmp_path / "data/index").mkdir(parents=True)
-    frame = pl.DataFrame({"row": [0, 1, None]}, schema={"row": pl.Int64})
-    frame.write_parquet(tmp_path / "data/index/train.parquet")
-    text = "\n".join(plan.run(params, {"assumed_tflops": 1, "costs": {}}, known))
+    run_all(params, tmp_path)
+    _, text = rows_of(params, known)
     assert "train holds 2 images, the benchmark states 3" in text
+
+
+def test_weights_on_this_machine_are_told_and_a_missing_file_has_a_cure(world, tmp_path):
+    """A file by its path, one under the usual name, one in the hub's cache."""
+    params, known = world
+    revision = tmp_path / "hub/models--timm--vit_tiny_patch16_224.augreg_in21k_ft_in1k"
+    (revision / "refs").mkdir(parents=True)
+    (revision / "refs/main").write_text("abc")
+    (revision / "snapshots/abc").mkdir(parents=True)
+    (revision / "snapshots/abc/model.safetensors").write_text("")
+    (tmp_path / "data/checkpoints").mkdir(parents=True)
+    for file in ("my.pt", "data/checkpoints/usual.pth"):
+        (tmp_path / file).write_text("")
+    timm = {"loader": "timm", "name": "vit_tiny_patch16_224.augreg_in21k_ft_in1k"}
+    params["models"] |= {
+        "mine_there": {**timm, "checkpoint": "my.pt"},
+        "mine_gone": {**timm, "checkpoint": "gone.pt"},
+        "usual": {"loader": "timm", "name": "vit_base_patch16_224.dino"},
+        "cached": timm,
+        "elsewhere": {"loader": "timm", "name": "vit_base_patch16_224.dino"},
+    }
+    params["backbones"] = ["mine_there", "mine_gone", "usual", "cached", "elsewhere", "vit"]
+    text = "\n".join(plan.run(params, COSTS, known))
+    assert "mine_there: there, my.pt" in text
+    assert "mine_gone: models.mine_gone.checkpoint = gone.pt does not exist\n    cure: put" in text
+    assert "usual: there, data/checkpoints/usual.pth" in text
+    assert "cached: there" in text
+    assert "snapshots/abc/model.safetensors" in text
+    assert "elsewhere: vit_base_patch16_224.dino\n    cure: the stage fetch_weights" in text
+
+
+def test_another_benchmark_is_planned_without_writing_it_down(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    before = (ROOT / "params.yaml").read_bytes()
+    params = plan.parameters(["benchmark=cifar100", "study=cifar_finetuned"])
+    costs = yaml.safe_load((ROOT / "conf/costs.yaml").read_text(encoding="utf-8"))
+    text = "\n".join(plan.run(params, costs, {}))
+
+    assert "benchmark cifar100" in text
+    assert "fine-tune vit_h_cifar_ft" in text
+    assert (ROOT / "params.yaml").read_bytes() == before
+    assert plan.parameters([]) == yaml.safe_load(before)
+    with pytest.raises(ValueError, match="does not compose with benchmark=cifar"):
+        plan.parameters(["benchmark=cifar"])

@@ -1,0 +1,98 @@
+"""What fine-tuning and crafting cost, counted in images that go forward and back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.planning import Cost
+from pipeline.recorded_runs import RecordedRuns
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """One training or attack still to do; None stands for not known.
+
+    Attributes:
+        what: As the table calls it.
+        images: That go forward and back: images by epochs, pairs by steps.
+        hours: By arithmetic, from the speed of a forward pass.
+    """
+
+    what: str
+    images: int | None
+    hours: float | None
+
+
+def plan_training(
+    what: str, *, images: int | None, cost: Cost, passes: float, assumed_tflops: float
+) -> TrainingPlan:
+    """Estimate a training or an attack from the speed of a forward pass.
+
+    Args:
+        what: Its name in the table.
+        images: That go forward and back; None where nobody counted them.
+        cost: Of a forward pass of the backbone.
+        passes: Forward passes that an image forward and back takes as long as.
+        assumed_tflops: Sustained speed to assume where no rate was measured.
+    """
+    rate = cost.images_per_second(assumed_tflops=assumed_tflops)
+    if images is None or rate is None:
+        return TrainingPlan(what, images, None)
+    return TrainingPlan(what, images, images * passes / rate / 3600)
+
+
+def planned_trainings(
+    params: Mapping[str, Any],
+    runs: RecordedRuns,
+    counts: Mapping[str, int | None],
+    costs: Mapping[str, Cost],
+    *,
+    passes: float,
+    assumed_tflops: float,
+) -> list[TrainingPlan]:
+    """Return the fine-tunings and attacks that are still to do.
+
+    Args:
+        params: What params.yaml holds, or would hold.
+        runs: What DVC recorded.
+        counts: Images by data set.
+        costs: Costs by backbone.
+        passes: Forward passes that an image forward and back takes as long as.
+        assumed_tflops: Sustained speed to assume where no rate was measured.
+    """
+    wanted: list[tuple[str, int | None, str]] = []
+    for name in params["backbones"]:
+        recipe = params["models"][name].get("finetune")
+        if recipe and not runs.weights_are_current(name):
+            images = counts[params["benchmark"]["id_train"]]
+            total = fine_tuned_images(images, {**params["finetune"], **recipe})
+            wanted.append((f"fine-tune {name}", total, name))
+    for name, entry in params["datasets"].items():
+        crafted = isinstance(entry, dict) and entry.get("source") == "craft"
+        if crafted and not runs.index_is_current(name):
+            spec = {**params["craft"]["defaults"], **entry}
+            surrogate = spec.get("surrogate") or params["craft"]["surrogate"]
+            wanted.append((f"craft {name} on {surrogate}", crafted_images(spec), surrogate))
+    return [
+        plan_training(
+            what,
+            images=images,
+            cost=costs[backbone],
+            passes=passes,
+            assumed_tflops=assumed_tflops,
+        )
+        for what, images, backbone in wanted
+    ]
+
+
+def fine_tuned_images(images: int | None, recipe: Mapping[str, Any]) -> int | None:
+    """Return the images of all whole batches of all epochs."""
+    if images is None:
+        return None
+    batch = int(recipe["batch_size"])
+    return int(recipe["epochs"]) * (images // batch * batch)
+
+
+def crafted_images(spec: Mapping[str, Any]) -> int:
+    """Return pairs by steps by restarts."""
+    return int(spec["pairs"] * spec["steps"] * spec.get("restarts", 1))
