@@ -25,6 +25,7 @@ from pipeline.indexing.indexing import IndexParams
 from pipeline.language.text_params import TextParams
 from pipeline.params import from_mapping, read_section
 from pipeline.scores import check_methods
+from pipeline.scores.fitted import check_names
 from pipeline.statistics.evaluation_params import EvaluateParams
 from pipeline.training.probe_recipe import ProbeParams
 from pipeline.training.pseudo_labels import PseudoLabelParams
@@ -46,14 +47,19 @@ def run(params: dict[str, Any]) -> dict[str, str]:
     """Return the text of each file, of parameters that are all known.
 
     Raises:
-        ValueError: If a section has an unknown key or a wrong value, or a method is unknown.
+        ValueError: If a section has an unknown key or a wrong value, or a method is unknown or
+            names what is never trained or fitted.
     """
-    for section, schema in CHECKED.items():
-        from_mapping(schema, params[section], section=section)
+    read = {
+        section: from_mapping(schema, params[section], section=section)
+        for section, schema in CHECKED.items()
+    }
     methods = params["methods"]
     if not isinstance(methods, dict) or not methods:
         raise ValueError(f"methods must be a table of at least one method, got {methods!r}")
     check_methods(methods)
+    parts = ("gaussians", "residuals", "head_statistics")
+    check_names(methods, {part: list(getattr(read["fit"], part)) for part in parts})
     return {
         "evaluate": _text({"evaluate": params["evaluate"]}),
         "extract": _text({name: params[name] for name in ("extract", "images")}),

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.detectors.bank import Bank, Sample, balanced_rows, random_rows
+from pipeline.detectors.detector import NotApplicableError
 from pipeline.geometry import unit_norm
 
 FEATURES = np.random.default_rng(0).standard_normal((10, 3)).astype(np.float32)
@@ -34,7 +35,7 @@ def test_a_balanced_share_is_bounded_by_the_smallest_class():
 
 
 def test_bad_shares_and_missing_labels_are_refused():
-    with pytest.raises(ValueError, match="needs labels, but the bank has unlabelled images; set"):
+    with pytest.raises(NotApplicableError, match="needs labels, but the bank has unlabelled"):
         balanced_rows(LABELS - 1, alpha=1.0, seed=0)
     for alpha in (0.0, 2.0):
         with pytest.raises(ValueError, match=rf"alpha must be in \(0, 1\], got {alpha}"):

@@ -83,3 +83,42 @@ def test_the_stage_writes_sections_that_stages_load(tmp_path, monkeypatch):
 def test_a_wrong_value_of_a_method_stops_before_extraction(path, value, message):
     with pytest.raises(ValueError, match=message):
         run(changed(f"methods.{path}", value))
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        (
+            {"score": "msp", "head": "plpp"},
+            "methods.a names the head 'plpp', .* known: zero_shot",
+        ),
+        ({"score": "fused", "heads": ["plp", "lpp"]}, "methods.a names the head 'lpp'"),
+        (
+            {"score": "mahalanobis", "gaussians": "label"},
+            "a.gaussians names 'label', which fit.ga",
+        ),
+        (
+            {"score": "residual", "space": "pca"},
+            "a.space names 'pca', which fit.residuals does",
+        ),
+        (
+            {"score": "vim", "head": "ft"},
+            "a.head names 'ft', which .* known: mean, plp, lp",
+        ),
+        ({"score": "nnguide", "head": "ft"}, "'ft', which fit.head_statistics .* plp, lp; add it"),
+        ({"score": "kl_matching", "head": "few_shot"}, "'few_shot', which fit.head_statistics"),
+    ],
+)
+def test_a_name_that_nothing_trains_or_fits_stops_before_extraction(entry, message):
+    with pytest.raises(ValueError, match=message):
+        run(changed("methods", {"a": entry}))
+
+
+def test_what_is_fitted_can_be_named_by_a_method():
+    params = changed("methods", {"a": {"score": "kl_matching", "head": "zero_shot"}})
+    with pytest.raises(ValueError, match="'zero_shot', which fit.head_statistics does not fit"):
+        run(params)
+    params["fit"]["head_statistics"] = ["zero_shot"]
+    run(params)
+    params["methods"] = {"a": {"score": "vim", "head": "zero_shot"}, "b": {"score": "mcm"}}
+    run(params)

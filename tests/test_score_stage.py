@@ -201,3 +201,19 @@ def test_a_bank_image_of_negative_energy_is_no_guide(world, detector):
     guides = 2 * np.sort(np.maximum(cosines, 0), axis=1)[:, -10:].mean(axis=1).astype(np.float64)
     expected = np.maximum(scores["e"], 0) * guides + np.minimum(scores["e"], 0)
     np.testing.assert_allclose(scores["g"], expected, rtol=1e-5, atol=1e-5)
+
+
+def test_an_unlabelled_bank_has_every_score_that_needs_no_labels(world, detector):
+    bank = world.store("unlabelled", world.bank, np.full(90, -1, np.int32))
+    fitted_on = {"bank": {"dataset": "unlabelled", "key": "key of unlabelled", "rows": 90}}
+    fitted = dataclasses.replace(detector, facts=detector.facts | {"fitted_on": fitted_on})
+
+    scores, predictions, _, reasons, no_classifier = score.run(
+        fitted, bank, paths(world)[1], METHODS
+    )
+
+    assert set(reasons) == {"ft_msp", "ft_energy", "knn_balanced"}
+    assert "needs labels, but the bank has unlabelled images" in reasons["knn_balanced"]
+    assert {"knn_1", "plp_nnguide", "mahalanobis"} <= set(scores)
+    assert sorted(predictions) == ["lp", "plp", "zero_shot"]
+    assert no_classifier == {"knn_20": "the bank has unlabelled images"}

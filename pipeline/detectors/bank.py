@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float32, Int, Int64
 
+from pipeline.detectors.detector import NotApplicableError
 from pipeline.detectors.neighbours import Shards
 from pipeline.geometry import unit_norm
 
@@ -90,12 +91,13 @@ def balanced_rows(
     """Equally many rows of each class: alpha m / c, or as many as the smallest class has.
 
     Raises:
-        ValueError: If alpha is not in (0, 1] or there are unlabelled images.
+        ValueError: If alpha is not in (0, 1].
+        NotApplicableError: If there are unlabelled images.
     """
     _check_share(alpha)
     classes, counts = np.unique(labels, return_counts=True)
     if classes[0] < 0:
-        raise ValueError(
+        raise NotApplicableError(
             "a class-balanced bank needs labels, but the bank has unlabelled images; "
             "set balanced: false"
         )

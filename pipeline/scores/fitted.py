@@ -1,0 +1,49 @@
+"""Names that methods refer to: heads, and what section ``fit`` has fitted for them."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from pipeline.detectors.zero_shot import ZERO_SHOT
+
+HEADS = (ZERO_SHOT, "plp", "lp", "few_shot", "ft")
+# score, parameter: the entry of `fit` that must hold its value
+_FITTED = {
+    ("mahalanobis", "gaussians"): "gaussians",
+    ("relative_mahalanobis", "gaussians"): "gaussians",
+    ("residual", "space"): "residuals",
+    ("vim", "head"): "residuals",
+    ("kl_matching", "head"): "head_statistics",
+    ("nnguide", "head"): "head_statistics",
+}
+
+
+def check_names(
+    methods: Mapping[str, Mapping[str, Any]], fitted: Mapping[str, Collection[str]]
+) -> None:
+    """Refuse methods that name a head that is never trained, or a part that is never fitted.
+
+    Args:
+        methods: Section ``methods``, of known scores and parameters.
+        fitted: Names in ``gaussians``, ``residuals`` and ``head_statistics`` of section ``fit``.
+
+    Raises:
+        ValueError: Naming the method, the name and the known ones.
+    """
+    for name, entry in methods.items():
+        heads = [entry["head"]] if "head" in entry else entry.get("heads", [])
+        for head in heads:
+            if head not in HEADS:
+                raise ValueError(
+                    f"methods.{name} names the head '{head}', which is never trained; "
+                    f"known: {', '.join(HEADS)}"
+                )
+        for (score, key), section in _FITTED.items():
+            wanted = entry.get(key)
+            if entry["score"] != score or wanted is None or wanted in fitted[section]:
+                continue
+            if (score, wanted) == ("vim", ZERO_SHOT):
+                continue  # has no residuals to fit, and says so in the tables
+            raise ValueError(
+                f"methods.{name}.{key} names '{wanted}', which fit.{section} does not fit; "
+                f"known: {', '.join(fitted[section]) or 'none'}; add it there"
+            )
