@@ -19,7 +19,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import polars as pl
 
@@ -28,11 +28,13 @@ from pipeline.backbones.weights import read_entry
 from pipeline.datasets.changed_files import changed_files
 from pipeline.datasets.images import ImageParams
 from pipeline.datasets.index import read_index
+from pipeline.extraction.cache import cache_root
 from pipeline.extraction.decoding import ChangedFileError, ImageBytes
 from pipeline.extraction.extract_ahead import extract_ahead
 from pipeline.extraction.extract_params import ExtractParams, expected_device
 from pipeline.extraction.extract_store import Extraction, extract_store, load_encoder
 from pipeline.extraction.import_store import import_store
+from pipeline.extraction.leftovers import clear_published
 from pipeline.extraction.locks import CacheError
 from pipeline.extraction.loop import Encoder
 from pipeline.extraction.provenance import write_provenance
@@ -78,8 +80,7 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        facts = _extract(args)
-        write_provenance(args.provenance, facts)
+        _extract(args)
     except KeyboardInterrupt as error:
         _fail(explain(error), 130)
     except SystemExit as error:
@@ -88,16 +89,19 @@ def main() -> None:
         _fail(explain(error), 1)
 
 
-def _extract(args: argparse.Namespace) -> dict[str, Any]:
+def _extract(args: argparse.Namespace) -> None:
     entry = read_entry(args.weights)
     model_spec(args.backbone, entry)
     index = read_index(args.index)
     params = load_params("extract", ExtractParams, path=args.params)
     backbone, dataset = args.backbone, args.dataset
     if entry["loader"] == "features":
-        return import_store(
+        facts = import_store(
             backbone, dataset, index=index, store=args.store, entry=entry, params=params
         )
+        write_provenance(args.provenance, facts)
+        return
+    clear_published(cache_root())  # DVC has taken over what earlier stages finished
     source = open_source(load_spec(dataset))
     images = load_params("images", ImageParams, path=args.params)
     extraction = Extraction(
@@ -112,12 +116,14 @@ def _extract(args: argparse.Namespace) -> dict[str, Any]:
 
     one_process = expected_device(params.device) == "cpu"
     try:
-        facts = extract_store(extraction, args.store, load=load if one_process else None)
+        facts = extract_store(
+            extraction, args.store, load=load if one_process else None, hand_over=True
+        )
     except ChangedFileError:
         raise ValueError(explain_changes(dataset, index, source)) from None
+    write_provenance(args.provenance, facts)
     for encoder in loaded.values():
         extract_ahead(extraction, index=args.index, store=args.store, encoder=encoder)
-    return facts
 
 
 def _fail(message: str, code: int) -> NoReturn:

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from extraction_world import MatrixEncoder, World, run_limited, run_slowly, same
 
 from pipeline.backbones.weights import write_record
 from pipeline.datasets.index import write_index
+from pipeline.extraction.leftovers import clear_published
 from pipeline.extraction.locks import CacheError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -237,3 +239,12 @@ def test_the_stage_survives_terminate_interrupt_and_kill(world):
     assert last.returncode == 0, errors
     assert "images are in the cache already" in errors
     assert same_bytes(folder / "store.zarr", folder / "undisturbed.zarr")
+
+    # killed before DVC took the store over: it deletes the store and runs the stage again
+    shutil.rmtree(folder / "store.zarr")
+    again = start_stage(folder, "store.zarr")
+    _, errors = again.communicate()
+    assert "400 of 400 images are in the cache already" in errors
+    assert same_bytes(folder / "store.zarr", folder / "undisturbed.zarr")
+    clear_published(folder / "cache")  # what the next stage does first
+    assert list((folder / "cache/unfinished").iterdir()) == []

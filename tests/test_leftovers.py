@@ -1,5 +1,6 @@
 """Abandoned work is removed by age; work that a run holds, or that is young, stays."""
 
+import json
 import os
 import time
 
@@ -8,7 +9,7 @@ import pytest
 from filelock import FileLock
 
 from pipeline.extraction.cache import SideCache
-from pipeline.extraction.leftovers import leftovers, prune
+from pipeline.extraction.leftovers import clear_published, leftovers, prune
 from stages import verify
 
 
@@ -73,3 +74,21 @@ def test_the_command_says_what_it_removed(root, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["verify", "--prune", "-1"])
     with pytest.raises(SystemExit, match="0 days or more"):
         verify.main()
+
+
+def test_rows_go_once_their_store_stands_where_it_was_put(root, tmp_path):
+    """Not before: DVC may still delete the store; nor where another store took its place."""
+    stores = {"young": "young", "old": None, "older": "another", "held": "held"}
+    for key, found in stores.items():
+        store = tmp_path / "features" / f"{key}.zarr"
+        SideCache.open(root, key, dtype="float16").mark_published(store)
+        if found:
+            store.mkdir(parents=True)
+            (store / "zarr.json").write_text(json.dumps({"attributes": {"key": found}}))
+    unfinished(root, "half", days=0)
+    (root / "locks").mkdir()
+
+    with FileLock(root / "locks/held.lock"):
+        clear_published(root)
+
+    assert names(root) == ["half", "held", "old", "older"]

@@ -252,10 +252,43 @@ def test_a_refusal_before_publishing_leaves_what_stood_there(store):
     before = read_features(store).features
 
     def refuse():
-        assert (store.parent / ".letters.zarr.partial" / "manifest.json").is_file()
+        assert len(list(store.parent.glob(".letters.zarr.*.partial/manifest.json"))) == 1
         raise RuntimeError("a later run has taken over")
 
     with pytest.raises(RuntimeError, match="taken over"):
         write_store(store, rows_of(3), np.arange(3), {}, before_publishing=refuse)
     np.testing.assert_array_equal(read_features(store).features, before)
     assert [path.name for path in store.parent.iterdir()] == ["letters.zarr"]
+
+
+def test_a_store_whose_files_vanish_while_it_is_written_is_not_published(tmp_path):
+    """An orphan, or a person, clears the folder: no manifest is made of what is left."""
+
+    def blocks():
+        yield rows_of(256)
+        [partial] = tmp_path.glob(".s.zarr.*.partial")
+        (partial / "features/zarr.json").unlink()
+        yield rows_of(44)
+
+    with pytest.raises(StoreError, match="features/zarr.json vanished"):
+        write_store(tmp_path / "s.zarr", blocks(), np.zeros(300), {}, shard_rows=256)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_an_earlier_run_left_half_written_is_removed(tmp_path):
+    left = tmp_path / ".s.zarr.77-abc.partial" / "features"
+    left.mkdir(parents=True)
+
+    write_store(tmp_path / "s.zarr", rows_of(3), np.zeros(3), {})
+
+    assert [path.name for path in tmp_path.iterdir()] == ["s.zarr"]
+
+
+def test_a_link_to_nowhere_is_damage_like_any_other(store):
+    """What DVC's symlinks become after `dvc gc`."""
+    shard = store / "features/c/1/0"
+    shard.unlink()
+    shard.symlink_to(store.parent / "gone")
+
+    with pytest.raises(StoreError, match=r"features/c/1/0: cannot be read \(No such file"):
+        read_features(store)

@@ -21,6 +21,8 @@ import numpy as np
 
 from pipeline.files import file_hash
 
+PUBLISHED = "published.json"  # beside the rows of a store that was finished
+
 
 def cache_root(start: Path | None = None) -> Path:
     """Return the absolute folder for unfinished work.
@@ -118,6 +120,10 @@ class SideCache:
             return json.loads((self.folder / "model.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
+
+    def mark_published(self, store: Path) -> None:
+        """Note where the finished store was put; see `leftovers.clear_published`."""
+        _write_durably(self.folder / PUBLISHED, json.dumps(str(store.resolve())).encode())
 
     def clear(self) -> None:
         """Remove the folder: the store stands."""

@@ -6,13 +6,13 @@ their own stages then find every row under the same content key and need no mode
 side cache is written, so DVC's picture of what depends on what stays true.
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from pipeline.datasets.index import read_index
 from pipeline.extraction.extract_store import Extraction, unfinished_store
+from pipeline.extraction.leftovers import stored_key
 from pipeline.extraction.locks import CacheError
 from pipeline.extraction.loop import Encoder
 from pipeline.sources import load_spec, open_source
@@ -23,14 +23,6 @@ def small_datasets(index: Path, *, largest: int) -> Iterator[str]:
     for path in sorted(index.parent.glob("*.parquet")):
         if path != index and 0 < len(read_index(path)) <= largest:
             yield path.stem
-
-
-def stored_key(store: Path) -> str | None:
-    """Return the content key that a store on disk claims; None where there is no store."""
-    try:
-        return json.loads((store / "zarr.json").read_text(encoding="utf-8"))["attributes"]["key"]
-    except (OSError, ValueError, KeyError):
-        return None
 
 
 def extract_ahead(
@@ -56,7 +48,8 @@ def extract_ahead(
             )
             with unfinished_store(other, load=lambda _: encoder) as work:
                 if stored_key(store.with_name(f"{dataset}.zarr")) == work.key:
-                    work.job.cache.clear()
+                    if not extraction.params.keep:
+                        work.job.cache.clear()
                     continue
                 work.fill()
         except (CacheError, ValueError, KeyError, OSError):

@@ -68,6 +68,7 @@ def extract_store(
     *,
     root: Path | None = None,
     load: Callable[[str], Encoder] | None = None,
+    hand_over: bool = False,
 ) -> dict[str, Any]:
     """Write the store of one backbone and one data set; return its provenance.
 
@@ -76,6 +77,8 @@ def extract_store(
         store: Where the store goes.
         root: Folder of unfinished work; None for the usual one.
         load: Device to encoder; None for the backbone itself.
+        hand_over: Somebody else has yet to take the store over (DVC): leave its rows in the side
+            cache until `leftovers.clear_published` finds it standing.
     """
     root = root or cache_root()
     params = extraction.params
@@ -101,7 +104,9 @@ def extract_store(
             codec=params.codec,
             before_publishing=owner.check,
         )
-        if not params.keep:
+        if hand_over and not params.keep:
+            work.job.cache.mark_published(store)
+        elif not params.keep:
             work.job.cache.clear()
     return provenance(
         key=work.key, key_parts=work.parts, record=work.record, decode=params.decode, **facts

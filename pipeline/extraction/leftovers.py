@@ -1,11 +1,14 @@
-"""Finished rows that no run came back for: found by age, removed unless a run holds them."""
+"""Finished rows that are needed no more, or that no run came back for."""
 
+import json
 import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+
+from pipeline.extraction.cache import PUBLISHED
 
 DAY = 86400.0  # seconds
 
@@ -56,14 +59,42 @@ def prune(root: Path, *, days: float) -> list[Leftover]:
         raise ValueError(f"the age must be 0 days or more, got {days}")
     removed = []
     for leftover in leftovers(root):
-        if leftover.days < days:
-            continue
-        lock = root / "locks" / f"{leftover.folder.name}.lock"
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with FileLock(lock, timeout=0):
-                shutil.rmtree(leftover.folder)
-        except Timeout:
-            continue
-        removed.append(leftover)
+        if leftover.days >= days and _remove(root, leftover.folder):
+            removed.append(leftover)
     return removed
+
+
+def clear_published(root: Path) -> None:
+    """Remove the rows of every finished store that still stands where it was put.
+
+    DVC takes a store over after its stage has ended; killed before, it deletes the store and runs
+    the stage again. So a stage leaves its rows, and the next one, which runs after DVC is through,
+    removes them.
+    """
+    for marker in (root / "unfinished").glob(f"*/{PUBLISHED}"):
+        try:
+            store = Path(json.loads(marker.read_text(encoding="utf-8")))
+        except (OSError, ValueError):
+            continue
+        if stored_key(store) == marker.parent.name:
+            _remove(root, marker.parent)
+
+
+def stored_key(store: Path) -> str | None:
+    """Return the content key that a store on disk claims; None where there is no store."""
+    try:
+        return json.loads((store / "zarr.json").read_text(encoding="utf-8"))["attributes"]["key"]
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _remove(root: Path, folder: Path) -> bool:
+    """Remove the rows of a key unless a run holds it; return whether they are gone."""
+    lock = root / "locks" / f"{folder.name}.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(lock, timeout=0):
+            shutil.rmtree(folder)
+    except Timeout:
+        return False
+    return True

@@ -97,7 +97,12 @@ class Manifest:
             Damage(name, "does not belong to the store") for name in sorted(found - set(self.files))
         ]
         for name in sorted(found & set(self.files)):
-            size, expected = (store / name).stat().st_size, self.files[name]["bytes"]
+            expected = self.files[name]["bytes"]
+            try:
+                size = (store / name).stat().st_size
+            except OSError as error:  # a link to nowhere
+                problems.append(Damage(name, f"cannot be read ({error.strerror})"))
+                continue
             if size != expected:
                 problems.append(Damage(name, f"has {size} bytes and should have {expected}"))
         return problems

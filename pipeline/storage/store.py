@@ -6,6 +6,7 @@ damage is an error that names the shard and the cure, never a row of zeros.
 """
 
 import os
+import secrets
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -142,8 +143,15 @@ def write_store(
     _write_group(path, plan, about, before_publishing)
 
 
-def iter_shards(path: Path, *, name: str = "features") -> Iterator[tuple[int, np.ndarray]]:
+def iter_shards(
+    path: Path, *, name: str = "features", block: int | None = None
+) -> Iterator[tuple[int, np.ndarray]]:
     """Yield (first row, float32 rows) shard by shard, each checked before it is read.
+
+    Args:
+        path: A store.
+        name: Of the array.
+        block: Rows of a shard to read at a time, for little memory; None for all of them.
 
     Raises:
         StoreError: If the store or a shard is damaged.
@@ -156,7 +164,9 @@ def iter_shards(path: Path, *, name: str = "features") -> Iterator[tuple[int, np
         if problems := manifest.check_content(path, [file]):
             raise StoreError(damaged(path, problems))
         stop = min(start + per_shard, rows)
-        yield start, np.asarray(array[start:stop]).astype(np.float32, copy=False)
+        for low in range(start, stop, block or per_shard):
+            part = array[low : min(low + (block or per_shard), stop)]
+            yield low, np.asarray(part).astype(np.float32, copy=False)
 
 
 def read_attributes(path: Path) -> dict[str, Any]:
@@ -226,8 +236,10 @@ def _write_group(
     import zarr
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.partial")
-    shutil.rmtree(unfinished, ignore_errors=True)
+    for leftover in path.parent.glob(f".{path.name}.*.partial"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    # a name of this run's own: what an orphan of an earlier run still does touches only its folder
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.partial")
     try:
         group = zarr.create_group(unfinished, zarr_format=3, attributes=_sorted(attributes))
         for name, array in sorted(plan.items()):
@@ -248,12 +260,28 @@ def _write_group(
             name: {"shape": list(array.shape), "dtype": str(array.dtype)}
             for name, array in plan.items()
         }
-        Manifest.measure(unfinished, arrays).save(unfinished)
+        manifest = Manifest.measure(unfinished, arrays)
+        if absent := sorted(planned_files(plan) - set(manifest.files)):
+            raise StoreError(
+                f"{path} was not written: {absent[0]} vanished from {unfinished}; another run "
+                "writes the same store: wait for it or stop it, then run the same command again"
+            )
+        manifest.save(unfinished)
         if before_publishing is not None:
             before_publishing()
         publish(unfinished, path)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def planned_files(plan: Mapping[str, ArrayPlan]) -> set[str]:
+    """Return the files of a group of arrays, its manifest apart."""
+    files = {"zarr.json"}
+    for name, array in plan.items():
+        ends = "/0" * (len(array.shape) - 1)
+        shards = -(-array.shape[0] // array.shard_rows)
+        files |= {f"{name}/zarr.json", *(f"{name}/c/{n}{ends}" for n in range(shards))}
+    return files
 
 
 def _declare(group: Any, name: str, array: ArrayPlan) -> None:
