@@ -60,6 +60,10 @@ def test_patterns_of_files_to_ignore_are_for_trees_of_files_only(source, animals
         ({"max_per_class": 0}, "max_per_class' must be at least 1, got 0"),
         ({"class_depth": 0}, "class_depth' must be at least 1, got 0; for images without"),
         ({"class_depth": 2, "labels": "x.txt"}, r"class_depth' .* are told by '.*labels'; remove"),
+        (
+            {"source": "features", "columns": {"label": "y"}},
+            "and labels only, got 'label'",
+        ),
         ({"source": "list", "strip": -1}, "strip' must be at least 0, got -1"),
     ],
 )

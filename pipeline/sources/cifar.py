@@ -1,14 +1,16 @@
 """CIFAR-10 and CIFAR-100, python version: neither unpacked, nor the pickles trusted."""
 
+import gzip
 import io
 import pickle
+import tarfile
+import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pipeline.sources.spec import SourceError
-from pipeline.sources.tar_archive import TarArchive
 
 # All that the published pickles need; anything else in a pickle is refused, not run.
 _NUMPY = ("numpy.core.multiarray", "numpy._core.multiarray")
@@ -77,9 +79,19 @@ def _read_all(path: Path) -> dict[str, bytes]:
     if path.is_dir():
         found = [file for file in sorted(path.rglob("*")) if file.name in wanted and file.is_file()]
         return {file.name: file.read_bytes() for file in found}
-    archive = TarArchive(path)  # read to its end: a damaged one is refused
-    found = {name.rsplit("/", 1)[-1]: name for name in archive.members()}
-    return {name: archive.read(member) for name, member in found.items() if name in wanted}
+    files = {}
+    try:
+        with tarfile.open(path) as archive:
+            for member in archive:
+                name = member.name.rsplit("/", 1)[-1]
+                if member.isfile() and name in wanted:
+                    extracted = archive.extractfile(member)
+                    files[name] = extracted.read() if extracted else b""
+            while archive.fileobj and archive.fileobj.read(1 << 20):
+                pass  # to the end, where gzip compares its checksum
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise SourceError(f"'{path}' is no readable archive ({error}); get it again") from error
+    return files
 
 
 def _unpickle(data: bytes, path: Path) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Options of a data set that its kind, or another option, leaves without effect are refused."""
 
-from pipeline.sources.spec import FolderSet, ImageSet, ListSet, SourceError, TreeSet
+from pipeline.sources.spec import FolderSet, ImageSet, ListSet, RowsSet, SourceError, TreeSet
 
 
 def check_options(spec: ImageSet, *, section: str) -> None:
@@ -37,6 +37,13 @@ def check_options(spec: ImageSet, *, section: str) -> None:
         raise SourceError(
             f"'{section}.class_depth' counts directories, but the classes are told by "
             f"'{section}.labels'; remove one of the two"
+        )
+    if isinstance(spec, RowsSet) and (
+        unknown := sorted(set(spec.columns) - {"features", "labels"})
+    ):
+        raise SourceError(
+            f"'{section}.columns' names features and labels only, got '{unknown[0]}'; the "
+            "columns of class embeddings and projections stand in the backbone's own entry"
         )
     if isinstance(spec, ListSet) and spec.strip < 0:
         raise SourceError(f"'{section}.strip' must be at least 0, got {spec.strip}")
