@@ -41,6 +41,8 @@ def receive(url: str, partial: Path, report: Report) -> int | None:
             return _one_request(url, partial, before, report)
         except urllib.error.HTTPError as error:
             if error.code == 416 and before:  # asked for bytes beyond the end
+                if error.headers.get("Content-Range") == f"bytes */{before}":
+                    return before  # nothing is missing: only what follows was interrupted
                 with writing(partial):
                     partial.unlink()
                 continue

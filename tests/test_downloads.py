@@ -75,6 +75,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             etag = '"two"'
         start = self._range(etag)
         server.starts.append(start)
+        if start >= len(body) > 0:
+            self.send_response(416)
+            self.send_header("Content-Range", f"bytes */{len(body)}")
+            self.end_headers()
+            return
         self.send_response(206 if start else 200)
         if self.path != "/cut.zip":
             self.send_header("Content-Length", str(len(body) - start))
@@ -163,6 +168,15 @@ def test_a_partial_file_of_an_earlier_run_is_continued(server, tmp_path):
     (tmp_path / "set.bin.partial.json").write_text('{"same": "\\"one\\""}')
     fetch(at(server, "/good.bin", md5=MD5), tmp_path)
     assert server.seen == [("/good.bin", "bytes=7-")]
+
+
+@pytest.mark.parametrize(("kept", "starts"), [(CONTENT, [300_000]), (CONTENT + b"x", [300_001, 0])])
+def test_a_whole_partial_file_is_not_downloaded_again(server, tmp_path, kept, starts):
+    """Killed while it was verified; one that is too long begins anew."""
+    (tmp_path / "set.bin.partial").write_bytes(kept)
+    (tmp_path / "set.bin.partial.json").write_text('{"same": "\\"one\\""}')
+    assert fetch(at(server, "/good.bin", md5=MD5), tmp_path).read_bytes() == CONTENT
+    assert server.starts == starts
 
 
 def test_a_partial_file_of_unknown_origin_is_not_continued(server, tmp_path):
