@@ -32,6 +32,7 @@ from pipeline.indexing.indexing import (
 from pipeline.indexing.labels import Classes
 from pipeline.params import load_params, read_section
 from pipeline.sources import ImageSet, RowsSet, load_spec
+from pipeline.sources.ignored import left_out
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,8 @@ def run(
     if isinstance(spec, RowsSet):  # no files behind the rows
         params = replace(params, hash=False, verify_images=False)
     entries, classes, source = list_images(dataset, spec, reference=reference)
+    if named := left_out(source):
+        print(f"{dataset}: left out by their names, as no images: {named}", flush=True)
     if role.training or role.testing:
         check_id(entries, dataset=dataset, training=role.training)
     empty = empty_class_folders(spec, source, entries)
@@ -134,5 +137,5 @@ def main() -> None:
 if __name__ == "__main__":
     try:
         main()
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, OSError) as error:
         sys.exit(f"error: {error.args[0] if isinstance(error, KeyError) else error}")

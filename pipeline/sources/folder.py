@@ -1,19 +1,17 @@
 """A folder tree as a source: every file is an image, the first directory is its class."""
 
 import os
-import re
-from dataclasses import dataclass
+import stat
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.sources.ground_truth import told_classes
-from pipeline.sources.listing import (
-    Entry,
-    check_member,
-    class_of,
-    ignored_names,
-    numbered_classes,
-)
+from pipeline.sources.ignored import IgnoredNames
+from pipeline.sources.listing import Entry, check_member, class_of, numbered_classes
 from pipeline.sources.spec import FolderSet, SourceError
+
+READ = ".zip, .tar, .tar.gz, .tgz, .parquet, .mat"
 
 
 @dataclass(frozen=True)
@@ -24,33 +22,40 @@ class FolderSource:
     class_depth: int
     ignore: tuple[str, ...]
     labels: Path | None = None
+    left_out: Counter[str] = field(default_factory=Counter, compare=False, repr=False)
 
     @classmethod
     def open(cls, spec: FolderSet) -> "FolderSource":
         """Check that the folder is one."""
         root = Path(spec.path) / spec.subfolder
         if not root.is_dir():
-            raise SourceError(f"'{root}' must be a folder of images; no such folder")
+            held = "it is another file: unpack it" if root.is_file() else "no such folder"
+            raise SourceError(
+                f"'{root}' must be a folder of images; {held}. Read without unpacking are {READ}"
+            )
         labels = Path(spec.labels) if spec.labels else None
         return cls(root, spec.class_depth, tuple(spec.ignore), labels)
 
     def entries(self) -> list[Entry]:
         """All files of the tree, sorted by their path with '/' separators."""
-        paths = sorted(walk(self.root, ignored_names(self.ignore)))
+        ignored = IgnoredNames(self.ignore)
+        paths = sorted(walk(self.root, ignored))
+        self.left_out.clear()
+        self.left_out.update(ignored.counts)
         if self.labels is not None:
             return told_classes(paths, self.labels)
         return [Entry(path, class_of(path, depth=self.class_depth)) for path in paths]
 
     def class_folders(self) -> list[str]:
         """The directories that are classes, empty ones too, in no particular order."""
-        ignored = ignored_names(self.ignore)
+        ignored = IgnoredNames(self.ignore)
         folders = [""]
         for _ in range(self.class_depth):
             folders = [
                 f"{folder}{entry.name}/"
                 for folder in folders
                 for entry in os.scandir(self.root / folder)
-                if entry.is_dir() and not ignored.match(entry.name)
+                if entry.is_dir() and not ignored.folder(entry.name)
             ]
         return [folder.removesuffix("/") for folder in folders]
 
@@ -61,13 +66,18 @@ class FolderSource:
         return numbered_classes(entry.class_key for entry in self.entries())
 
     def read(self, path: str) -> bytes:
-        """The bytes of one file."""
-        return (
-            self.root / check_member(path, container=f"the index of '{self.root}'")
-        ).read_bytes()
+        """The bytes of one file.
+
+        Raises:
+            SourceError: If it is a pipe, a device or a socket, which would never end.
+        """
+        file = self.root / check_member(path, container=f"the index of '{self.root}'")
+        if not stat.S_ISREG(file.stat().st_mode):
+            raise SourceError(f"'{file}' must be a regular file; remove the pipe, device or folder")
+        return file.read_bytes()
 
 
-def walk(root: Path, ignored: re.Pattern[str]) -> list[str]:
+def walk(root: Path, ignored: IgnoredNames) -> list[str]:
     """Relative POSIX paths of all files below a folder, in no particular order.
 
     Raises:
@@ -87,12 +97,12 @@ def walk(root: Path, ignored: re.Pattern[str]) -> list[str]:
         try:
             with os.scandir(folder) as listing:
                 for entry in listing:
-                    if ignored.match(entry.name):
-                        continue
                     if entry.is_dir():
+                        if ignored.folder(entry.name):
+                            continue
                         below = f"{prefix}{entry.name}/"
                         pending.append((entry.path, below, above | {identity}))
-                    else:
+                    elif not ignored.file(entry.name):
                         found.append(prefix + entry.name)
         except PermissionError as error:
             raise SourceError(f"'{folder}' cannot be listed: permission denied") from error

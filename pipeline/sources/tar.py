@@ -1,19 +1,13 @@
 """Tar archives read in place: of class folders, or WebDataset shards of key.jpg and key.cls."""
 
 import json
-from collections import defaultdict
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.sources.handles import shared
-from pipeline.sources.listing import (
-    Entry,
-    below,
-    class_of,
-    expand,
-    ignored_names,
-    numbered_classes,
-)
+from pipeline.sources.ignored import IgnoredNames
+from pipeline.sources.listing import Entry, below, class_of, expand, numbered_classes
 from pipeline.sources.spec import SourceError, TarSet
 from pipeline.sources.tar_archive import TarArchive
 
@@ -29,6 +23,7 @@ class TarSource:
     subfolder: str
     class_depth: int
     ignore: tuple[str, ...]
+    left_out: Counter[str] = field(default_factory=Counter, compare=False, repr=False)
     _classes: list[str] | None = None
     _numbered: bool = False  # classes come from .cls or .json, not from folders
 
@@ -39,17 +34,15 @@ class TarSource:
 
     def entries(self) -> list[Entry]:
         """All images of all shards, sorted by shard and path."""
-        ignored = ignored_names(self.ignore)
+        ignored = IgnoredNames(self.ignore)
         entries: list[Entry] = []
         for archive in self.archives:
-            names = [
-                name
-                for name in shared(archive, TarArchive).members()
-                if not any(map(ignored.match, name.split("/")))
-            ]
-            names = below(names, self.subfolder, container=f"the archive '{archive}'")
+            members = list(shared(archive, TarArchive).members())
+            held = below(members, self.subfolder, container=f"the archive '{archive}'")
+            names = [name for name in held if not ignored.member(name)]
             prefix = f"{archive.name}::" if len(self.archives) > 1 else ""
             entries += [Entry(prefix + name, key) for name, key in self._classified(archive, names)]
+        self.left_out = ignored.counts
         if self._numbered:
             self._classes = numbered_classes(entry.class_key for entry in entries)
         return sorted(entries)
@@ -87,8 +80,18 @@ class TarSource:
             for key in ("label", "cls", "class"):
                 if isinstance(record, dict) and key in record:
                     self._numbered = True
-                    return str(record[key])
+                    return self._told(record[key], key, companions["json"], archive)
         return class_of(name, depth=self.class_depth)
+
+    def _told(self, value: object, key: str, name: str, archive: Path) -> str:
+        if value is None:
+            return ""
+        if not isinstance(value, int | str) or isinstance(value, bool):
+            raise SourceError(
+                f"'{key}' of '{name}' in the archive '{archive}' must be a whole number or text, "
+                f"got {value!r}"
+            )
+        return str(value)
 
     def class_order(self) -> list[str] | None:
         """The labels' own numbering, known after `entries`."""
@@ -99,7 +102,12 @@ class TarSource:
         shard, _, name = path.rpartition("::")
         archive = self.archives[0]
         if shard:
-            archive = next((a for a in self.archives if a.name == shard), Path(shard))
+            archive = next((a for a in self.archives if a.name == shard), None)
+        if archive is None:
+            raise SourceError(
+                f"the index names the shard '{shard}', which is no longer there; put it back, or "
+                "index the data set again"
+            )
         return self._bytes(archive, name)
 
     def _bytes(self, archive: Path, name: str) -> bytes:

@@ -13,6 +13,9 @@ from pipeline.sources.gzip_seek import GzipReader
 from pipeline.sources.listing import check_member
 from pipeline.sources.spec import SourceError
 
+# How bzip2, xz, zstd, lz4, compress and lzip begin, which allow no reading at any place.
+PACKED = (b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18", b"\x1f\x9d", b"LZIP")
+
 
 class Member(NamedTuple):
     """Where a file's bytes lie inside the archive's (decompressed) content."""
@@ -45,10 +48,10 @@ class TarArchive:
         self.path = path
         with path.open("rb") as file:
             magic = file.read(6)
-        if magic[:3] == b"BZh" or magic == b"\xfd7zXZ\0":
+        if magic.startswith(PACKED):
             raise SourceError(
-                f"'{path}' is compressed in a way that allows no random access; pack it again as "
-                ".tar or .tar.gz, or unpack it and use the folder"
+                f"'{path}' must be a .tar or .tar.gz; it is compressed in another way (bzip2, xz, "
+                "zstd, lz4, ...). Decompress it to a .tar, or unpack it and use the folder"
             )
         self._file = GzipReader(path) if magic[:2] == b"\x1f\x8b" else FileReader(path)
         self._lock = threading.Lock()
@@ -58,8 +61,8 @@ class TarArchive:
         """Place and size of each file by its path.
 
         Raises:
-            SourceError: If the archive is damaged or incomplete, or holds a path twice or one that
-                climbs out.
+            SourceError: If the archive is damaged or incomplete, holds a path twice or one that
+                climbs out or is no UTF-8, or a file with its zeros left out.
         """
         with self._lock:
             if self._members is None:
@@ -82,6 +85,11 @@ class TarArchive:
                 if not (header.isfile() or header.islnk() or header.issym()):
                     continue
                 name = check_member(header.name.removeprefix("./"), container=container)
+                if header.issparse():
+                    raise SourceError(
+                        f"{container} holds '{name}' as a sparse file, whose bytes do not "
+                        "stand in one piece; unpack it and pack it again by tar without --sparse"
+                    )
                 if name in members or name in links:
                     raise SourceError(f"{container} holds '{name}' more than once")
                 if header.isfile():

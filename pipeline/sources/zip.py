@@ -3,11 +3,13 @@
 import itertools
 import zipfile
 import zlib
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.sources.handles import shared
-from pipeline.sources.listing import Entry, below, check_member, class_of, ignored_names
+from pipeline.sources.ignored import IgnoredNames
+from pipeline.sources.listing import Entry, below, check_member, class_of
 from pipeline.sources.spec import SourceError, ZipSet
 
 
@@ -19,6 +21,7 @@ class ZipSource:
     subfolder: str
     class_depth: int
     ignore: tuple[str, ...]
+    left_out: Counter[str] = field(default_factory=Counter, compare=False, repr=False)
 
     @classmethod
     def open(cls, spec: ZipSet) -> "ZipSource":
@@ -35,16 +38,14 @@ class ZipSource:
 
     def entries(self) -> list[Entry]:
         """All files of the archive, sorted by path."""
-        ignored = ignored_names(self.ignore)
+        ignored = IgnoredNames(self.ignore)
         container = f"the archive '{self.archive}'"
         members = [name for name in self._opened().namelist() if not name.endswith("/")]
-        names = [
-            name
-            for name in members
-            if check_member(name, container=container)
-            and not any(map(ignored.match, name.split("/")))
-        ]
-        paths = sorted(below(names, self.subfolder, container=container))
+        names = [check_member(name, container=container) for name in members]
+        held = below(names, self.subfolder, container=container)
+        paths = sorted(path for path in held if not ignored.member(path))
+        self.left_out.clear()
+        self.left_out.update(ignored.counts)
         if len(set(paths)) < len(paths):
             twice = next(path for path, after in itertools.pairwise(paths) if path == after)
             raise SourceError(f"{container} holds '{twice}' more than once; get a clean copy")

@@ -1,0 +1,120 @@
+"""Several archives or tables as one data set: each row is read from the file that it came from."""
+
+import io
+import subprocess
+import tarfile
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from pipeline.sources import SourceError, open_source, read_spec
+
+
+def opened(values: object):
+    return open_source(read_spec("mine", values))
+
+
+def write_tar(path: Path, files: dict[str, bytes]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, "w") as archive:
+        for name, data in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    return path
+
+
+def test_shards_of_one_name_in_two_folders_are_refused_by_both_paths(tmp_path):
+    """Both rows would be called shard.tar::x.jpg, and be read from the first file."""
+    for number in range(2):
+        write_tar(tmp_path / f"s{number}/shard.tar", {"x.jpg": b"%d" % number, "x.cls": b"1"})
+
+    with pytest.raises(SourceError, match=r"different names.*s0/shard\.tar' and '.*s1/shard\.tar'"):
+        opened({"source": "tar", "path": str(tmp_path / "s{0..1}/shard.tar")})
+
+
+def test_tables_of_one_name_in_two_folders_are_refused_by_both_paths(tmp_path):
+    for number in range(2):
+        (tmp_path / f"d{number}").mkdir()
+        pl.DataFrame({"image": [b"x"]}).write_parquet(tmp_path / f"d{number}/t.parquet")
+
+    with pytest.raises(SourceError, match=r"different names.*d0/t\.parquet' and '.*d1/t\.parquet'"):
+        opened({"source": "parquet", "path": str(tmp_path / "d{0..1}/t.parquet")})
+
+
+@pytest.mark.parametrize("pattern", ["s{0..1}/x{0..1}.tar", "s{0..1}/x{00..11}.tar", "x{5..2}.tar"])
+def test_two_ranges_or_one_that_counts_down_are_refused(pattern, tmp_path):
+    """Of s{0..1}/x{0..1}.tar only s0/x0.tar and s1/x1.tar would be read: half of the shards."""
+    for folder in range(2):
+        for number in range(2):
+            write_tar(tmp_path / f"s{folder}/x{number}.tar", {"a/x.jpg": b"1"})
+
+    with pytest.raises(SourceError, match="at most one range in braces, and that counts up"):
+        opened({"source": "tar", "path": str(tmp_path / pattern)})
+
+
+def test_a_wildcard_for_a_folder_is_refused_with_the_rule(tmp_path):
+    write_tar(tmp_path / "s0/x.tar", {"a/x.jpg": b"1"})
+
+    with pytest.raises(SourceError, match="in the name of a file, not of a folder"):
+        opened({"source": "tar", "path": str(tmp_path / "s*/x.tar")})
+
+
+def test_a_shard_that_is_gone_is_named(tmp_path):
+    for number in range(2):
+        write_tar(tmp_path / f"x{number}.tar", {"a/x.jpg": b"1"})
+    source = opened({"source": "tar", "path": str(tmp_path / "x*.tar")})
+
+    with pytest.raises(SourceError, match=r"the shard 'y\.tar', which is no longer there"):
+        source.read("y.tar::a/x.jpg")
+
+
+@pytest.mark.parametrize("form", ["gnu", "posix"])
+def test_a_sparse_file_in_a_tar_is_refused_by_name(form, tmp_path):
+    """Its bytes stand in pieces behind a map; a read in one piece gave others without a word."""
+    image = tmp_path / "a" / "hole.ppm"
+    image.parent.mkdir()
+    with image.open("wb") as file:
+        file.write(b"P6\n600 600\n255\n")
+        file.seek(600 * 600 * 3)
+        file.write(b"end")
+    command = ["tar", "--sparse", f"--format={form}", "-cf", "x.tar", "a"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+
+    with pytest.raises(SourceError, match=r"holds 'a/hole\.ppm' as a sparse file.* without --spar"):
+        opened(str(tmp_path / "x.tar")).entries()
+
+
+def test_a_name_in_a_tar_that_is_no_utf8_is_shown_as_bytes(tmp_path):
+    path = write_tar(tmp_path / "x.tar", {"a/caf\udce9.png": b"1"})
+
+    with pytest.raises(SourceError, match=r"the name b'a/caf\\xe9\.png', which is not UTF-8; ren"):
+        opened(str(path)).entries()
+
+
+@pytest.mark.parametrize("magic", [b"\x28\xb5\x2f\xfd", b"BZh9", b"\xfd7zXZ\0"])
+def test_another_compression_is_refused_with_the_kinds_that_are_read(magic, tmp_path):
+    path = tmp_path / "x.tar.zst"
+    path.write_bytes(magic + bytes(600))
+
+    with pytest.raises(SourceError, match=r"must be a \.tar or \.tar\.gz; .*Decompress it"):
+        opened({"source": "tar", "path": str(path)}).entries()
+    with pytest.raises(SourceError, match=r"it is another file: unpack it.* are \.zip, \.tar, "):
+        opened(str(path)).entries()
+
+
+@pytest.mark.parametrize(
+    ("record", "key"), [(b'{"label": null}', ""), (b'{"label": "cat"}', "cat")]
+)
+def test_a_shards_json_may_say_that_there_is_no_label(record, key, tmp_path):
+    path = write_tar(tmp_path / "x.tar", {"1.jpg": b"1", "1.json": record})
+
+    assert [entry.class_key for entry in opened(str(path)).entries()] == [key]
+
+
+def test_a_label_in_json_that_is_no_label_is_refused(tmp_path):
+    path = write_tar(tmp_path / "x.tar", {"1.jpg": b"1", "1.json": b'{"label": [0, 1]}'})
+
+    with pytest.raises(SourceError, match=r"'label' of '1\.json' .* number or text, got \[0, 1\]"):
+        opened(str(path)).entries()
