@@ -3,10 +3,10 @@ import pytest
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 
-from pipeline.detectors import fitting
+from pipeline.detectors import clusters, fitting, row_blocks
 from pipeline.detectors.clusters import kmeans
 from pipeline.detectors.knn_classifier import knn_predictions
-from pipeline.detectors.subspace import ResidualSpace, vanishing_point
+from pipeline.detectors.subspace import NoResidualError, ResidualSpace, vanishing_point
 from pipeline.geometry import unit_norm
 from pipeline.scores.knn import knn_scores
 from pipeline.scores.residual import residual_scores
@@ -47,7 +47,7 @@ def test_residual_is_the_reconstruction_error_of_a_pca():
 
 def test_residual_space_by_hand():
     """Points along the x axis around (0, 1): what is left is the height above 1."""
-    line = np.array([[-2.0, 1.0], [2.0, 1.0]])
+    line = np.array([[-2.0, 1.0], [2.0, 1.0], [0.0, 1.5], [0.0, 0.5]])
     space = ResidualSpace.fit(line, dimension=1)
     np.testing.assert_allclose(residual_scores(np.array([[7.0, 4.0]]), space), [-3])
     around_zero = ResidualSpace.fit(line, origin=np.zeros(2), dimension=1)
@@ -81,8 +81,29 @@ def test_a_subspace_must_leave_something():
         ResidualSpace.fit(FEATURES, dimension=8)
 
 
+@pytest.mark.parametrize("origin", [None, np.zeros(256)])
+def test_a_bank_without_a_residual_is_refused(origin):
+    """60 rows span 60 of 256 dimensions: outside of 128 nothing of them is left but rounding."""
+    rows = np.random.default_rng(0).standard_normal((60, 256)).astype(np.float32)
+    with pytest.raises(
+        NoResidualError, match="128 of 256 dimensions needs more than 128 ID .* got 60; use more"
+    ):
+        ResidualSpace.fit(rows, origin=origin)
+    flat = np.repeat(rows, 5, axis=0)
+    with pytest.raises(
+        NoResidualError, match="300 ID .* no variance .* 128 of 256 .*residual_dimension below 128"
+    ):
+        ResidualSpace.fit(flat, origin=origin)
+    with pytest.raises(NoResidualError, match="no variance"):
+        ResidualSpace.fit(np.ones((300, 256)), origin=origin)
+
+    space = ResidualSpace.fit(rows, origin=origin, dimension=40)
+
+    assert 0.1 < np.mean(space.norms(rows)) / np.mean(np.linalg.norm(rows, axis=1)) < 0.9
+
+
 def test_statistics_of_a_head_on_the_bank(monkeypatch):
-    monkeypatch.setattr(fitting, "_BLOCK", 64)
+    monkeypatch.setattr(row_blocks, "_ROWS", 64)
     head = random_head(2)
     logits = head.logits(FEATURES).astype(np.float64)
     p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
@@ -113,6 +134,13 @@ def test_kmeans_is_as_tight_as_scikit_learns():
     inertia = ((rows - centres[labels]) ** 2).sum()
     assert inertia < 1.1 * KMeans(6, n_init=5, random_state=0).fit(rows).inertia_
     np.testing.assert_array_equal(labels, kmeans(rows, clusters=6, seed=0))
+
+
+def test_a_row_joins_the_nearest_centre_at_its_squared_distance():
+    centres = np.array([[0.0, 0.0], [3.0, 4.0]])
+    labels, distances = clusters._assign(np.array([[3.0, 6.0], [1.0, 0.0]]), centres)
+    np.testing.assert_array_equal(labels, [1, 0])
+    np.testing.assert_allclose(distances, [4, 1])
 
 
 def test_kmeans_of_equal_rows_fills_every_cluster():

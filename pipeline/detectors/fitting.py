@@ -5,16 +5,16 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Float32, Int
 
 from pipeline.detectors.clusters import kmeans
-from pipeline.detectors.gaussians import ClassGaussians, class_sums
+from pipeline.detectors.gaussians import ClassGaussians, one_hot
+from pipeline.detectors.row_blocks import ChangedRows, Rows, held, sum_blocks, take_rows
 from pipeline.detectors.softmax import as_logits, log_sum_exp
-from pipeline.detectors.subspace import ResidualSpace, vanishing_point
+from pipeline.detectors.subspace import NoResidualError, ResidualSpace, vanishing_point
+from pipeline.detectors.zero_shot import zero_shot_logits
 from pipeline.geometry import unit_norm
 from pipeline.training.heads import Probe
-
-_BLOCK = 8192
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class GaussianSpec:
 
     Attributes:
         classes: What the rows are grouped by.
-        space: ``features``, or the name of a head whose logits are taken.
+        space: ``features``, or the name of a head whose logits are taken; ``zero_shot`` is one.
         norm: ``stored`` as they are, or scaled to ``unit`` norm.
         shrinkage: See `pipeline.detectors.shrinkage.invertible`.
         clusters: For k-means; null for as many as there are classes.
@@ -46,7 +46,8 @@ class FitParams:
         gaussians: By the name that methods refer to.
         residual_dimension: Of the principal subspaces; null for ViM's rule.
         residuals: Spaces to fit: ``mean``, and heads for ViM.
-        head_statistics: Heads whose energies and posteriors on the bank are kept.
+        head_statistics: Heads whose energies and posteriors on the bank are kept; ``zero_shot``
+            is one.
         clip_quantile: ReAct's threshold among all activations of the bank.
     """
 
@@ -57,13 +58,60 @@ class FitParams:
     clip_quantile: float = 0.9
 
 
+@dataclass(frozen=True)
+class ZeroShot:
+    """CLIP's own scaled cosines as a head.
+
+    Attributes:
+        text: Arrays of the text side.
+        logit_scale: CLIP's multiplier; None refuses with the reason.
+    """
+
+    text: Mapping[str, np.ndarray]
+    logit_scale: float | None
+
+    def logits(self, features: Float[np.ndarray, "n d"]) -> Float32[np.ndarray, "n c"]:
+        """See `zero_shot_logits`."""
+        rows = features.astype(np.float32, copy=False)
+        return zero_shot_logits(rows, self.text, logit_scale=self.logit_scale)
+
+
+Head = Probe | ZeroShot
+
+
+def logits_of(features: Float[Rows, "n d"], head: Head) -> ChangedRows:
+    """The logits of the rows, computed when they are asked for."""
+
+    def change(block: np.ndarray, start: int) -> np.ndarray:
+        try:
+            return head.logits(block)
+        except ValueError as error:
+            error.add_note(f"rows are counted from row {start} of the bank")
+            raise
+
+    return ChangedRows(features, change, head.logits(features[:1]).shape[1])
+
+
+def unit_rows(features: Float[Rows, "n d"]) -> ChangedRows:
+    """The rows scaled to norm 1, when they are asked for."""
+    return ChangedRows(
+        features, lambda block, start: unit_norm(block, start=start), features.shape[1]
+    )
+
+
 def fit_gaussians(
-    features: Float[np.ndarray, "n d"],
+    features: Float[Rows, "n d"],
     classes: Int[np.ndarray, " n"],
     spec: GaussianSpec,
     class_names: Sequence[str],
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Fit one entry; rows of class -1 stay out.
+
+    Args:
+        features: The bank in the space and norm that it is stored in.
+        classes: Of the rows, by labels or pseudo-labels; k-means looks at none.
+        spec: The entry.
+        class_names: Of the ID classes.
 
     Returns:
         Arrays of `ClassGaussians`, and facts: shrinkage, condition numbers, classes left out.
@@ -72,7 +120,7 @@ def fit_gaussians(
         ValueError: If a labelled class has fewer than two rows. Pseudo-classes and clusters with
             fewer are left out and listed.
     """
-    rows = unit_norm(features) if spec.norm == "unit" else features
+    rows = held(unit_rows(features) if spec.norm == "unit" else features)
     if spec.classes == "kmeans":
         classes = kmeans(rows, clusters=spec.clusters or len(class_names), seed=spec.seed)
     expected = len(class_names) if spec.classes != "kmeans" else int(classes.max()) + 1
@@ -87,9 +135,9 @@ def fit_gaussians(
     keep = (classes >= 0) & ~np.isin(classes, small)
     if not keep.any():
         raise ValueError(f"no class by {spec.classes} has two rows; use a larger bank")
-    if not keep.all():  # a bank of ImageNet's size is not copied without need
-        rows, classes = rows[keep], classes[keep]
-    gaussians, shared = ClassGaussians.fit(rows, classes, shrinkage=spec.shrinkage)
+    gaussians, shared = ClassGaussians.fit(
+        rows, np.where(keep, classes, -1), shrinkage=spec.shrinkage
+    )
     singular = not np.isfinite(shared.condition_before)
     facts = asdict(spec) | {
         "rows": int(keep.sum()),
@@ -106,12 +154,17 @@ def fit_gaussians(
 
 
 def fit_residuals(
-    features: Float[np.ndarray, "n d"], head: Probe | None, *, dimension: int | None
+    features: Float[Rows, "n d"], head: Probe | None, *, dimension: int | None
 ) -> dict[str, np.ndarray]:
     """Fit a residual space around the mean, or ViM's around a head's vanishing point.
 
     Returns:
         ``origin``, ``basis``, and with a head ``scale``: mean largest logit over mean residual.
+
+    Raises:
+        NoResidualError: If the bank leaves no residual, or the scale is not positive: a residual
+            would then speak for the ID classes. Few images or a shifted head are no fault of the
+            parameters, so fit says that the part does not apply, and why.
     """
     if head is None:
         return vars(ResidualSpace.fit(features, dimension=dimension))
@@ -122,39 +175,48 @@ def fit_residuals(
         origin=vanishing_point(weight, head.bias - weight @ head.mean),
         dimension=dimension,
     )
-    largest = sum(float(logits.max(axis=1).sum()) for _, logits in _logits(features, head))
-    residual = float(space.norms(features).sum())
-    if residual == 0:
-        raise ValueError(
-            "the bank has no residual outside the principal subspace; lower its dimension"
+
+    def largest_and_residual(_: Any, block: np.ndarray) -> tuple:
+        residuals = np.linalg.norm((block - space.origin) @ space.basis, axis=1)
+        return as_logits(head.logits(block)).max(axis=1).sum(), residuals.sum()
+
+    largest, residual = sum_blocks(features, largest_and_residual)
+    if largest <= 0:
+        raise NoResidualError(
+            "ViM's scale must be positive, but the head's largest logits over the bank have the "
+            f"mean {largest / len(features):.3g}; add a constant to the head's bias, which changes "
+            "no softmax, or use the score `residual`"
         )
     return vars(space) | {"scale": np.asarray(largest / residual)}
 
 
 def head_statistics(
-    features: Float[np.ndarray, "n d"], head: Probe
+    features: Float[Rows, "n d"], head: Head
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Energies of the bank (for NNGuide) and mean softmax by predicted class (for KL matching)."""
+    logits = logits_of(features, head)
+    as_logits(logits[:1])  # refuses a single class
     energies = np.empty(len(features), np.float32)
-    classes = len(head.bias)
-    sums, counts = np.zeros((classes, classes)), np.zeros(classes, np.int64)
-    for start, logits in _logits(features, head):
-        energy = log_sum_exp(logits)
-        energies[start : start + len(logits)] = energy
-        predicted = logits.argmax(axis=1)
-        sums += class_sums(np.exp(logits - energy[:, None]), predicted, classes)
-        counts += np.bincount(predicted, minlength=classes)
+
+    def by_class(at: Any, values: np.ndarray) -> tuple:
+        energies[at] = energy = log_sum_exp(values)
+        predicted = values.argmax(axis=1)
+        softmax = np.exp(values - energy[:, None])
+        counts = np.bincount(predicted, minlength=logits.width)
+        return one_hot(predicted, logits.width) @ softmax, counts
+
+    sums, counts = sum_blocks(logits, by_class, what="logits")
     present = np.flatnonzero(counts)
     posteriors = {"posteriors": sums[present] / counts[present, None], "classes": present}
     return {"energies": energies}, posteriors
 
 
-def clip_threshold(features: Float[np.ndarray, "n d"], *, quantile: float) -> np.ndarray:
+def clip_threshold(features: Float[Rows, "n d"], *, quantile: float) -> np.ndarray:
     """ReAct's threshold: a quantile of all activations, of up to 20,000 evenly spaced rows."""
     if not 0 < quantile < 1:
         raise ValueError(f"fit.clip_quantile must be in (0, 1), got {quantile}")
-    step = -(-len(features) // 20_000)
-    return np.asarray(np.quantile(features[::step], quantile), np.float64)
+    some = take_rows(features, np.arange(0, len(features), -(-len(features) // 20_000)))
+    return np.asarray(np.quantile(some, quantile), np.float64)
 
 
 def select(
@@ -172,9 +234,3 @@ def select(
                 f"known: {', '.join(sorted({*fitted, *reasons}))}"
             )
     return [name for name in wanted if name in fitted]
-
-
-def _logits(features: np.ndarray, head: Probe):
-    """Yield (first row, float64 logits) block by block."""
-    for start in range(0, len(features), _BLOCK):
-        yield start, as_logits(head.logits(features[start : start + _BLOCK]))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Float64, Int
+from jaxtyping import Bool, Float, Float64, Int
 
 from pipeline.geometry import check_finite
 
@@ -53,7 +53,7 @@ class ChangedRows:
     """
 
     source: Rows
-    change: Callable[[np.ndarray, int], Float32[np.ndarray, "b e"]]
+    change: Callable[[np.ndarray, int], Float[np.ndarray, "b e"]]
     width: int
 
     @property
@@ -63,14 +63,14 @@ class ChangedRows:
 
     @property
     def dtype(self) -> np.dtype:
-        """Of the rows computed: that of features."""
-        return np.dtype(np.float32)
+        """Of the source, which holds the rows computed."""
+        return self.source.dtype
 
     def __len__(self) -> int:
         """Number of rows."""
         return len(self.source)
 
-    def __getitem__(self, part: slice) -> Float32[np.ndarray, "b e"]:
+    def __getitem__(self, part: slice) -> Float[np.ndarray, "b e"]:
         """Compute consecutive rows."""
         return self.change(self.source[part], part.indices(len(self))[0])
 

@@ -5,9 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Float64
 
+from pipeline.detectors.row_blocks import Rows, sum_blocks
 from pipeline.geometry import check_finite
 
 _BLOCK = 8192
+
+
+class NoResidualError(ValueError):
+    """A residual that a bank or a head does not give, with the reason to show in the tables."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +30,7 @@ class ResidualSpace:
     @classmethod
     def fit(
         cls,
-        features: Float[np.ndarray, "n d"],
+        features: Float[Rows, "n d"],
         *,
         origin: Float[np.ndarray, " d"] | None = None,
         dimension: int | None = None,
@@ -33,15 +38,16 @@ class ResidualSpace:
         """Drop the ``dimension`` principal directions of the features around the origin.
 
         Args:
-            features: In-distribution features.
+            features: In-distribution features, in memory or read block by block.
             origin: None for their mean (PCA); ViM takes the point where the head's logits vanish.
             dimension: Of the principal subspace. None for ViM's rule: 1000 from 2048 dimensions
                 on, 512 from 768 on, half of them below.
 
         Raises:
             ValueError: If the dimension leaves no residual, or a value is not finite.
+            NoResidualError: If the features have no variance outside the subspace, so that what
+                was called residual would be rounding: always so with fewer rows than dimensions.
         """
-        check_finite(features, "features")
         n, d = features.shape
         rule = 1000 if d >= 2048 else 512 if d >= 768 else d // 2
         kept = rule if dimension is None else dimension
@@ -50,13 +56,24 @@ class ResidualSpace:
                 f"the principal subspace must have between 1 and {d - 1} of {d} dimensions, "
                 f"got {kept}"
             )
-        centre = features.mean(axis=0, dtype=np.float64) if origin is None else origin
-        centre = np.asarray(centre, np.float64)
-        gram = np.zeros((d, d))
-        for start in range(0, n, _BLOCK):
-            block = features[start : start + _BLOCK].astype(np.float64) - centre
-            gram += block.T @ block
-        _, axes = np.linalg.eigh(gram / n)  # ascending
+        cure = f"use more, and more varied, images or a fit.residual_dimension below {kept}"
+        if n <= kept:
+            raise NoResidualError(
+                f"a principal subspace of {kept} of {d} dimensions needs more than {kept} ID "
+                f"training images, got {n}; {cure}"
+            )
+        if origin is None:
+            origin = sum_blocks(features, lambda _, block: (block.sum(axis=0),))[0] / n
+        centre = np.asarray(origin, np.float64)
+        gram = sum_blocks(features, lambda _, block: (block.T @ block,), shift=centre)[0]
+        variances, axes = np.linalg.eigh(gram / n)  # ascending
+        outside = max(variances[: d - kept].sum(), 0)
+        share = outside / max(variances.sum(), np.finfo(np.float64).tiny)
+        if share <= d * np.finfo(np.float64).eps:
+            raise NoResidualError(
+                f"{n} ID training images have no variance (a share of {share:.0e}) outside a "
+                f"principal subspace of {kept} of {d} dimensions; {cure}"
+            )
         return cls(centre, np.ascontiguousarray(axes[:, : d - kept]))
 
     def norms(self, queries: Float[np.ndarray, "n d"]) -> Float64[np.ndarray, " n"]:
