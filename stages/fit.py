@@ -11,116 +11,110 @@ Writes  DETECTOR       folder: detector.safetensors, detector.json
 
 import argparse
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 
 from pipeline.detectors import fitting
-from pipeline.detectors.detector import Detector, DetectorError, write_detector
-from pipeline.detectors.fitting import FitParams, GaussianSpec
+from pipeline.detectors.detector import Detector, NotApplicableError, write_detector
+from pipeline.detectors.fit_inputs import FitInputs, read_fit_inputs
+from pipeline.detectors.fitting import FitParams, GaussianSpec, Head, ZeroShot
+from pipeline.detectors.subspace import NoResidualError
+from pipeline.detectors.zero_shot import ZERO_SHOT
 from pipeline.files import file_hash
 from pipeline.params import load_params
-from pipeline.storage.store import FeatureSet, read_arrays, read_features
-from pipeline.training.heads import Probe, read_probe
 
 
 def run(bank: Path, text: Path, pseudo_labels: Path, heads: Path, params: FitParams) -> Detector:
-    """Fit everything that section ``fit`` names; see the module docstring."""
-    store = read_features(bank)
-    about = store.attributes
-    arrays, about_text = read_arrays(text)
-    summary = json.loads((heads / "heads.json").read_text(encoding="utf-8"))
-    for what, other in (("text", about_text), ("heads", summary)):
-        if other["backbone"] != about["backbone"]:
-            raise DetectorError(
-                f"bank and {what} must be of one backbone, got '{about['backbone']}' and "
-                f"'{other['backbone']}'; run `dvc repro`"
-            )
-    probes = {path.stem: read_probe(path) for path in sorted(heads.glob("*.safetensors"))}
-    absent = {
-        name: entry["reason"]
-        for name, entry in summary["heads"].items()
-        if not entry.get("applicable", True)
-    }
-    parts: dict[str, dict[str, np.ndarray]] = {}
+    """Fit everything that section ``fit`` names; see the module docstring.
+
+    What this backbone or this bank cannot have is noted with the reason, and the scores that need
+    it do not apply: a head or text that there is none of, classes without labels, a residual of too
+    few images. What the parameters get wrong, and a labelled class of a single image, is an error.
+    """
+    inputs = read_fit_inputs(bank, text, pseudo_labels, heads)
+    features, probes, absent = inputs.features, inputs.probes, inputs.absent
+    parts = {f"heads/{name}": vars(probe) for name, probe in probes.items()}
     facts: dict[str, Any] = {}
     reasons = {f"heads/{name}": reason for name, reason in absent.items()}
-    for name, probe in probes.items():
-        probe.logits(store.features[:1])  # refuses a head of another width
-        parts[f"heads/{name}"] = vars(probe)
-    if about_text["applicable"]:
-        parts["text/text"] = arrays
+    if inputs.about_text["applicable"]:
+        parts["text/text"] = inputs.text
         facts["text/text"] = {
-            key: about_text.get(key) for key in ("logit_scale", "prompts", "names", "equal_names")
+            key: inputs.about_text.get(key)
+            for key in ("logit_scale", "prompts", "names", "equal_names")
         }
     else:
-        reasons["text/text"] = about_text["reason"]
+        reasons["text/text"] = inputs.about_text["reason"]
 
-    pseudo = pl.read_parquet(pseudo_labels)
+    with_logits, without = _with_zero_shot(inputs)
     for name, spec in params.gaussians.items():
         key = f"gaussians/{name}"
         where = f"fit.gaussians.{name}.space"
-        if spec.space != "features" and not fitting.select([spec.space], probes, absent, where):
-            reasons[key] = absent[spec.space]
-        elif spec.classes == "pseudo_labels" and not about_text["applicable"]:
-            reasons[key] = about_text["reason"]
-        elif spec.classes == "labels" and (store.labels < 0).all():
+        if spec.space != "features" and not fitting.select(
+            [spec.space], with_logits, without, where
+        ):
+            reasons[key] = without[spec.space]
+        elif spec.classes == "pseudo_labels" and not inputs.about_text["applicable"]:
+            reasons[key] = inputs.about_text["reason"]
+        elif spec.classes == "labels" and (inputs.labels < 0).all():
             reasons[key] = "the bank has no labels"
         else:
-            parts[key], facts[key] = _gaussians(store, probes, pseudo, about_text, spec)
+            parts[key], facts[key] = _gaussians(inputs, with_logits, spec)
     for name in params.residuals:
         key = f"residuals/{name}"
-        if name == "mean":
-            probe = None
-        elif fitting.select([name], probes, absent, "fit.residuals"):
-            probe = probes[name]
-        else:
+        if name != "mean" and not fitting.select([name], probes, absent, "fit.residuals"):
             reasons[key] = absent[name]
             continue
-        parts[key] = fitting.fit_residuals(
-            store.features, probe, dimension=params.residual_dimension
-        )
+        head = None if name == "mean" else probes[name]
+        try:
+            parts[key] = fitting.fit_residuals(features, head, dimension=params.residual_dimension)
+        except NoResidualError as reason:
+            reasons[key] = str(reason)
     for name in params.head_statistics:
-        if fitting.select([name], probes, absent, "fit.head_statistics"):
-            energies, posteriors = fitting.head_statistics(store.features, probes[name])
-            parts[f"energies/{name}"], parts[f"posteriors/{name}"] = energies, posteriors
+        keys = f"energies/{name}", f"posteriors/{name}"
+        if fitting.select([name], with_logits, without, "fit.head_statistics"):
+            statistics = fitting.head_statistics(features, with_logits[name])
+            parts |= dict(zip(keys, statistics, strict=True))
         else:
-            reasons[f"energies/{name}"] = reasons[f"posteriors/{name}"] = absent[name]
-    threshold = fitting.clip_threshold(store.features, quantile=params.clip_quantile)
+            reasons |= dict.fromkeys(keys, without[name])
+    threshold = fitting.clip_threshold(features, quantile=params.clip_quantile)
     parts["clipping/features"] = {"threshold": threshold}
 
     facts["fitted_on"] = {
-        "bank": {key: about.get(key) for key in ("dataset", "key", "rows")},
+        "bank": {key: inputs.about.get(key) for key in ("dataset", "key", "rows")},
         "heads": {path.name: file_hash(path) for path in sorted(heads.glob("*.safetensors"))},
         "pseudo_labels": file_hash(pseudo_labels),
         "text": {
             name: hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
-            for name, array in sorted(arrays.items())
+            for name, array in sorted(inputs.text.items())
         },
     }
-    features = {key: about[key] for key in ("width", "norm", "space")}
-    return Detector(about["backbone"], features, parts, facts, reasons)
+    described = {key: inputs.about[key] for key in ("width", "norm", "space")}
+    return Detector(inputs.about["backbone"], described, parts, facts, reasons)
+
+
+def _with_zero_shot(inputs: FitInputs) -> tuple[dict[str, Head], dict[str, str]]:
+    """Everything that gives logits, by name, and what gives none with the reason."""
+    if not inputs.about_text["applicable"]:
+        return {**inputs.probes}, inputs.absent | {ZERO_SHOT: inputs.about_text["reason"]}
+    head = ZeroShot(inputs.text, inputs.about_text.get("logit_scale"))
+    try:
+        head.logits(inputs.features[:1])
+    except NotApplicableError as reason:
+        return {**inputs.probes}, inputs.absent | {ZERO_SHOT: str(reason)}
+    return {**inputs.probes, ZERO_SHOT: head}, inputs.absent
 
 
 def _gaussians(
-    store: FeatureSet,
-    probes: dict[str, Probe],
-    pseudo: pl.DataFrame,
-    about_text: dict[str, Any],
-    spec: GaussianSpec,
+    inputs: FitInputs, heads: dict[str, Head], spec: GaussianSpec
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Fit one entry of ``fit.gaussians`` in the space and with the classes that it names."""
-    classes = store.labels.astype(np.int64)
-    if spec.classes == "pseudo_labels":
-        classes = np.full(len(store.labels), -1)
-        classes[pseudo["row"].to_numpy()] = pseudo["pseudo_label"].to_numpy()
-    space = (
-        store.features if spec.space == "features" else probes[spec.space].logits(store.features)
-    )
-    return fitting.fit_gaussians(space, classes, spec, about_text["class_names"])
+    classes = inputs.pseudo_labels if spec.classes == "pseudo_labels" else inputs.labels
+    space = inputs.features
+    if spec.space != "features":
+        space = fitting.logits_of(space, heads[spec.space])
+    return fitting.fit_gaussians(space, classes, spec, inputs.about_text["class_names"])
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ import polars as pl
 from pipeline.geometry import unit_norm
 from pipeline.storage.store import write_arrays, write_store
 from pipeline.training.heads import Probe, write_probe
+from pipeline.training.pseudo_labels import SCHEMA, write_pseudo_labels
 
 CLASSES, WIDTH, JOINT = 3, 8, 4
 NAMES = ["ant", "bee", "cat"]
@@ -38,9 +39,7 @@ class World:
             unit_norm(self.bank @ self.projection) @ self.class_embeddings.T
         ).argmax(axis=1)
         rows = np.arange(90) if text else np.arange(0)
-        pl.DataFrame(
-            {"row": rows, "pseudo_label": self.pseudo_labels[rows].astype(np.int32)}
-        ).write_parquet(folder / "pseudo.parquet")
+        self.write_pseudo_labels(rows, self.pseudo_labels[rows])
         heads = ["plp", "lp"] if text else ["lp"]
         self.heads = {}
         for name in heads:
@@ -56,21 +55,31 @@ class World:
         told["ft"] = {"applicable": False, "reason": "not fine-tuned"}
         if not text:
             told["plp"] = {"applicable": False, "reason": "no text tower"}
-        summary = {"backbone": "tiny", "heads": told}
+        bank = {key: self.about("bank")[key] for key in ("dataset", "key", "norm", "space")}
+        fitted_on = {"bank": bank | {"rows": 90, "width": width}, "prompts": "single"}
+        summary = {"backbone": "tiny", "fitted_on": fitted_on, "heads": told}
         (folder / "heads" / "heads.json").write_text(json.dumps(summary))
 
     def around(self, labels, rng):
         noise = rng.standard_normal((len(labels), self.centres.shape[1]))
         return (self.centres[labels] + noise).astype(np.float32)
 
+    def about(self, name):
+        """What a store says of itself."""
+        told = {"backbone": "tiny", "dataset": name, "key": f"key of {name}"}
+        return told | {"norm": "raw", "space": "features"}
+
+    def write_pseudo_labels(self, rows, pseudo_labels, **made_on):
+        table = {"row": rows, "pseudo_label": pseudo_labels, "confidence": np.ones(len(rows))}
+        write_pseudo_labels(
+            self.folder / "pseudo.parquet",
+            pl.DataFrame(table, schema=SCHEMA),
+            bank=self.about("bank") | {"rows": 90} | made_on,
+            options={},
+        )
+
     def store(self, name, features, labels, *, shard_rows=32, **changed):
-        attributes = {
-            "backbone": "tiny",
-            "dataset": name,
-            "key": f"key of {name}",
-            "norm": "raw",
-            "space": "features",
-        } | changed
+        attributes = self.about(name) | changed
         path = self.folder / f"{name}.zarr"
         write_store(path, features, labels, attributes, dtype="float32", shard_rows=shard_rows)
         return path

@@ -4,7 +4,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 import pytest
 import yaml
 from detector_world import World
@@ -279,8 +278,7 @@ def test_a_zero_row_is_an_error_that_says_where(world, detector):
 
 def test_an_absent_class_is_an_error_and_a_dead_pseudo_class_a_fact(tmp_path):
     world = World(tmp_path)
-    pseudo = pl.DataFrame({"row": np.arange(90), "pseudo_label": (np.arange(90) % 2)})
-    pseudo.write_parquet(tmp_path / "pseudo.parquet")
+    world.write_pseudo_labels(np.arange(90), np.arange(90) % 2)
     facts = fit.run(*world.fit_inputs, FIT).facts
     assert facts["gaussians/pseudo_labels"]["classes_left_out"] == [2]
 

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipeline.backbones.weights import write_record
+from pipeline.backbones.weights import weights_record, write_record
 from pipeline.code_closure import ROOT
 from pipeline.datasets.images import ImageParams
 from pipeline.datasets.index import read_index
@@ -20,10 +20,10 @@ from pipeline.extraction.extract_store import Extraction, extract_store
 from pipeline.indexing.indexing import IndexParams
 from pipeline.sources import open_source, read_spec
 from pipeline.statistics.metrics import auroc, fpr_at_tpr
-from pipeline.storage.store import read_features, write_arrays
+from pipeline.storage.store import read_attributes, read_features, write_arrays
 from pipeline.training.classifier_head import classifier_head
 from pipeline.training.heads import read_probe, write_probe
-from stages import fetch_weights, fit, index, score
+from stages import fit, index, score
 
 DATA = (ROOT / "../shared/data").resolve()
 KNOWN = json.loads((Path(__file__).parent / "known_answers.json").read_text(encoding="utf-8"))
@@ -51,7 +51,7 @@ pytestmark = [
 def world(tmp_path_factory) -> Path:
     """Every set of photos indexed and extracted by the stages' own functions."""
     root = tmp_path_factory.mktemp("known")
-    record = fetch_weights.run(NAME, ENTRY)
+    record = weights_record(NAME, ENTRY)
     write_record(root / "weights", record)
     for dataset, photos in KNOWN["photos"].items():
         spec = read_spec(dataset, {"source": "zip"} | photos, data_root=DATA)
@@ -81,7 +81,7 @@ def world(tmp_path_factory) -> Path:
     return root
 
 
-def heads(folder: Path, *, classifier: bool) -> Path:
+def heads(folder: Path, bank: Path, *, classifier: bool) -> Path:
     """A folder of heads that holds the model's own classifier, or none."""
     absent = {"applicable": False, "reason": "not trained"}
     told = {"plp": absent, "lp": absent, "ft": {"applicable": True} if classifier else absent}
@@ -89,7 +89,8 @@ def heads(folder: Path, *, classifier: bool) -> Path:
     if classifier:
         head = classifier_head(NAME, ENTRY, folder.parent / "weights", classes=1000)
         write_probe(folder / "ft.safetensors", head)
-    text = json.dumps({"backbone": NAME, "heads": told})
+    fitted_on = {"bank": {"key": read_attributes(bank)["key"]}}
+    text = json.dumps({"backbone": NAME, "fitted_on": fitted_on, "heads": told})
     (folder / "heads.json").write_text(text, encoding="utf-8")
     return folder
 
@@ -97,7 +98,8 @@ def heads(folder: Path, *, classifier: bool) -> Path:
 def separations(world: Path, bank: str, sides: tuple[str, str], params: FitParams, **options):
     """AUROC and FPR95 of the ID and the OOD set by fit and score."""
     inputs = [world / f"{bank}.zarr", world / "text.zarr", world / "pseudo_labels.parquet"]
-    detector = fit.run(*inputs, heads(world / f"heads_{bank}", **options), params)
+    folder = heads(world / f"heads_{bank}", inputs[0], **options)
+    detector = fit.run(*inputs, folder, params)
     methods = {
         "ft_msp": {"score": "msp", "head": "ft"},
         "ft_energy": {"score": "energy", "head": "ft", "temperature": 1.0},
@@ -134,7 +136,9 @@ def test_thousands_of_photos_are_read(world):
 def test_imagenet_accuracy_of_its_own_classifier(world):
     """Publisher's figure on these photos: 86.3 %. Its training images, so it flatters."""
     store = read_features(world / "imagenet.zarr")
-    head = read_probe(heads(world / "heads_imagenet", classifier=True) / "ft.safetensors")
+    head = read_probe(
+        heads(world / "heads_imagenet", world / "imagenet.zarr", classifier=True) / "ft.safetensors"
+    )
     accuracy = float((head.logits(store.features).argmax(axis=1) == store.labels).mean())
 
     allowed = KNOWN["tolerance"]["accuracy"]

@@ -1,0 +1,105 @@
+"""What fitting reads: the bank, its texts, pseudo-labels and heads, all of one origin."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int64
+
+from pipeline.detectors.detector import DetectorError
+from pipeline.detectors.row_blocks import Rows, held
+from pipeline.storage.store import iter_shards, read_arrays, read_attributes
+from pipeline.storage.stored_rows import StoredRows
+from pipeline.training.heads import Probe, read_probe
+from pipeline.training.pseudo_labels import read_pseudo_labels
+
+
+@dataclass(frozen=True)
+class FitInputs:
+    """The bank and what was made from it.
+
+    Attributes:
+        about: What the bank's store says of itself.
+        features: Of the bank [m d], read shard by shard where they take more than 1 GiB.
+        labels: Of the bank, -1 where there is none.
+        pseudo_labels: Of the bank, -1 for rows that were not kept, or without a text tower.
+        text: Arrays of the text side; none without a text tower.
+        about_text: What the text store says of itself.
+        probes: Trained heads by name.
+        absent: Heads that do not apply, with the reason.
+    """
+
+    about: dict[str, Any]
+    features: Rows
+    labels: Int64[np.ndarray, " m"]
+    pseudo_labels: Int64[np.ndarray, " m"]
+    text: dict[str, np.ndarray]
+    about_text: dict[str, Any]
+    probes: dict[str, Probe]
+    absent: dict[str, str]
+
+
+def read_fit_inputs(bank: Path, text: Path, pseudo_labels: Path, heads: Path) -> FitInputs:
+    """Read and compare.
+
+    Raises:
+        DetectorError: If text or heads are of another backbone, or the heads were trained on
+            another bank or other texts.
+        ValueError: If a head or the text side takes features of another width, or the pseudo-labels
+            were made on another bank.
+    """
+    about = read_attributes(bank)
+    arrays, about_text = read_arrays(text)
+    summary = json.loads((heads / "heads.json").read_text(encoding="utf-8"))
+    _check_origin(about, about_text, summary)
+    probes = {path.stem: read_probe(path) for path in sorted(heads.glob("*.safetensors"))}
+    features = held(StoredRows(bank))
+    for probe in probes.values():
+        probe.logits(features[:1])  # refuses a head of another width
+    pseudo = np.full(about["rows"], -1)
+    if about_text["applicable"]:
+        takes = arrays.get("projection", arrays["class_embeddings"].T).shape[0]
+        if takes != about["width"]:
+            raise DetectorError(
+                f"the text side of '{about['backbone']}' must take features of width "
+                f"{about['width']}, got width {takes}; run `dvc repro`"
+            )
+        table, _ = read_pseudo_labels(pseudo_labels, about, classes=len(about_text["class_names"]))
+        pseudo[table["row"].to_numpy()] = table["pseudo_label"].to_numpy()
+    return FitInputs(
+        about,
+        features,
+        np.concatenate([part for _, part in iter_shards(bank, name="labels")]).astype(np.int64),
+        pseudo,
+        arrays,
+        about_text,
+        probes,
+        {
+            name: entry["reason"]
+            for name, entry in summary["heads"].items()
+            if not entry.get("applicable", True)
+        },
+    )
+
+
+def _check_origin(about: dict[str, Any], text: dict[str, Any], heads: dict[str, Any]) -> None:
+    """Refuse texts and heads that were not made for this bank."""
+    for what, other in (("text", text), ("heads", heads)):
+        if other["backbone"] != about["backbone"]:
+            raise DetectorError(
+                f"bank and {what} must be of one backbone, got '{about['backbone']}' and "
+                f"'{other['backbone']}'; run `dvc repro`"
+            )
+    told = heads.get("fitted_on", {})
+    if not told.get("bank"):
+        raise DetectorError("heads.json must name the bank of the heads; run `dvc repro -f` for it")
+    pairs = [(f"bank's {key}", value, about.get(key)) for key, value in told["bank"].items()]
+    pairs += [(f"text's {key}", told.get(key), text.get(key)) for key in ("prompts", "names")]
+    for what, theirs, ours in pairs:
+        if theirs != ours:
+            raise DetectorError(
+                f"heads must be trained on the bank and the texts that they are fitted with, but "
+                f"the {what} was {theirs!r} and is {ours!r}; run `dvc repro` for `probe`"
+            )
