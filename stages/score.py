@@ -51,6 +51,7 @@ def run(
     detector.check_store(about, f"{queries}")
     with_bank = _lazy(bank, detector)
     is_bank = about["dataset"] == detector.facts["fitted_on"]["bank"]["dataset"]
+    deepest = _deepest(methods, with_bank.size - is_bank)
     labels = _labels(queries)
 
     scores: Parts = {}
@@ -61,7 +62,7 @@ def run(
         no_classifier["knn_20"] = "the features of the bank are not there"
     for start, features in iter_shards(queries):
         own = np.arange(start, start + len(features)) if is_bank else None
-        search = Search(features, with_bank, own, deepest=_deepest(methods))
+        search = Search(features, with_bank, own, deepest=deepest)
         for low in range(0, len(features), _PIECE):
             query = Query(features[low : low + _PIECE], detector, search, low)
             where = f"rows counted from {start + low}"
@@ -149,12 +150,14 @@ def _lazy(store: Path, detector: Detector) -> Bank:
     return Bank(fitted_on["rows"], lambda: iter_shards(opened()), lambda: _labels(opened()))
 
 
-def _deepest(methods: Mapping[str, Any]) -> int:
-    """Most neighbours that any method or classifier wants, so that one search serves all."""
+def _deepest(methods: Mapping[str, Any], others: int) -> int:
+    """Most neighbours that any method or classifier wants, so that one search serves all.
+
+    What the bank does not have counts for nothing: its method is refused when its turn comes.
+    """
     wanted = [entry.get("k", 1) for entry in methods.values() if entry["score"] == "knn"]
-    return max(
-        [NEIGHBOURS, *(k for one in wanted for k in (one if isinstance(one, list) else [one]))]
-    )
+    every = [k for one in wanted for k in (one if isinstance(one, list) else [one])]
+    return max((k for k in (NEIGHBOURS, *every) if k <= others), default=1)
 
 
 def _labels(store: Path) -> np.ndarray:

@@ -11,6 +11,7 @@ import yaml
 from detector_world import World
 from scipy.special import logsumexp, softmax
 
+from pipeline.detectors import search
 from pipeline.detectors.fitting import FitParams
 from pipeline.geometry import unit_norm
 from pipeline.params import from_mapping
@@ -88,6 +89,19 @@ def test_a_search_reads_the_bank_once_for_a_shard_of_queries(world, detector, mo
     reads.clear()
     score.run(detector, *paths(world), {"a": METHODS["knn_balanced"], "g": METHODS["plp_nnguide"]})
     assert reads.count(("bank", "features")) == 3 * 3
+
+
+def test_a_k_beyond_the_bank_makes_no_other_search_larger(world, detector, monkeypatch):
+    """The vote of 20 is the deepest that is possible; the table of 10^10 is never made."""
+    asked = []
+    real = search.nearest_in_shards
+    monkeypatch.setattr(
+        search, "nearest_in_shards", lambda *a, k, **more: asked.append(k) or real(*a, k=k, **more)
+    )
+    table = {"a": {"score": "knn", "k": 1}, "b": {"score": "knn", "k": 10**10}}
+    with pytest.raises(ValueError, match="k must be between 1 and the 90 .* got 10000000000"):
+        score.run(detector, *paths(world), table)
+    assert asked == [20, 10**10]
 
 
 def test_temporaries_are_of_a_piece(world, detector, monkeypatch):

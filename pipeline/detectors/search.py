@@ -29,7 +29,7 @@ class Search:
         bank: What to compare with.
         own_rows: Bank row of each query where the queries are the bank itself, so that no image
             is its own neighbour; None elsewhere.
-        deepest: Neighbours that any score wants of the whole bank, so that one search serves all.
+        deepest: Neighbours to find at the first search of the whole bank, for all that ask later.
         recalls: What approximate searches say about themselves.
     """
 
@@ -55,7 +55,7 @@ class Search:
         """
         sample = WHOLE if sample.whole else sample
         if sample.whole and weights is None and k >= 1:
-            k = max(k, min(self.deepest, self.others))
+            k = max(k, self.deepest)
         key = (sample, weights, engine, k)
         if key not in self._found:
             self._found[key] = self._search(*key)
