@@ -1,11 +1,42 @@
 """Classes of a flat folder, told by a file beside it."""
 
 import re
-from collections.abc import Sequence
-from pathlib import Path
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from pipeline.sources.listing import Entry
 from pipeline.sources.spec import SourceError
+
+
+class Told(NamedTuple):
+    """A line of the file: whose class it tells, and the words after the name."""
+
+    key: str
+    words: tuple[str, ...]
+
+
+def _path(name: str) -> str:
+    return name
+
+
+def _name(name: str) -> str:
+    return PurePosixPath(name).name
+
+
+def _stem(name: str) -> str:
+    return PurePosixPath(name).stem
+
+
+# How a file and a line may be the same, strictest first: by path, by name, and without suffix,
+# where the line has none or has another.
+MATCHES: tuple[tuple[Callable[[str], str], Callable[[str], str]], ...] = (
+    (_path, _path),
+    (_name, _name),
+    (_stem, _name),
+    (_stem, _stem),
+)
 
 
 def told_classes(paths: Sequence[str], labels: Path) -> list[Entry]:
@@ -14,11 +45,13 @@ def told_classes(paths: Sequence[str], labels: Path) -> list[Entry]:
     Args:
         paths: Files in sorted order.
         labels: "name class" or "name,class …" lines in any order, a header line allowed (as
-            Kaggle's LOC_val_solution.csv), names with or without suffix; or one class a line in
-            the order of the files (as ILSVRC2012_validation_ground_truth.txt).
+            Kaggle's LOC_val_solution.csv, whose numbers after the class are boxes); the name is a
+            path below the folder or a file's own name, with or without suffix. Or one class a
+            line in the order of the files (as ILSVRC2012_validation_ground_truth.txt).
 
     Raises:
-        SourceError: If a file has no line, or the number of lines is not that of the files.
+        SourceError: If a file has no line, two could be meant, a name stands twice, a class is of
+            several words, or the number of lines is not that of the files.
     """
     try:
         lines = labels.read_text(encoding="utf-8").splitlines()
@@ -32,10 +65,64 @@ def told_classes(paths: Sequence[str], labels: Path) -> list[Entry]:
                 f"{len(rows)}"
             )
         return [Entry(path, row[0]) for path, row in zip(paths, rows, strict=True)]
-    told = {Path(row[0]).stem: row[1] for row in rows if len(row) > 1}
-    if missing := [path for path in paths if Path(path).stem not in told]:
+    told = [Told(row[0].removeprefix("./"), tuple(row[1:])) for row in rows if len(row) > 1]
+    matched = _matched(paths, _unique(told, labels), labels)
+    if missing := [path for path in paths if path not in matched]:
         raise SourceError(
             f"'{labels}' has no line for {len(missing)} of {len(paths)} images, the first is "
             f"'{missing[0]}'"
         )
-    return [Entry(path, told[Path(path).stem]) for path in paths]
+    return [Entry(path, _class(matched[path], labels)) for path in paths]
+
+
+def _unique(told: list[Told], labels: Path) -> list[Told]:
+    known: dict[str, Told] = {}
+    for line in told:
+        if line.key in known:
+            raise SourceError(
+                f"'{labels}' has '{line.key}' twice, with the classes "
+                f"'{known[line.key].words[0]}' and '{line.words[0]}'; remove one line"
+            )
+        known[line.key] = line
+    return told
+
+
+def _matched(paths: Sequence[str], told: list[Told], labels: Path) -> dict[str, Told]:
+    """The line of each file that has one; a line that a stricter match took is not free again."""
+    found: dict[str, Told] = {}
+    free, open_paths = told, list(paths)
+    for of_file, of_line in MATCHES:
+        lines: dict[str, list[Told]] = defaultdict(list)
+        for line in free:
+            lines[of_line(line.key)].append(line)
+        files: dict[str, list[str]] = defaultdict(list)
+        for path in open_paths:
+            files[of_file(path)].append(path)
+        for key in sorted(files.keys() & lines.keys()):
+            if len(files[key]) > 1 or len(lines[key]) > 1:
+                said = [f"{line.key} {line.words[0]}" for line in lines[key]]
+                raise SourceError(
+                    f"'{labels}' must tell files apart; the files {_some(files[key])} and the "
+                    f"lines {_some(said)} share the name '{key}'. Give the paths below the "
+                    "folder, one line each"
+                )
+            found[files[key][0]] = lines[key][0]
+        taken = {line.key for line in found.values()}
+        free = [line for line in free if line.key not in taken]
+        open_paths = [path for path in open_paths if path not in found]
+    return found
+
+
+def _class(line: Told, labels: Path) -> str:
+    """The class of a line; what follows it may be numbers only."""
+    if not all(re.fullmatch(r"[-+.\d]*", word) for word in line.words[1:]):
+        raise SourceError(
+            f"'{labels}' must have one word as class, got '{' '.join(line.words)}' for "
+            f"'{line.key}'; join the words by _, and give names by class_names"
+        )
+    return line.words[0]
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(f"'{name}'" for name in names[:5])
+    return f"{shown} and {len(names) - 5} more" if len(names) > 5 else shown
