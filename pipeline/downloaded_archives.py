@@ -33,7 +33,8 @@ def damage(path: Path, *, name: str) -> str | None:
                 for _ in members:
                     pass
     except DAMAGE as error:
-        return f"is no whole archive ({type(error).__name__}: {error})"
+        reason = " ".join(str(error).split())
+        return f"is no whole archive ({type(error).__name__}: {reason})"
     return None
 
 

@@ -101,8 +101,9 @@ def plan_lines(wanted: list[Wanted], root: Path) -> list[str]:
             unknown += missing is None and download.url is not None
         size = "size unknown" if download.bytes is None else f"{download.bytes / 1e6:,.0f} MB"
         check = next((k for k in ("sha256", "md5") if getattr(download, k)), "hash on first use")
+        kind = f"{size}, {check}" if download.url else "a folder made by hand"
         lines += [
-            f"{state:8} {download.file} ({size}, {check}) for {', '.join(item.datasets)}",
+            f"{state:8} {download.file} ({kind}) for {', '.join(item.datasets)}",
             f"         {download.url or download.note}",
             f"         licence: {download.licence}; cite: {download.citation}",
         ]
