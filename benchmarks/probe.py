@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks.clock import seconds_now
 from pipeline.training.probe import fit_probe
+from pipeline.training.probe_memory import READ_ROWS
 from pipeline.training.probe_recipe import ProbeRecipe
 from pipeline.training.probe_rows import ResidentRows
 
@@ -40,8 +41,13 @@ def usual_loop(features, labels, classes, recipe, device):
 
 
 def ours(features, labels, classes, recipe, device):
-    rows = ResidentRows.of(features, labels, device=device)
-    fit_probe(rows, classes=classes, recipe=recipe, seed=42, device=device)
+    """As in stage `probe`: rows are gathered in blocks, then trained on."""
+    blocks = (
+        (features[start : start + READ_ROWS], labels[start : start + READ_ROWS])
+        for start in range(0, len(features), READ_ROWS)
+    )
+    rows = ResidentRows.gathered(blocks, len(features), device=device, home=device)
+    fit_probe(rows, classes=classes, recipe=recipe, seed=42)
 
 
 def bare_products(features, labels, classes, recipe, device):

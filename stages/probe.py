@@ -17,6 +17,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,16 +26,18 @@ import torch
 
 from pipeline.backbones.weights import read_entry
 from pipeline.params import load_params
-from pipeline.storage.store import iter_shards, publish, read_arrays, read_attributes, read_features
+from pipeline.storage.store import iter_shards, publish, read_arrays, read_attributes
 from pipeline.training.classifier_head import NoClassifierError, classifier_head
 from pipeline.training.heads import Probe, write_probe
 from pipeline.training.loss_meter import LossMeter
 from pipeline.training.memory import free_bytes
-from pipeline.training.probe import fit_probe, training_accuracy
+from pipeline.training.probe import Rows, fit_probe, training_accuracy
+from pipeline.training.probe_memory import BLOCK_ROWS, READ_ROWS, TrainingSize
 from pipeline.training.probe_recipe import ProbeParams, ProbeRecipe
-from pipeline.training.probe_rows import ResidentRows, Rows, spill
+from pipeline.training.probe_rows import ResidentRows, fits
 from pipeline.training.probe_targets import Targets, few_shot, from_labels, from_pseudo_labels
 from pipeline.training.pseudo_labels import cosine_softmax, embeddings, read_pseudo_labels
+from pipeline.training.streamed_rows import spill
 
 
 def run(
@@ -55,12 +58,17 @@ def run(
     device = params.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("probe.device is cuda, but torch sees no GPU; set it to auto or cpu")
     probes: dict[str, Probe] = {}
     told: dict[str, Any] = {name: {"applicable": False, "reason": r} for name, r in absent.items()}
     names = about_text["class_names"]
+    held = sum(wanted.nbytes for wanted in targets.values())
     for head, wanted in targets.items():
-        fits = []
-        with training_rows(bank, about, wanted, params, device=device) as rows:
+        trained = []
+        with training_rows(
+            bank, about, wanted, params, classes=len(names), device=device, held=held
+        ) as rows:
             for seed in params.seeds:
                 with LossMeter(f"{about['backbone']} {head} seed {seed}") as meter:
                     probe, losses = fit_probe(
@@ -68,13 +76,13 @@ def run(
                         classes=len(names),
                         recipe=params,
                         seed=seed,
-                        device=device,
                         progress=meter,
                     )
-                accuracy = training_accuracy(probe, rows, device=device)
-                fits.append({"seed": seed, "loss": losses[-1], "accuracy": accuracy})
+                accuracy = training_accuracy(probe, rows, batch_size=params.batch_size)
+                trained.append({"seed": seed, "loss": losses[-1], "accuracy": accuracy})
                 probes[head if seed == params.seeds[0] else f"{head}_seed{seed}"] = probe
-        told[head] = describe(wanted, fits, names)
+                held += probe.weight.nbytes
+        told[head] = describe(wanted, trained, names)
     recipe = {f.name: getattr(params, f.name) for f in dataclasses.fields(ProbeRecipe)}
     summary = {
         "backbone": about["backbone"],
@@ -113,8 +121,8 @@ def choose_targets(
             classes=len(names),
         )
         if options.get("soft"):
-            soft = soft_targets(bank, arrays, temperature=options["temperature"])
-            targets["plp"] = dataclasses.replace(targets["plp"], values=soft)
+            soft = partial(soft_targets, arrays=arrays, temperature=options["temperature"])
+            targets["plp"] = dataclasses.replace(targets["plp"], soft=soft)
     else:
         absent["plp"] = text["reason"]
     if (labels >= 0).any():
@@ -126,40 +134,66 @@ def choose_targets(
     return targets, absent
 
 
-def soft_targets(bank: Path, arrays: dict[str, np.ndarray], *, temperature: float) -> np.ndarray:
-    """Return the softmax of cosines / temperature of every bank row."""
-    projection, classes = arrays.get("projection"), arrays["class_embeddings"]
-    return np.concatenate(
-        [
-            cosine_softmax(embeddings(block, projection) @ classes.T, temperature=temperature)
-            for _, block in iter_shards(bank)
-        ]
-    )
+def soft_targets(
+    features: np.ndarray, *, arrays: dict[str, np.ndarray], temperature: float
+) -> np.ndarray:
+    """Return the softmax of cosines / temperature of raw rows."""
+    cosines = embeddings(features, arrays.get("projection")) @ arrays["class_embeddings"].T
+    return cosine_softmax(cosines, temperature=temperature)
 
 
 @contextmanager
 def training_rows(
-    bank: Path, about: dict[str, Any], targets: Targets, params: ProbeParams, *, device: str
+    bank: Path,
+    about: dict[str, Any],
+    targets: Targets,
+    params: ProbeParams,
+    *,
+    classes: int,
+    device: str,
+    held: int,
 ) -> Iterator[Rows]:
-    """Give the rows in memory, or in a scratch file where memory does not hold them."""
-    limit = 0.6 * free_bytes() if params.memory_gib is None else params.memory_gib * 2**30
-    if about["rows"] * about["width"] * 4 <= limit:
-        features = read_features(bank).features
-        everything = len(targets.rows) == len(features)
-        yield ResidentRows.of(
-            features if everything else features[targets.rows],
-            targets.values[targets.rows],
-            device=device,
-        )
+    """Give the rows in memory, or in a scratch file where memory does not hold them.
+
+    Args:
+        bank: The store.
+        about: Its attributes.
+        targets: Which rows, and towards what.
+        params: Section `probe`.
+        classes: Number of classes.
+        device: Where to train.
+        held: Bytes that are in memory already.
+    """
+    limit = held + int(0.6 * free_bytes())
+    if params.memory_gib is not None:
+        limit = int(params.memory_gib * 2**30)
+    count = len(targets.rows)
+    size = TrainingSize(
+        rows=count,
+        width=about["width"],
+        classes=classes,
+        itemsize=np.dtype(about["dtype"]).itemsize,
+        soft=targets.soft is not None,
+        batch_size=min(params.batch_size, count),
+        on_gpu=device == "cuda",
+    )
+    picked = targets.pick(iter_shards(bank, block=READ_ROWS))
+    home = "cuda" if device == "cuda" and fits(size.bank, torch.device(device)) else "cpu"
+    if home == "cuda" or held + size.resident <= limit:
+        yield ResidentRows.gathered(picked, count, device=device, home=home)
         return
+    window = size.window(limit, held=held)
+    block = min(window, BLOCK_ROWS)
     with tempfile.TemporaryDirectory(dir=bank.parent, prefix=".probe-") as folder:
         yield spill(
-            iter_shards(bank),
-            targets.values,
-            targets.rows,
-            Path(folder) / "rows.npy",
+            picked,
+            count,
+            Path(folder),
             seed=params.seeds[0],
+            dtype=about["dtype"],
             device=device,
+            block=block,
+            together=window // block,
         )
 
 
@@ -210,14 +244,14 @@ def main() -> None:
     probes, summary = run(args.bank, args.pseudo_labels, args.text, params)
     if args.weights is not None:
         add_classifier(probes, summary, args.weights)
-    partial = args.heads.with_name(f".{args.heads.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    unfinished = args.heads.with_name(f".{args.heads.name}.partial")
+    shutil.rmtree(unfinished, ignore_errors=True)
     for name, probe in probes.items():
-        write_probe(partial / f"{name}.safetensors", probe)
-    partial.mkdir(parents=True, exist_ok=True)
+        write_probe(unfinished / f"{name}.safetensors", probe)
+    unfinished.mkdir(parents=True, exist_ok=True)
     text = json.dumps(summary, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-    (partial / "heads.json").write_text(text, encoding="utf-8")
-    publish(partial, args.heads)
+    (unfinished / "heads.json").write_text(text, encoding="utf-8")
+    publish(unfinished, args.heads)
     for name, head in summary["heads"].items():
         if not head["applicable"]:
             print(f"{summary['backbone']} {name}: not applicable: {head['reason']}")

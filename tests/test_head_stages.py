@@ -2,6 +2,7 @@
 
 import json
 import sys
+import tracemalloc
 
 import numpy as np
 import polars as pl
@@ -13,8 +14,11 @@ from pipeline.language.class_folders import class_folders
 from pipeline.language.text_params import TextParams
 from pipeline.storage.store import read_arrays, read_attributes, write_arrays, write_store
 from pipeline.training.heads import read_probe
+from pipeline.training.probe import fit_probe
 from pipeline.training.probe_recipe import ProbeParams
+from pipeline.training.probe_rows import ResidentRows
 from pipeline.training.pseudo_labels import PseudoLabelParams, write_pseudo_labels
+from pipeline.training.streamed_rows import StreamedRows
 from stages import encode_text, probe, pseudo_label
 
 NAMES = ["cat", "dog", "fox"]
@@ -135,18 +139,79 @@ def test_soft_pseudo_labels_reach_the_probe(world, monkeypatch):
     assert told["heads"]["plp"]["seeds"][0]["loss"] > np.log(3) - 0.01
 
 
-def test_a_small_memory_limit_streams(world, monkeypatch):
+LARGE = 30_000  # rows of 64 values: 7.3 MiB in float32
+
+
+@pytest.fixture
+def large(tmp_path):
+    """A bank that a limit of 4 MiB does not hold, with its text and pseudo-labels."""
+    rng = np.random.default_rng(0)
+    labels = (np.arange(LARGE) % 3).astype(np.int32)
+    features = (2 * rng.normal(size=(3, 64))[labels] + rng.normal(size=(LARGE, 64))).astype("f4")
+    about = {"backbone": "tiny", "dataset": "bank", "key": "k1", "norm": "raw", "space": "features"}
+    write_store(tmp_path / "bank.zarr", features, labels, about)
+    text = {"backbone": "tiny", "applicable": True, "class_names": NAMES, "prompts": "plp5"}
+    means = unit_norm(np.stack([features[labels == c].mean(0) for c in range(3)]))
+    write_arrays(tmp_path / "text.zarr", {"class_embeddings": means}, {**text, "names": "folders"})
+    rows = np.flatnonzero(np.arange(LARGE) % 20)  # 95 % of them
+    columns = {"row": rows, "pseudo_label": labels[rows], "confidence": np.ones(len(rows))}
+    table = pl.DataFrame(columns, schema=pseudo_label.SCHEMA)
+    for name, options in (("hard", {}), ("soft", {"soft": True, "temperature": 0.1})):
+        bank = read_attributes(tmp_path / "bank.zarr")
+        write_pseudo_labels(tmp_path / f"{name}.parquet", table, bank, options)
+    return tmp_path
+
+
+@pytest.mark.parametrize("kind", ["hard", "soft"])
+@pytest.mark.parametrize("mebibytes", [12, 4])
+def test_a_memory_limit_is_kept(large, kind, mebibytes, monkeypatch):
+    """12 MiB hold the bank once, not twice; 4 MiB hold a part of it. Torch's weights are small."""
+    limited = ProbeParams(epochs=1, batch_size=256, device="cpu", memory_gib=mebibytes / 1024)
+    kinds = []
+
+    def watched(rows, **how):
+        kinds.append(rows)
+        return fit_probe(rows, **how)
+
+    monkeypatch.setattr(probe, "fit_probe", watched)
+    inputs = (large / "bank.zarr", large / f"{kind}.parquet", large / "text.zarr")
+    probe.run(*inputs, limited)  # what is imported late is no part of the training
+    kinds.clear()
+    tracemalloc.start()
+    try:
+        _, told = probe.run(*inputs, limited)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    resident = mebibytes == 12
+    assert {type(rows) for rows in kinds} == {ResidentRows if resident else StreamedRows}
+    unseen = kinds[0].features.nbytes if resident else 0  # torch's own, which tracemalloc misses
+    assert peak + unseen < mebibytes * 2**20
+    assert told["heads"]["plp"]["rows"] == LARGE * 19 // 20
+    assert told["heads"]["plp"]["seeds"][0]["accuracy"] > 0.9
+    assert not list(large.glob(".probe-*"))
+
+
+def test_a_memory_limit_that_holds_no_batch_is_refused(world):
     folder, *_ = world
-    command(
-        monkeypatch, folder, pseudo_label, "bank.zarr", "text.zarr", "p.parquet", "r.json",
-        params={"pseudo_label": {}},
-    )  # fmt: skip
-    limited = ProbeParams(epochs=60, batch_size=16, device="cpu", memory_gib=1e-9)
+    table, _ = pseudo_label.run(folder / "bank.zarr", folder / "text.zarr", PseudoLabelParams())
+    write_pseudo_labels(folder / "p.parquet", table, read_attributes(folder / "bank.zarr"), {})
+    inputs = (folder / "bank.zarr", folder / "p.parquet", folder / "text.zarr")
 
-    _, told = probe.run(folder / "bank.zarr", folder / "p.parquet", folder / "text.zarr", limited)
+    with pytest.raises(ValueError, match=r"memory_gib must be at least 0\.\d+"):
+        probe.run(*inputs, ProbeParams(device="cpu", memory_gib=1e-9))
 
-    assert told["heads"]["lp"]["seeds"][0]["accuracy"] > 0.9
-    assert not list(folder.glob(".probe-*"))
+
+def test_a_gpu_that_is_not_there_is_an_error(world, monkeypatch):
+    folder, *_ = world
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    table, _ = pseudo_label.run(folder / "bank.zarr", folder / "text.zarr", PseudoLabelParams())
+    write_pseudo_labels(folder / "p.parquet", table, read_attributes(folder / "bank.zarr"), {})
+    inputs = (folder / "bank.zarr", folder / "p.parquet", folder / "text.zarr")
+
+    with pytest.raises(ValueError, match="probe.device is cuda, but torch sees no GPU"):
+        probe.run(*inputs, ProbeParams(device="cuda"))
 
 
 def test_an_unlabelled_bank_has_plp_only(world):

@@ -7,10 +7,11 @@ from torch import nn
 
 from pipeline.training.heads import Probe, read_probe, write_probe
 from pipeline.training.moments import Moments
-from pipeline.training.probe import fit_probe, train_probe, training_accuracy
+from pipeline.training.probe import fit_probe, initial_layer, train_probe
 from pipeline.training.probe_recipe import ProbeParams, ProbeRecipe
-from pipeline.training.probe_rows import ResidentRows, spill
+from pipeline.training.probe_rows import ResidentRows
 from pipeline.training.probe_targets import few_shot, from_labels, from_pseudo_labels
+from pipeline.training.softmax_layer import CPU_ROWS, SoftmaxLayer
 
 QUICK = ProbeRecipe(epochs=5, batch_size=16)
 
@@ -27,7 +28,8 @@ def blobs(seed, *, n=90, d=8, c=3):
 def naive_probe(features, labels, *, classes, recipe, seed):
     """The same recipe in torch's own words: Linear, Adam, LambdaLR, one batch at a time."""
     x = (features - features.mean(0, dtype=np.float64)) / features.std(0, dtype=np.float64)
-    x, y = torch.from_numpy(x.astype(np.float32)), torch.from_numpy(labels).long()
+    x, y = torch.from_numpy(x.astype(np.float32)), torch.from_numpy(labels)
+    y = y.long() if y.ndim == 1 else y
     generator = torch.Generator().manual_seed(seed)
     layer = nn.Linear(x.shape[1], classes)
     bound = x.shape[1] ** -0.5
@@ -55,14 +57,53 @@ def naive_probe(features, labels, *, classes, recipe, seed):
     return layer.weight.detach().numpy(), layer.bias.detach().numpy()
 
 
-def test_agrees_with_torchs_own_loop():
+@pytest.mark.parametrize("soft", [False, True])
+def test_agrees_with_torchs_own_loop(soft):
+    """90 rows in batches of 16: the last batch of an epoch holds 10."""
     features, labels = blobs(0)
+    if soft:
+        labels = np.random.default_rng(0).dirichlet(np.ones(3), size=90).astype(np.float32)
 
     probe = train_probe(features, labels, classes=3, recipe=QUICK, seed=42)
     weight, bias = naive_probe(features, labels, classes=3, recipe=QUICK, seed=42)
 
     np.testing.assert_allclose(probe.weight, weight, atol=2e-6)
     np.testing.assert_allclose(probe.bias, bias, atol=2e-6)
+
+
+@pytest.mark.parametrize("soft", [False, True])
+def test_gradients_agree_with_autograds(soft):
+    """Of batches that take several passes over the logits, and of a smaller one after them."""
+    generator = torch.Generator().manual_seed(0)
+    size = 2 * CPU_ROWS + 5
+    start = initial_layer(4, 6, generator=generator)
+    weight, bias = (part.clone().requires_grad_() for part in start)
+    layer = SoftmaxLayer(*start, rows=size)
+    for rows in (size, 7):
+        batch = torch.randn(rows, 6, generator=generator)
+        targets = torch.randint(4, (rows,), generator=generator)
+        if soft:
+            targets = torch.randn(rows, 4, generator=generator).softmax(dim=1)
+        weight.grad = bias.grad = None
+        loss = nn.functional.cross_entropy(nn.functional.linear(batch, weight, bias), targets)
+        loss.backward()
+
+        total = layer.backward(batch, targets)
+
+        torch.testing.assert_close(total / rows, loss.detach(), rtol=1e-6, atol=0)
+        torch.testing.assert_close(layer.weight.grad, weight.grad, rtol=0, atol=1e-7)
+        torch.testing.assert_close(layer.bias.grad, bias.grad, rtol=0, atol=1e-7)
+
+
+def test_a_gradient_by_hand():
+    """Equal logits of two classes: G is (1/2, -1/2) for class 1, the loss log 2."""
+    layer = SoftmaxLayer(torch.zeros(2, 1), torch.zeros(2), rows=1)
+
+    total = layer.backward(torch.tensor([[3.0]]), torch.tensor([1]))
+
+    assert total.item() == pytest.approx(np.log(2))
+    torch.testing.assert_close(layer.weight.grad, torch.tensor([[1.5], [-1.5]]))
+    torch.testing.assert_close(layer.bias.grad, torch.tensor([0.5, -0.5]))
 
 
 def test_rate_at_three_points_by_hand():
@@ -77,8 +118,23 @@ def test_rate_at_three_points_by_hand():
     assert recipe.rate(400, steps) == pytest.approx(0, abs=1e-12)
 
 
-def test_a_single_step_has_no_climb():
-    assert ProbeRecipe(epochs=1).rate(1, 1) == 0.0
+def test_a_single_step_is_made_at_the_peak():
+    """A rate of 0 would leave the weights where they started."""
+    features, labels = blobs(1)
+    recipe = ProbeRecipe(epochs=1, batch_size=90)
+    start, _ = initial_layer(3, 8, generator=torch.Generator().manual_seed(0))
+
+    probe = train_probe(features, labels, classes=3, recipe=recipe, seed=0)
+
+    assert recipe.rate(1, 1) == 1e-3
+    np.testing.assert_allclose(np.abs(probe.weight - start.numpy()), 1e-3, rtol=1e-3)
+
+
+def test_a_few_steps_reach_the_peak_and_end_at_zero():
+    """Four steps have a warm-up of round(0.4) = 0: the first step is the peak."""
+    rates = [ProbeRecipe().rate(step, 4) for step in range(1, 5)]
+
+    assert rates == pytest.approx([1e-3, 7.5e-4, 2.5e-4, 0], abs=1e-12)
 
 
 def test_separable_classes_are_learned():
@@ -170,38 +226,12 @@ def test_moments_do_not_depend_on_blocks():
     np.testing.assert_allclose(std, values.std(0, dtype=np.float64), rtol=1e-5)
 
 
-def test_streamed_rows_are_each_seen_once_an_epoch(tmp_path):
-    """Rows carry their number as a feature; batches have the sizes of the resident form."""
-    features = np.arange(100, dtype=np.float32)[:, None] * np.ones((1, 2), np.float32)
-    targets = np.arange(100) % 5
-    rows = np.flatnonzero(targets != 4)
-    shards = ((start, features[start : start + 30]) for start in range(0, 100, 30))
-    streamed = spill(shards, targets, rows, tmp_path / "rows.npy", seed=0)
-    streamed = type(streamed)(**{**vars(streamed), "block": 16, "together": 2})
-    generator = torch.Generator().manual_seed(0)
+def test_a_bad_row_of_a_later_block_is_named():
+    moments = Moments()
+    moments.add(np.zeros((5, 2), np.float32))
 
-    first, second = (list(streamed.batches(12, generator)) for _ in range(2))
-
-    assert [len(x) for x, _ in first] == [12] * 6 + [8]
-    seen = np.concatenate([x.numpy()[:, 0] for x, _ in first]) * streamed.std[0] + streamed.mean[0]
-    wanted = np.concatenate([y.numpy() for _, y in first])
-    np.testing.assert_allclose(np.sort(seen), rows, atol=1e-3)
-    np.testing.assert_array_equal(np.round(seen).astype(int) % 5, wanted)
-    assert not torch.equal(first[0][0], second[0][0])
-
-
-def test_streamed_and_resident_heads_are_as_good(tmp_path):
-    features, labels = blobs(7)
-    streamed = spill([(0, features / 1000)], labels, np.arange(90), tmp_path / "rows.npy", seed=0)
-    resident = ResidentRows.of(features / 1000, labels)
-    recipe = ProbeRecipe(epochs=40, batch_size=16)
-
-    accuracies = [
-        training_accuracy(fit_probe(rows, classes=3, recipe=recipe, seed=0)[0], rows)
-        for rows in (streamed, resident)
-    ]
-
-    assert min(accuracies) > 0.9
+    with pytest.raises(ValueError, match="row 6"):
+        moments.add(np.array([[0, 0], [0, np.inf]], np.float32))
 
 
 def test_progress_hears_of_every_epoch():
@@ -259,6 +289,32 @@ def test_nan_is_refused_by_row():
         train_probe(features, labels, classes=3, recipe=QUICK, seed=0)
 
 
+@pytest.mark.parametrize(("rows", "labels"), [(90, 89), (89, 90), (0, 0), (0, 90)])
+def test_rows_and_labels_that_differ_in_number_are_refused(rows, labels):
+    features, classes = blobs(9)
+
+    message = f"one or more rows with one label each, got {rows} rows and {labels} labels"
+    with pytest.raises(ValueError, match=message):
+        train_probe(features[:rows], classes[:labels], classes=3, recipe=QUICK, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ([0.5, 0.5], r"one probability a class, \[90 3\], got the shape \[90, 2\]"),
+        ([0.5, 0.5, 0.5], "add up to 1 in each row, row 0 holds"),
+        ([1.5, -0.5, 0.0], "must be 0 or more"),
+        ([np.nan, 0.5, 0.5], "must be 0 or more"),
+    ],
+)
+def test_soft_labels_that_are_no_probabilities_are_refused(row, message):
+    features, _ = blobs(9)
+    soft = np.tile(np.array(row, np.float32), (90, 1))
+
+    with pytest.raises(ValueError, match=message):
+        train_probe(features, soft, classes=3, recipe=QUICK, seed=0)
+
+
 @pytest.mark.parametrize("bad", [3, -1])
 def test_labels_out_of_range_are_refused(bad):
     features, labels = blobs(9)
@@ -302,6 +358,12 @@ def test_few_shot_of_a_small_class_is_refused():
     [
         ({"epochs": 0}, "at least 1"),
         ({"warmup": 1.0}, r"warmup must be in \[0, 1\)"),
+        ({"learning_rate": -1e-3}, "learning_rate must be above 0, got -0.001"),
+        ({"learning_rate": float("nan")}, "learning_rate must be above 0, got nan"),
+        ({"weight_decay": -1.0}, "weight_decay must be 0 or more, got -1.0"),
+        ({"memory_gib": -1.0}, "memory_gib must be above 0, or null .* got -1.0"),
+        ({"memory_gib": 0.0}, "memory_gib must be above 0, or null .* got 0.0"),
+        ({"device": "gpu"}, "device must be one of auto, cpu, cuda, got 'gpu'"),
         ({"seeds": ()}, "one or more different"),
         ({"seeds": (1, 1)}, "one or more different"),
         ({"shots": -1}, "shots must be 0 or more"),

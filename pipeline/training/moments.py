@@ -1,11 +1,12 @@
 """Mean and deviation of every dimension, over blocks of rows."""
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, Float64
 
 from pipeline.geometry import check_finite
 
 EPSILON = 1e-6  # a deviation below this share of the mean's size is rounding
+PIECE = 256  # rows widened to float64 at a time
 
 
 class Moments:
@@ -23,15 +24,17 @@ class Moments:
         Raises:
             ValueError: If a value is not finite.
         """
-        if len(block) == 0:
-            return
-        check_finite(block, "training features")
-        values = block.astype(np.float64)
+        check_finite(block, "training features", start=self.count)
+        for start in range(0, len(block), PIECE):
+            self._add(block[start : start + PIECE].astype(np.float64))
+
+    def _add(self, values: Float64[np.ndarray, "b d"]) -> None:
         here = values.mean(axis=0)
         apart = here - self._mean
         total = self.count + len(values)
         between = apart**2 * (self.count * len(values) / total)
-        self._squares = self._squares + ((values - here) ** 2).sum(axis=0) + between
+        values -= here
+        self._squares = self._squares + np.square(values, out=values).sum(axis=0) + between
         self._mean = self._mean + apart * (len(values) / total)
         self.count = total
 

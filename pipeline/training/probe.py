@@ -12,14 +12,18 @@ from torch import Tensor
 
 from pipeline.training.heads import Probe
 from pipeline.training.probe_recipe import ProbeRecipe
-from pipeline.training.probe_rows import ResidentRows, Rows
+from pipeline.training.probe_rows import ResidentRows
+from pipeline.training.probe_targets import check_labels
+from pipeline.training.softmax_layer import SoftmaxLayer
+from pipeline.training.streamed_rows import StreamedRows
 
+Rows = ResidentRows | StreamedRows
 SMALL = 100_000_000  # multiplications of one step's logits
 
 
 def train_probe(
     features: Float[np.ndarray, "n d"],
-    labels: Shaped[np.ndarray, "n ..."],
+    labels: Shaped[np.ndarray, "m ..."],
     *,
     classes: int,
     recipe: ProbeRecipe,
@@ -30,20 +34,17 @@ def train_probe(
 
     Args:
         features: Raw rows; standardised here by their own mean and deviation.
-        labels: Classes in [0, c), or probabilities [n c] for soft pseudo-labels.
+        labels: Classes in [0, c), or probabilities [n c] for soft pseudo-labels; one a row.
         classes: Number of classes c. A class without rows only loses its chance to win.
         recipe: Epochs, batch, rates.
         seed: Of the initial weights and of every epoch's order.
         device: Where to train.
 
     Raises:
-        ValueError: If features are not finite, labels are out of range, there are fewer than two
-            classes, or the loss is not finite.
+        ValueError: If there are no rows, rows and labels differ in number, features are not finite,
+            labels are out of range, there are fewer than two classes, or the loss is not finite.
     """
-    if labels.ndim == 1 and not 0 <= labels.min() <= labels.max() < classes:
-        raise ValueError(
-            f"labels must be in 0 .. {classes - 1}, got {labels.min()} .. {labels.max()}"
-        )
+    check_labels(labels, rows=len(features), classes=classes)
     rows = ResidentRows.of(features, labels, device=device)
     return fit_probe(rows, classes=classes, recipe=recipe, seed=seed)[0]
 
@@ -54,17 +55,15 @@ def fit_probe(
     classes: int,
     recipe: ProbeRecipe,
     seed: int,
-    device: str | torch.device = "cpu",
     progress: Callable[[int, int, float], None] | None = None,
 ) -> tuple[Probe, list[float]]:
     """Train a probe on rows wherever they are; return it with the mean loss of each epoch.
 
     Args:
-        rows: Standardised batches.
+        rows: Standardised batches, and the device where the weights are trained.
         classes: Number of classes c.
         recipe: Epochs, batch, rates.
         seed: Of the initial weights and of every epoch's order.
-        device: Where the weights are trained.
         progress: Called after each epoch with epochs done, epochs in all and the mean loss.
 
     Raises:
@@ -75,10 +74,8 @@ def fit_probe(
             f"a probe needs at least two classes to tell apart, got {classes}; give the ID set "
             "more classes, or use scores without a head (knn, mahalanobis)"
         )
-    with threads_for(recipe.batch_size * rows.width * classes):
-        return _fit(
-            rows, classes=classes, recipe=recipe, seed=seed, device=device, progress=progress
-        )
+    with threads_for(recipe.batch_size * rows.width * classes), torch.inference_mode():
+        return _fit(rows, classes=classes, recipe=recipe, seed=seed, progress=progress)
 
 
 def _fit(
@@ -87,28 +84,27 @@ def _fit(
     classes: int,
     recipe: ProbeRecipe,
     seed: int,
-    device: str | torch.device,
     progress: Callable[[int, int, float], None] | None,
 ) -> tuple[Probe, list[float]]:
     generator = torch.Generator().manual_seed(seed)
     weight, bias = initial_layer(classes, rows.width, generator=generator)
-    parameters = [p.to(device).requires_grad_() for p in (weight, bias)]
+    layer = SoftmaxLayer(
+        weight.to(rows.device), bias.to(rows.device), rows=min(recipe.batch_size, len(rows))
+    )
+    parameters = [layer.weight, layer.bias]
     optimiser = torch.optim.Adam(
         parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
     )
     step, steps = 0, recipe.steps(len(rows))
     losses: list[float] = []
     for epoch in range(recipe.epochs):
-        total = torch.zeros((), device=device)
+        total = torch.zeros((), device=rows.device)
         for batch, targets in rows.batches(recipe.batch_size, generator):
             step += 1
             optimiser.param_groups[0]["lr"] = recipe.rate(step, steps)
-            loss = F.cross_entropy(F.linear(batch, *parameters), targets)
-            optimiser.zero_grad()
-            loss.backward()
+            total += layer.backward(batch, targets)
             optimiser.step()
-            total += loss.detach() * len(batch)  # read once an epoch: no waiting for the device
-        losses.append(float(total) / len(rows))
+        losses.append(float(total) / len(rows))  # read once an epoch: no waiting for the device
         if not math.isfinite(losses[-1]):
             raise ValueError(
                 f"the probe's loss is {losses[-1]} after epoch {epoch + 1}; lower "
@@ -116,7 +112,7 @@ def _fit(
             )
         if progress is not None:
             progress(epoch + 1, recipe.epochs, losses[-1])
-    weight, bias = (p.detach().cpu().numpy() for p in parameters)
+    weight, bias = (p.cpu().numpy() for p in parameters)
     return Probe(weight, bias, rows.mean, rows.std), losses
 
 
@@ -144,12 +140,11 @@ def initial_layer(classes: int, width: int, *, generator: torch.Generator) -> tu
 
 
 @torch.inference_mode()
-def training_accuracy(probe: Probe, rows: Rows, *, device: str | torch.device = "cpu") -> float:
+def training_accuracy(probe: Probe, rows: Rows, *, batch_size: int = 8192) -> float:
     """Return the share of training rows whose highest logit is their (likeliest) target."""
-    weight = torch.from_numpy(probe.weight).to(device)
-    bias = torch.from_numpy(probe.bias).to(device)
-    right = 0
-    for batch, targets in rows.batches(8192, torch.Generator().manual_seed(0)):
+    weight, bias = (torch.from_numpy(part).to(rows.device) for part in (probe.weight, probe.bias))
+    right = torch.zeros((), dtype=torch.int64, device=rows.device)
+    for batch, targets in rows.batches(batch_size, torch.Generator().manual_seed(0)):
         wanted = targets if targets.ndim == 1 else targets.argmax(dim=1)
-        right += int((F.linear(batch, weight, bias).argmax(dim=1) == wanted).sum())
-    return right / len(rows)
+        right += (F.linear(batch, weight, bias).argmax(dim=1) == wanted).sum()
+    return int(right) / len(rows)

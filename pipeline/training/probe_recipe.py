@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass
 
+DEVICES = ("auto", "cpu", "cuda")
+
 
 @dataclass(frozen=True)
 class ProbeRecipe:
@@ -29,8 +31,12 @@ class ProbeRecipe:
                 f"probe.epochs and probe.batch_size must be at least 1, got {self.epochs} and "
                 f"{self.batch_size}"
             )
+        if not 0 < self.learning_rate < math.inf:
+            raise ValueError(f"probe.learning_rate must be above 0, got {self.learning_rate}")
         if not 0 <= self.warmup < 1:
             raise ValueError(f"probe.warmup must be in [0, 1), got {self.warmup}")
+        if not 0 <= self.weight_decay < math.inf:
+            raise ValueError(f"probe.weight_decay must be 0 or more, got {self.weight_decay}")
 
     def steps(self, rows: int) -> int:
         """Return the number of optimiser steps over all epochs."""
@@ -39,10 +45,10 @@ class ProbeRecipe:
     def rate(self, step: int, steps: int) -> float:
         """Return the learning rate of a step, counted from 1.
 
-        The warm-up of ``round(warmup * steps)`` steps ends on the peak; from there half a cosine
-        falls to 0 on the last step.
+        The warm-up of ``round(warmup * steps)`` steps, at least one, ends on the peak; from there
+        half a cosine falls to 0 on the last step. A single step is made at the peak.
         """
-        climb = round(self.warmup * steps)
+        climb = max(1, round(self.warmup * steps))
         if step <= climb:
             return self.learning_rate * step / climb
         share = (step - climb) / (steps - climb)
@@ -57,7 +63,8 @@ class ProbeParams(ProbeRecipe):
         seeds: One head each; the first one's is the head, the others tell the spread.
         shots: Random images a class for the further head ``few_shot``; 0 for none.
         device: ``auto`` (a GPU where there is one), ``cpu`` or ``cuda``.
-        memory_gib: Larger banks are streamed from a scratch file; null for 60 % of free memory.
+        memory_gib: What training may hold in this machine's memory, rows, targets, batches and
+            weights; larger banks are streamed from a scratch file. Null for 60 % of what is free.
     """
 
     seeds: tuple[int, ...] = (42,)
@@ -72,3 +79,12 @@ class ProbeParams(ProbeRecipe):
             raise ValueError(f"probe.seeds must be one or more different numbers, got {self.seeds}")
         if self.shots < 0:
             raise ValueError(f"probe.shots must be 0 or more, got {self.shots}")
+        if self.device not in DEVICES:
+            raise ValueError(
+                f"probe.device must be one of {', '.join(DEVICES)}, got '{self.device}'"
+            )
+        if self.memory_gib is not None and not 0 < self.memory_gib < math.inf:
+            raise ValueError(
+                f"probe.memory_gib must be above 0, or null for 60 % of what is free, got "
+                f"{self.memory_gib}"
+            )

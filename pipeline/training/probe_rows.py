@@ -1,15 +1,47 @@
-"""Training rows of a probe in shuffled whole batches: resident in memory, or streamed."""
+"""Training rows of a probe resident in memory, in shuffled whole batches."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64, Shaped
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from pipeline.training.moments import Moments
+
+BLOCK = 8192  # rows looked at together
+
+
+class Gather:
+    """Takes rows into one float32 batch, standardised; the next call overwrites it."""
+
+    def __init__(
+        self,
+        size: int,
+        mean: np.ndarray,
+        std: np.ndarray,
+        *,
+        device: torch.device,
+        standardised: bool = False,
+    ) -> None:
+        """Take memory for batches of at most so many rows."""
+        self._batch = torch.empty(size, len(mean), device=device)
+        self._targets: Tensor | None = None
+        self._mean, self._std = (torch.from_numpy(part).to(device) for part in (mean, std))
+        self._standardised = standardised
+
+    def __call__(self, features: Tensor, targets: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the rows' features and targets on the device."""
+        if targets.ndim == 2 and self._targets is None:
+            shape = (len(self._batch), targets.shape[1])
+            self._targets = self._batch.new_empty(shape)
+        batch = _take(features, rows, self._batch)
+        if not self._standardised:
+            batch.sub_(self._mean).div_(self._std)
+        if self._targets is None:
+            return batch, targets.index_select(0, rows).to(batch.device)
+        return batch, _take(targets, rows, self._targets)
 
 
 @dataclass(frozen=True)
@@ -17,11 +49,12 @@ class ResidentRows:
     """All rows in the memory of one device; a batch is one gather of a permutation's slice.
 
     Attributes:
-        features: Raw rows [n d], in whatever float type they were stored.
+        features: Rows [n d], in whatever float type they were stored.
         targets: Classes [n], or probabilities [n c].
         mean: Per-dimension training mean.
         std: Per-dimension training deviation.
         device: Where batches are wanted.
+        standardised: Whether `features` are, so that no batch has to be.
     """
 
     features: Tensor
@@ -29,6 +62,7 @@ class ResidentRows:
     mean: np.ndarray
     std: np.ndarray
     device: torch.device
+    standardised: bool = False
 
     @classmethod
     def of(
@@ -37,19 +71,54 @@ class ResidentRows:
         targets: Shaped[np.ndarray, "n ..."],
         *,
         device: str | torch.device = "cpu",
-        block: int = 8192,
     ) -> "ResidentRows":
-        """Put rows on the device if they fit there, else leave them in RAM and send batches."""
+        """Put a caller's rows on the device if they fit there, else send batches from RAM.
+
+        In RAM they stay the caller's and are standardised batch by batch.
+        """
         moments = Moments()
-        for start in range(0, len(features), block):
-            moments.add(features[start : start + block])
+        for start in range(0, len(features), BLOCK):
+            moments.add(features[start : start + BLOCK])
         mean, std = moments.mean_and_std()
-        rows, wanted = torch.from_numpy(features), torch.from_numpy(_typed(targets))
+        rows, wanted = torch.from_numpy(features), torch.from_numpy(typed(targets))
         place = torch.device(device)
-        if place.type == "cuda" and _fits(rows, place):
+        if place.type == "cuda" and fits(features.nbytes + wanted.nbytes, place):
             rows = rows.to(place)
         return cls(rows, wanted.to(rows.device), mean, std, place)
 
+    @classmethod
+    def gathered(
+        cls,
+        picked: Iterable[tuple[np.ndarray, np.ndarray]],
+        count: int,
+        *,
+        device: str | torch.device = "cpu",
+        home: str | torch.device = "cpu",
+    ) -> "ResidentRows":
+        """Gather rows in memory of their own, once, and standardise them there.
+
+        Args:
+            picked: Raw rows [b d] and their targets, block by block.
+            count: Number of rows in all.
+            device: Where batches are wanted.
+            home: Where the rows are kept.
+        """
+        moments = Moments()
+        features, targets, done = torch.empty(0), torch.empty(0), 0
+        for rows, wanted in picked:
+            if done == 0:
+                features = torch.empty(count, rows.shape[1], device=home)
+                kind = torch.int64 if wanted.ndim == 1 else torch.float32
+                targets = torch.empty(count, *wanted.shape[1:], dtype=kind, device=home)
+            moments.add(rows)
+            features[done : done + len(rows)] = torch.from_numpy(rows)
+            targets[done : done + len(rows)] = torch.from_numpy(wanted)
+            done += len(rows)
+        mean, std = moments.mean_and_std()
+        assert done == count
+        features.sub_(torch.from_numpy(mean).to(home)).div_(torch.from_numpy(std).to(home))
+        return cls(features, targets, mean, std, torch.device(device), standardised=True)
+
     @property
     def width(self) -> int:
         """Return the feature width d."""
@@ -60,115 +129,36 @@ class ResidentRows:
         return len(self.features)
 
     def batches(self, size: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield one epoch; the permutation is drawn on the CPU, so devices see one order."""
+        """Yield one epoch; a batch is good until the next is asked for.
+
+        The permutation is drawn on the CPU, so devices see one order.
+        """
         order = torch.randperm(len(self), generator=generator).to(self.features.device)
-        mean = torch.from_numpy(self.mean).to(self.device)
-        std = torch.from_numpy(self.std).to(self.device)
-        for start in range(0, len(self), size):
-            rows = order[start : start + size]
-            batch = self.features.index_select(0, rows).to(self.device, torch.float32)
-            targets = self.targets.index_select(0, rows).to(self.device)
-            yield batch.sub_(mean).div_(std), targets
+        gather = Gather(
+            min(size, len(self)),
+            self.mean,
+            self.std,
+            device=self.device,
+            standardised=self.standardised,
+        )
+        for rows in order.split(size):
+            yield gather(self.features, self.targets, rows)
 
 
-@dataclass(frozen=True)
-class StreamedRows:
-    """Rows in a scratch file, for banks that fit no memory.
-
-    `spill` put them there in random order once, since banks are sorted by class. An epoch takes
-    blocks of the file in a new random order and shuffles the rows of some blocks together: less
-    random than `ResidentRows`, the same in steps, batch sizes and every number that is counted.
-
-    Attributes:
-        features: Raw rows [n d], memory-mapped.
-        targets: Classes [n], or probabilities [n c], in the order of the file.
-        mean: Per-dimension training mean.
-        std: Per-dimension training deviation.
-        device: Where batches are wanted.
-        block: Consecutive rows read at once.
-        together: Blocks shuffled together: what may be in memory.
-    """
-
-    features: np.ndarray
-    targets: np.ndarray
-    mean: np.ndarray
-    std: np.ndarray
-    device: torch.device
-    block: int = 8192
-    together: int = 32
-
-    @property
-    def width(self) -> int:
-        """Return the feature width d."""
-        return self.features.shape[1]
-
-    def __len__(self) -> int:
-        """Return the number of rows n."""
-        return len(self.features)
-
-    def batches(self, size: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield one epoch; rows that do not fill a batch wait for the next blocks."""
-        blocks = torch.randperm(-(-len(self) // self.block), generator=generator).tolist()
-        rest_x, rest_y = self.features[:0], self.targets[:0]
-        for first in range(0, len(blocks), self.together):
-            starts = [number * self.block for number in blocks[first : first + self.together]]
-            x = np.concatenate([rest_x, *(self.features[s : s + self.block] for s in starts)])
-            y = np.concatenate([rest_y, *(self.targets[s : s + self.block] for s in starts)])
-            order = torch.randperm(len(x), generator=generator).numpy()
-            last = first + self.together >= len(blocks)
-            whole = len(x) if last else len(x) - len(x) % size
-            for start in range(0, whole, size):
-                rows = order[start : min(start + size, whole)]
-                batch = (x[rows].astype(np.float32) - self.mean) / self.std
-                targets = torch.from_numpy(_typed(y[rows]))
-                yield torch.from_numpy(batch).to(self.device), targets.to(self.device)
-            rest_x, rest_y = x[order[whole:]], y[order[whole:]]
+def typed(targets: np.ndarray) -> np.ndarray:
+    """Return classes as int64, probabilities as float32."""
+    return targets.astype(np.int64 if targets.ndim == 1 else np.float32, copy=False)
 
 
-Rows = ResidentRows | StreamedRows
-
-
-def spill(
-    shards: Iterable[tuple[int, Float[np.ndarray, "_ d"]]],
-    targets: Shaped[np.ndarray, "n ..."],
-    rows: Int64[np.ndarray, " m"],
-    scratch: Path,
-    *,
-    seed: int,
-    device: str | torch.device = "cpu",
-) -> StreamedRows:
-    """Copy chosen rows of a bank to a float16 scratch file in random order.
-
-    Args:
-        shards: First row and rows of each shard, in order.
-        targets: Of all rows of the bank.
-        rows: Rows to take, ascending.
-        scratch: A new file of 2 x m x d bytes; the caller removes it.
-        seed: Of the order.
-        device: Where batches are wanted.
-    """
-    place = np.random.default_rng(seed).permutation(len(rows))
-    file: np.ndarray | None = None
-    moments = Moments()
-    for start, block in shards:
-        first, last = np.searchsorted(rows, [start, start + len(block)])
-        chosen = block[rows[first:last] - start]
-        if file is None:
-            shape = (len(rows), block.shape[1])
-            file = np.lib.format.open_memmap(scratch, mode="w+", dtype=np.float16, shape=shape)
-        file[place[first:last]] = chosen
-        moments.add(chosen)
-    mean, std = moments.mean_and_std()
-    assert file is not None
-    in_order = np.empty_like(place)
-    in_order[place] = rows
-    return StreamedRows(file, targets[in_order], mean, std, torch.device(device))
-
-
-def _typed(targets: np.ndarray) -> np.ndarray:
-    return targets.astype(np.int64 if targets.ndim == 1 else np.float32)
-
-
-def _fits(rows: Tensor, device: torch.device) -> bool:
+def fits(size: int, device: torch.device) -> bool:
+    """Tell whether so many bytes fit the free memory of a GPU, with a fifth left for the steps."""
     free, _ = torch.cuda.mem_get_info(device)
-    return rows.numel() * rows.element_size() < 0.8 * free
+    return size < 0.8 * free
+
+
+def _take(source: Tensor, rows: Tensor, memory: Tensor) -> Tensor:
+    """Gather rows into the first part of some memory, of whatever type and device."""
+    into = memory[: len(rows)]
+    if source.dtype == into.dtype and source.device == into.device:
+        return torch.index_select(source, 0, rows, out=into)
+    return into.copy_(source.index_select(0, rows))

@@ -1,10 +1,10 @@
 """Which rows of the bank a head is trained on, and towards what."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int32, Int64, Shaped
+from jaxtyping import Float32, Int32, Int64, Shaped
 
 
 @dataclass(frozen=True)
@@ -13,13 +13,36 @@ class Targets:
 
     Attributes:
         rows: Rows of the bank, ascending.
-        values: Of every row of the bank, used or not: classes [n], or probabilities [n c].
+        values: Classes of every row of the bank, used or not.
         dead: Classes no row is trained towards.
+        soft: Gives the probabilities [b c] of raw rows [b d], where they take the classes' place.
+            They are many, so they are made where they are needed.
     """
 
     rows: Int64[np.ndarray, " m"]
-    values: Shaped[np.ndarray, "n ..."]
+    values: Int32[np.ndarray, " n"]
     dead: list[int]
+    soft: Callable[[np.ndarray], np.ndarray] | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Return the size of the arrays."""
+        return self.rows.nbytes + self.values.nbytes
+
+    def pick(
+        self, blocks: Iterable[tuple[int, Float32[np.ndarray, "_ d"]]]
+    ) -> Iterator[tuple[Float32[np.ndarray, "_ d"], Shaped[np.ndarray, "_ ..."]]]:
+        """Yield the training rows of each block and their targets.
+
+        Args:
+            blocks: First row and rows of consecutive blocks of the bank.
+        """
+        for start, block in blocks:
+            first, last = np.searchsorted(self.rows, [start, start + len(block)])
+            rows = self.rows[first:last]
+            chosen = block if len(rows) == len(block) else block[rows - start]
+            if len(rows):
+                yield chosen, self.values[rows] if self.soft is None else self.soft(chosen)
 
 
 def from_labels(labels: Int32[np.ndarray, " n"], class_names: Sequence[str]) -> Targets:
@@ -77,6 +100,36 @@ def from_pseudo_labels(
     values = np.full(bank_rows, -1, dtype=np.int32)
     values[rows] = pseudo_labels
     return Targets(rows, values, _without_rows(pseudo_labels, classes))
+
+
+def check_labels(labels: Shaped[np.ndarray, "m ..."], *, rows: int, classes: int) -> None:
+    """Refuse labels that cannot be learned from.
+
+    Raises:
+        ValueError: If there are none, they are not one a row, or no class or probabilities.
+    """
+    if rows == 0 or len(labels) != rows:
+        raise ValueError(
+            f"a probe needs one or more rows with one label each, got {rows} rows and "
+            f"{len(labels)} labels"
+        )
+    if labels.ndim == 1:
+        if not 0 <= labels.min() <= labels.max() < classes:
+            raise ValueError(
+                f"labels must be in 0 .. {classes - 1}, got {labels.min()} .. {labels.max()}"
+            )
+        return
+    if labels.shape != (rows, classes):
+        raise ValueError(
+            f"soft labels must hold one probability a class, [{rows} {classes}], got the shape "
+            f"{list(labels.shape)}"
+        )
+    off = ~((labels >= 0).all(axis=1) & (np.abs(labels.sum(axis=1, dtype=np.float64) - 1) < 1e-3))
+    if off.any():
+        raise ValueError(
+            f"soft labels must be 0 or more and add up to 1 in each row, row {off.argmax()} holds "
+            f"{labels[off.argmax()][:8]}"
+        )
 
 
 def _without_rows(labels: np.ndarray, classes: int) -> list[int]:
