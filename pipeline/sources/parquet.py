@@ -58,7 +58,7 @@ class ParquetSource:
             keys = [""] * rows
             if self.label_column is not None and self.label_column in columns:
                 column = pl.scan_parquet(file).select(self.label_column).collect().to_series()
-                keys = ["" if value in (None, -1) else str(value) for value in column]
+                keys = _keys(column, file)
             width = max(6, len(str(rows)))
             entries += [Entry(f"{file.name}::{row:0{width}d}", key) for row, key in enumerate(keys)]
         self._classes = numbered_classes(entry.class_key for entry in entries)
@@ -72,7 +72,11 @@ class ParquetSource:
         return self._classes
 
     def read(self, path: str) -> bytes:
-        """The image bytes of one row."""
+        """The image bytes of one row.
+
+        Raises:
+            SourceError: If the file or the row is no longer there, or holds no image bytes.
+        """
         name, _, number = path.rpartition("::")
         block, place = divmod(int(number), BLOCK)
         rows = self._blocks.get((name, block))
@@ -81,22 +85,53 @@ class ParquetSource:
             for old in list(self._blocks)[: -KEPT + 1]:
                 self._blocks.pop(old, None)
             self._blocks[name, block] = rows
+        if place >= len(rows):
+            raise self._changed(f"'{name}' has no row {int(number)}")
         data = rows[place]
         if data is None:
             raise SourceError(f"row {number} of '{name}' holds no image bytes")
         return data
 
     def _load(self, name: str, block: int) -> list[bytes | None]:
-        file = next(file for file in self.files if file.name == name)
-        rows = pl.scan_parquet(file).select(self.image_column).slice(block * BLOCK, BLOCK).collect()
-        column = rows.to_series()
-        return (column.struct.field("bytes") if column.dtype == pl.Struct else column).to_list()
+        file = next((file for file in self.files if file.name == name), None)
+        if file is None:
+            raise self._changed(f"there is no file '{name}'")
+        rows = pl.scan_parquet(file).select(self.image_column).slice(block * BLOCK, BLOCK)
+        try:
+            column = rows.collect().to_series()
+            if column.dtype == pl.Struct and "bytes" in column.struct.fields:
+                column = column.struct.field("bytes")
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise self._changed(f"'{file}' cannot be read ({error})") from error
+        if column.dtype not in (pl.Binary, pl.Null):
+            raise SourceError(
+                f"the column '{self.image_column}' of '{file}' must hold the bytes of images, got "
+                f"{column.dtype}; set image_column"
+            )
+        return column.to_list()
+
+    def _changed(self, what: str) -> SourceError:
+        return SourceError(
+            f"{what}, though the index lists it: the files of this data set were shortened, "
+            "renamed or damaged. Put them back, or index the data set again"
+        )
 
     def _columns(self, file: Path) -> list[str]:
         try:
             return list(pl.read_parquet_schema(file))
         except (pl.exceptions.PolarsError, OSError) as error:
             raise SourceError(f"'{file}' is no readable Parquet file ({error})") from error
+
+
+def _keys(column: pl.Series, file: Path) -> list[str]:
+    """Labels as text, "" where there is none."""
+    told = column.dtype.is_integer() or column.dtype in (pl.String, pl.Categorical, pl.Enum)
+    if not told and column.dtype != pl.Null:
+        raise SourceError(
+            f"the column '{column.name}' of '{file}' must hold whole numbers or text as labels, "
+            f"got {column.dtype}; convert it, or set label_column"
+        )
+    return ["" if value in (None, -1) else str(value) for value in column]
 
 
 def _label_names(file: Path, column: str | None) -> list[str] | None:
