@@ -19,7 +19,8 @@ import numpy as np
 from pipeline.detectors import fitting
 from pipeline.detectors.detector import Detector, NotApplicableError, write_detector
 from pipeline.detectors.fit_inputs import FitInputs, read_fit_inputs
-from pipeline.detectors.fitting import FitParams, GaussianSpec, Head, ZeroShot
+from pipeline.detectors.fitting import FitParams, GaussianSpec
+from pipeline.detectors.head_rows import Head, ZeroShot, logits_of
 from pipeline.detectors.subspace import NoResidualError
 from pipeline.detectors.zero_shot import ZERO_SHOT
 from pipeline.files import file_hash
@@ -113,7 +114,7 @@ def _gaussians(
     classes = inputs.pseudo_labels if spec.classes == "pseudo_labels" else inputs.labels
     space = inputs.features
     if spec.space != "features":
-        space = fitting.logits_of(space, heads[spec.space])
+        space = logits_of(space, heads[spec.space])
     return fitting.fit_gaussians(space, classes, spec, inputs.about_text["class_names"])
 
 

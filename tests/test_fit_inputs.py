@@ -9,10 +9,11 @@ import pytest
 import yaml
 from detector_world import World
 
-from pipeline.detectors import row_blocks
+from pipeline.detectors import row_blocks, rows
 from pipeline.detectors.detector import DetectorError
 from pipeline.detectors.fit_inputs import read_fit_inputs
-from pipeline.detectors.fitting import FitParams, GaussianSpec, ZeroShot, logits_of
+from pipeline.detectors.fitting import FitParams, GaussianSpec
+from pipeline.detectors.head_rows import ZeroShot, logits_of
 from pipeline.geometry import unit_norm
 from pipeline.params import from_mapping
 from pipeline.storage.store import write_arrays
@@ -76,18 +77,19 @@ def test_texts_of_another_width_are_refused(world):
 
 
 def test_pseudo_labels_are_those_of_the_rows_that_were_kept(world):
-    rows = np.array([3, 5, 89])
-    world.write_pseudo_labels(rows, np.array([2, 0, 1]))
+    kept = np.array([3, 5, 89])
+    world.write_pseudo_labels(kept, np.array([2, 0, 1]))
     pseudo = read_fit_inputs(*world.fit_inputs).pseudo_labels
-    np.testing.assert_array_equal(pseudo[rows], [2, 0, 1])
-    assert (np.delete(pseudo, rows) == -1).all()
+    np.testing.assert_array_equal(pseudo[kept], [2, 0, 1])
+    assert (np.delete(pseudo, kept) == -1).all()
 
 
 def test_a_bank_read_shard_by_shard_gives_the_same_detector(world, monkeypatch):
     """Blocks of 7 rows in shards of 32, nothing held, against one array."""
     params = dataclasses.replace(FIT, head_statistics=["plp", "zero_shot"])
     whole = fit.run(*world.fit_inputs, params)
-    monkeypatch.setattr(row_blocks, "_HELD", 0)
+    monkeypatch.setattr(rows, "_HELD", 0)
+    monkeypatch.setattr(rows, "_ROWS", 7)
     monkeypatch.setattr(row_blocks, "_ROWS", 7)
     assert isinstance(read_fit_inputs(*world.fit_inputs).features, StoredRows)
 

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from pipeline.detectors import row_blocks
+from pipeline.detectors import row_blocks, rows
 from pipeline.detectors.gaussians import ClassGaussians, class_sums
-from pipeline.detectors.row_blocks import ChangedRows, held, sum_blocks, take_rows
+from pipeline.detectors.row_blocks import sum_blocks
+from pipeline.detectors.rows import ChangedRows, held, take_rows
 
 RNG = np.random.default_rng(0)
 ROWS = RNG.standard_normal((700, 6)).astype(np.float32)
@@ -12,11 +13,12 @@ ROWS = RNG.standard_normal((700, 6)).astype(np.float32)
 
 @pytest.fixture
 def small_blocks(monkeypatch):
-    monkeypatch.setattr(row_blocks, "_ROWS", 32)
+    for module in (row_blocks, rows):
+        monkeypatch.setattr(module, "_ROWS", 32)
 
 
-def count_and_total(rows, **options):
-    return sum_blocks(rows, lambda _, block: (len(block), block.sum(axis=0)), **options)
+def count_and_total(features, **options):
+    return sum_blocks(features, lambda _, block: (len(block), block.sum(axis=0)), **options)
 
 
 def test_a_sum_by_hand():
@@ -95,7 +97,7 @@ def test_computed_rows_are_as_good_as_an_array():
 
 
 def test_many_rows_are_not_held(monkeypatch):
-    monkeypatch.setattr(row_blocks, "_HELD", 700 * 2 * 4 - 1)
+    monkeypatch.setattr(rows, "_HELD", 700 * 2 * 4 - 1)
     doubled = ChangedRows(ROWS, lambda rows, _: 2 * rows[:, :2], 2)
     assert held(doubled) is doubled
 

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from pipeline.detectors.row_blocks import held, sum_blocks
+from pipeline.detectors.row_blocks import sum_blocks
+from pipeline.detectors.rows import held
 from pipeline.storage import store, stored_rows
 from pipeline.storage.store import StoreError, write_arrays, write_store
 from pipeline.storage.stored_rows import StoredRows

@@ -6,7 +6,8 @@ import numpy as np
 from jaxtyping import Float, Float64, Int64
 
 from pipeline.detectors.gaussians import class_sums
-from pipeline.detectors.row_blocks import Rows, sum_blocks, take_rows
+from pipeline.detectors.row_blocks import sum_blocks
+from pipeline.detectors.rows import Rows, take_rows
 from pipeline.geometry import check_finite
 
 

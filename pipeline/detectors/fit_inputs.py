@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from pipeline.detectors.detector import DetectorError
-from pipeline.detectors.row_blocks import Rows, held
+from pipeline.detectors.rows import Rows, held
 from pipeline.storage.store import iter_shards, read_arrays, read_attributes
 from pipeline.storage.stored_rows import StoredRows
 from pipeline.training.heads import Probe, read_probe

@@ -5,15 +5,15 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Float, Float32, Int
+from jaxtyping import Float, Int
 
 from pipeline.detectors.clusters import kmeans
 from pipeline.detectors.gaussians import ClassGaussians, one_hot
-from pipeline.detectors.row_blocks import ChangedRows, Rows, held, sum_blocks, take_rows
+from pipeline.detectors.head_rows import Head, logits_of
+from pipeline.detectors.row_blocks import sum_blocks
+from pipeline.detectors.rows import Rows, held, take_rows, unit_rows
 from pipeline.detectors.softmax import as_logits, log_sum_exp
 from pipeline.detectors.subspace import NoResidualError, ResidualSpace, vanishing_point
-from pipeline.detectors.zero_shot import zero_shot_logits
-from pipeline.geometry import unit_norm
 from pipeline.training.heads import Probe
 
 
@@ -56,47 +56,6 @@ class FitParams:
     residuals: list[str] = field(default_factory=lambda: ["mean"])
     head_statistics: list[str] = field(default_factory=list)
     clip_quantile: float = 0.9
-
-
-@dataclass(frozen=True)
-class ZeroShot:
-    """CLIP's own scaled cosines as a head.
-
-    Attributes:
-        text: Arrays of the text side.
-        logit_scale: CLIP's multiplier; None refuses with the reason.
-    """
-
-    text: Mapping[str, np.ndarray]
-    logit_scale: float | None
-
-    def logits(self, features: Float[np.ndarray, "n d"]) -> Float32[np.ndarray, "n c"]:
-        """See `zero_shot_logits`."""
-        rows = features.astype(np.float32, copy=False)
-        return zero_shot_logits(rows, self.text, logit_scale=self.logit_scale)
-
-
-Head = Probe | ZeroShot
-
-
-def logits_of(features: Float[Rows, "n d"], head: Head) -> ChangedRows:
-    """The logits of the rows, computed when they are asked for."""
-
-    def change(block: np.ndarray, start: int) -> np.ndarray:
-        try:
-            return head.logits(block)
-        except ValueError as error:
-            error.add_note(f"rows are counted from row {start} of the bank")
-            raise
-
-    return ChangedRows(features, change, head.logits(features[:1]).shape[1])
-
-
-def unit_rows(features: Float[Rows, "n d"]) -> ChangedRows:
-    """The rows scaled to norm 1, when they are asked for."""
-    return ChangedRows(
-        features, lambda block, start: unit_norm(block, start=start), features.shape[1]
-    )
 
 
 def fit_gaussians(

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Float64, Int, Int64
 
-from pipeline.detectors.row_blocks import Rows, sum_blocks, take_rows
+from pipeline.detectors.row_blocks import sum_blocks
+from pipeline.detectors.rows import Rows, take_rows
 from pipeline.detectors.shrinkage import Covariance, invertible, shrink
 from pipeline.geometry import check_finite
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Float64
 
-from pipeline.detectors.row_blocks import Rows, sum_blocks
+from pipeline.detectors.row_blocks import sum_blocks
+from pipeline.detectors.rows import Rows
 from pipeline.geometry import check_finite
 
 _BLOCK = 8192
