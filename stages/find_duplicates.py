@@ -10,13 +10,13 @@ Writes  REPORT  counts, worst pairs and warnings, JSON (in git)
 
 import argparse
 import functools
-from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
 
 from pipeline.datasets.images import ImageError, decode_image
 from pipeline.datasets.index import read_index
+from pipeline.duplicate_params import DuplicateParams
 from pipeline.duplicates import (
     ImageSetRows,
     Overlap,
@@ -31,23 +31,6 @@ from pipeline.pair_sheet import PicturePair, pair_sheet
 from pipeline.params import load_params, read_section
 from pipeline.sources import Source, SourceError, load_spec, open_source
 from pipeline.storage.store import iter_shards
-
-
-@dataclass(frozen=True)
-class DuplicateParams:
-    """Section ``duplicates`` of params.yaml.
-
-    Attributes:
-        threshold: Cosine of features from which two images count as nearly the same.
-        largest: Most pairs to compare by features for two sets, in millions.
-        shown: Pairs listed for two sets.
-        pictures: Pairs on the sheet.
-    """
-
-    threshold: float = 0.99
-    largest: int = 200_000
-    shown: int = 20
-    pictures: int = 24
 
 
 def run(sets: list[ImageSetRows], params: DuplicateParams) -> list[Overlap]:

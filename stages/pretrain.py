@@ -13,7 +13,6 @@ import hashlib
 import json
 import shutil
 import sys
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,38 +20,12 @@ import torch
 from safetensors.torch import save
 from tqdm import tqdm
 
-from pipeline.glyph_world.pretraining import PREPROCESS, TrainParams, build_model, train
+from pipeline.backbones.model_arguments import model_arguments
+from pipeline.glyph_world.pretraining import PREPROCESS, build_model, train
 from pipeline.glyph_world.pretraining_check import accuracies
-from pipeline.glyph_world.pretraining_pairs import PairParams, draw_pairs
+from pipeline.glyph_world.pretraining_pairs import draw_pairs
+from pipeline.glyph_world.pretraining_params import PretrainParams, TrainParams
 from pipeline.params import from_mapping, load_params, read_section
-
-
-@dataclass(frozen=True)
-class CheckParams:
-    """How many images a class the accuracy at the end is measured on, and their seed."""
-
-    train_per_class: int = 100
-    test_per_class: int = 40
-    seed: int = 1
-
-
-@dataclass(frozen=True)
-class PretrainParams:
-    """The recipe that all pretrained models share.
-
-    Attributes:
-        seed: Seed of weights and batches.
-        threads: CPU threads; sums in another order change the last bits. Null: all cores.
-        log_every: Steps between two lines where there is no terminal.
-        pairs: The image-caption pairs.
-        check: The accuracy at the end.
-    """
-
-    seed: int = 0
-    threads: int | None = 2
-    log_every: int = 50
-    pairs: PairParams = field(default_factory=PairParams)
-    check: CheckParams = field(default_factory=CheckParams)
 
 
 def run(
@@ -67,7 +40,8 @@ def run(
     if params.threads is not None:
         torch.set_num_threads(params.threads)
     images, captions = draw_pairs(params.pairs)
-    model = build_model(entry["model_cfg"], logit_scale=recipe.logit_scale, seed=params.seed)
+    with model_arguments(f"models.{backbone}.model_cfg", "open_clip's CLIP"):
+        model = build_model(entry["model_cfg"], logit_scale=recipe.logit_scale, seed=params.seed)
     size = sum(p.numel() for p in model.visual.parameters()) / 1e6
     print(f"{backbone}: image tower of {size:.1f}M parameters, {len(images):,} pairs", flush=True)
     with tqdm(total=recipe.steps, desc=backbone, disable=not sys.stderr.isatty()) as bar:

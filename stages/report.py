@@ -16,7 +16,6 @@ Writes  REPORTS/metrics.json  numbers of the headline backbone under keys every 
 import argparse
 import csv
 import io
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +34,7 @@ from pipeline.report.html import html_page
 from pipeline.report.long_table import long_table
 from pipeline.report.read import read_record, read_records
 from pipeline.report.records import Records, Scope
+from pipeline.report.report_params import ReportParams
 from pipeline.report.tables import Table, plain
 
 FIGURES = {
@@ -46,16 +46,6 @@ FIGURES = {
     "score_histograms": histogram_figure,
     "attack_curves": curves_figure,
 }
-
-
-@dataclass(frozen=True)
-class ReportParams:
-    """Section ``report``: what is shown first, and which optional records are quoted."""
-
-    headline_methods: list[str]
-    roc_method: str = "knn_1"
-    duplicates: list[str] = field(default_factory=list)
-    contact_sheets: list[str] = field(default_factory=list)
 
 
 def run(reports: Path, scope: Scope, params: ReportParams, weights: list[Path]) -> str:

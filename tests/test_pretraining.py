@@ -14,11 +14,12 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from pipeline.glyph_world.glyph_sets import class_names
-from pipeline.glyph_world.pretraining import TrainParams, build_model, normalise, train
+from pipeline.glyph_world.pretraining import build_model, normalise, train
 from pipeline.glyph_world.pretraining_check import knn_classify, zero_shot_classes
 from pipeline.glyph_world.pretraining_pairs import PairParams, draw_pairs
+from pipeline.glyph_world.pretraining_params import CheckParams, PretrainParams, TrainParams
 from pipeline.params import from_mapping
-from stages.pretrain import CheckParams, PretrainParams, run
+from stages.pretrain import run
 
 ROOT = Path(__file__).parent.parent
 CONFIG = {

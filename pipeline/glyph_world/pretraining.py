@@ -6,7 +6,6 @@ one number of threads the weights are the same to the byte.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,38 +15,11 @@ from jaxtyping import Float32, UInt8
 from open_clip.model import CLIP
 from torch import Tensor
 
+from pipeline.glyph_world.pretraining_params import TrainParams
+
 MEAN = STD = 0.5  # of the image normalisation, all channels
 PREPROCESS = {"mean": [MEAN] * 3, "std": [STD] * 3, "interpolation": "bicubic"}
 MAX_LOGIT_SCALE = 100.0
-
-
-@dataclass(frozen=True)
-class TrainParams:
-    """How one model is trained, ``models.<backbone>.pretrain``.
-
-    Attributes:
-        steps: Batches in all.
-        learning_rate: The peak.
-        warmup: Share of the steps in which the learning rate rises linearly.
-        weight_decay: AdamW's, on matrices only.
-        batch_size: Pairs a batch; each image is contrasted with all its captions.
-        logit_scale: Multiplier of the cosines at the start; learnt, at most 100.
-    """
-
-    steps: int
-    learning_rate: float = 2e-3
-    warmup: float = 0.1
-    weight_decay: float = 0.1
-    batch_size: int = 128
-    logit_scale: float = 30.0
-
-    def __post_init__(self) -> None:
-        """Refuse a schedule without steps."""
-        if self.steps < 1 or self.batch_size < 2:
-            raise ValueError(
-                "pretrain.steps must be at least 1 and pretrain.batch_size at least 2, "
-                f"got {self.steps} and {self.batch_size}"
-            )
 
 
 def build_model(model_cfg: dict[str, Any], *, logit_scale: float, seed: int) -> CLIP:
