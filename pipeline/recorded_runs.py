@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+NO_EFFECT = ("expected", "expected_classes", "partial", "verify_images", "workers")  # of `index`
 MAKERS = {"glyphs": "render", "craft": "craft"}  # other sources are indexed
 
 
@@ -63,7 +64,10 @@ class RecordedRuns:
         """Whether a backbone's weights are recorded here, by this entry of the backbone table."""
         entry = self.params["models"][backbone]
         kind = next((kind for kind in ("pretrain", "finetune") if entry.get(kind)), None)
-        stage = f"{kind or 'fetch_weights'}@{backbone}"
+        fetched = f"fetch_weights@{backbone}"
+        stage = f"{kind}@{backbone}" if kind else fetched
+        if stage not in self.stages:  # a backbone of local files
+            stage = f"record_weights@{backbone}"
         compared = {f"models.{backbone}", *([kind] if kind else [])}
         there = Path(f"data/weights/{backbone}/weights.json").is_file()
         if not there or not self._agrees(stage, compared):
@@ -95,7 +99,10 @@ class RecordedRuns:
         if stage not in self.stages:
             return False
         recorded = self.stages[stage].get("params", {}).get("params.yaml", {})
-        return all(recorded[key] == self._present(key) for key in keys & set(recorded))
+        return all(
+            _effective(key, recorded[key]) == _effective(key, self._present(key))
+            for key in keys & set(recorded)
+        )
 
     def _present(self, key: str) -> Any:
         section, _, name = key.partition(".")
@@ -114,6 +121,13 @@ class RecordedRuns:
     def _made(self) -> dict[str, str]:
         outs = (out for entry in self.stages.values() for out in entry.get("outs", []))
         return {out["path"]: out["md5"] for out in outs}
+
+
+def _effective(key: str, value: Any) -> Any:
+    """Leave out what refuses a data set, or hurries, but changes nothing in its index."""
+    if key != "index" or not isinstance(value, Mapping):
+        return value
+    return {name: part for name, part in value.items() if name not in NO_EFFECT}
 
 
 def _index(dataset: str) -> str:

@@ -35,7 +35,6 @@ from pipeline.extraction.extract_params import ExtractParams, expected_device
 from pipeline.extraction.extract_store import Extraction, extract_store, load_encoder
 from pipeline.extraction.import_store import import_store
 from pipeline.extraction.leftovers import clear_published
-from pipeline.extraction.locks import CacheError
 from pipeline.extraction.loop import Encoder
 from pipeline.extraction.provenance import write_provenance
 from pipeline.params import load_params
@@ -54,6 +53,8 @@ def explain(error: BaseException) -> str:
         return f"terminated; {kept}"
     if isinstance(error, KeyError):
         return str(error.args[0])
+    if isinstance(error, MemoryError) or "out of memory" in str(error):
+        return f"{str(error) or 'out of memory'}; set a smaller extract.batch_size; {kept}"
     return str(error)
 
 
@@ -85,7 +86,7 @@ def main() -> None:
         _fail(explain(error), 130)
     except SystemExit as error:
         _fail(explain(error), 143)
-    except (CacheError, ValueError, KeyError, OSError) as error:
+    except (RuntimeError, ValueError, KeyError, OSError, MemoryError) as error:
         _fail(explain(error), 1)
 
 

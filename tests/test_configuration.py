@@ -98,6 +98,8 @@ def test_each_backbone_has_one_source_of_weights(compose):
     lists = compose("study=mini", "backbone=vit_h")["matrix"]
 
     assert lists["fetched"] == ["vit_h"]
+    assert lists["recorded"] == []
+    assert compose("backbone=mobilenet")["matrix"]["recorded"] == ["mobilenet"]  # a local file
     assert set(lists["pretrained"]) == {"mini_s", "mini_m", "mini_l"}
     assert lists["finetuned"] == {"mini_s_ft": "mini_s"}
 

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from pipeline.datasets.images import ImageError, decode_image
+from pipeline.extraction.decoding import ImageReader
 
 GRADIENT = np.arange(48, dtype=np.uint8).reshape(4, 4, 3) * 5
 
@@ -102,3 +103,29 @@ def test_the_error_survives_the_way_out_of_a_worker():
     error = pickle.loads(pickle.dumps(ImageError("a.jpg", "broken")))
 
     assert (error.path, error.reason, str(error)) == ("a.jpg", "broken", "a.jpg: broken")
+
+
+def test_a_strip_that_would_fill_the_memory_when_resized_is_refused_by_the_index_already():
+    """3,000 x 1 pixels resized to 224 rows would be 672,000 columns wide."""
+    data = io.BytesIO()
+    Image.new("RGB", (3000, 1)).save(data, "png")
+
+    with pytest.raises(ImageError, match=r"p.png: 3000 x 1 pixels: one side must be at most 500"):
+        decode_image(data.getvalue(), path="p.png")
+    wide = io.BytesIO()
+    Image.new("RGB", (3000, 6)).save(wide, "png")
+    assert decode_image(wide.getvalue(), path="p.png").size == (3000, 6)
+
+
+def test_whatever_a_transform_stumbles_over_names_the_file():
+    class Memory:
+        def read(self, path):
+            data = io.BytesIO()
+            Image.new("RGB", (4, 5)).save(data, "png")
+            return data.getvalue()
+
+    def greedy(image):
+        raise MemoryError
+
+    with pytest.raises(ImageError, match=r"b.png: 4 x 5 pixels cannot be transformed \(MemoryErr"):
+        ImageReader(Memory(), ["a.png", "b.png"], [None, None], greedy)(1)

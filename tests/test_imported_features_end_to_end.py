@@ -16,7 +16,7 @@ from pipeline.statistics.evaluation_files import evaluate_files
 from pipeline.statistics.evaluation_params import EvaluateParams
 from pipeline.storage.store import read_arrays, read_features
 from pipeline.tables import read_scores, write_predictions, write_scores
-from stages import encode_text, extract, fetch_weights, fit, index, probe, pseudo_label
+from stages import encode_text, extract, fit, index, probe, pseudo_label, record_weights
 from stages import score as score_stage
 
 CLASSES, WIDTH, JOINT = 4, 16, 8
@@ -102,7 +102,7 @@ def run_stages(monkeypatch, folder: Path) -> None:
         stage.main()
 
     monkeypatch.chdir(folder)
-    call(fetch_weights, "theirs", "weights")
+    call(record_weights, "theirs", "weights")
     for name in ("train", "test", "strange"):
         call(index, name, path("index", name))
         paths = [path(kind, name) for kind in ("index", "store", "provenance")]

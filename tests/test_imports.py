@@ -8,7 +8,10 @@ import polars as pl
 import pytest
 
 from pipeline.datasets.array_files import ImportedFileError, natural, open_arrays
+from pipeline.extraction import import_store as import_store_module
+from pipeline.extraction.extract_params import ExtractParams
 from pipeline.extraction.imports import import_features, import_text
+from pipeline.extraction.locks import CacheError, Claim
 from pipeline.storage.store import read_features, write_store
 
 RNG = np.random.default_rng(0)
@@ -180,3 +183,29 @@ def test_large_files_are_mapped_and_read_in_blocks(tmp_path, monkeypatch):
         (21, 7),
         (28, 2),
     ]
+
+
+def test_an_orphan_import_leaves_the_later_run_its_store(tmp_path, monkeypatch):
+    """A later run claims the store while the first still writes it."""
+    monkeypatch.setenv("OOD_CACHE_DIR", str(tmp_path / "cache"))
+    np.save(tmp_path / "f.npy", np.ones((3, 4), np.float32))
+    index = pl.DataFrame(
+        {"path": list("abc"), "sha256": [None] * 3, "label": [0, 1, 1], "class_name": list("xyy")},
+        schema_overrides={"sha256": pl.String, "label": pl.Int32},
+    )
+    entry = {"loader": "features", "files": {"d": str(tmp_path / "f.npy")}}
+    store = tmp_path / "d.zarr"
+
+    def overtaken(*arguments, before_publishing, **options):
+        def last_word():
+            Claim(tmp_path / "cache" / "claims", store)
+            before_publishing()
+
+        write_store(*arguments, before_publishing=last_word, **options)
+
+    monkeypatch.setattr(import_store_module, "write_store", overtaken)
+    with pytest.raises(CacheError, match="a later run has taken over"):
+        import_store_module.import_store(
+            "b", "d", index=index, store=store, entry=entry, params=ExtractParams()
+        )
+    assert not store.exists()

@@ -51,12 +51,16 @@ def starts(names: ListConfig, models: DictConfig) -> DictConfig:
 
 
 def weights(names: ListConfig, models: DictConfig, kind: str) -> ListConfig:
-    """Return the backbones whose weights are pretrained here, or fetched."""
-    origins = {
-        name: next((key for key in ("pretrain", "finetune") if models[name].get(key)), "fetch")
-        for name in names
-    }
-    return ListConfig([name for name, origin in origins.items() if origin == kind])
+    """Return the backbones whose weights are pretrained here, fetched, or local files."""
+    return ListConfig([name for name in names if _origin(models[name]) == kind])
+
+
+def _origin(entry: DictConfig) -> str:
+    for key in ("pretrain", "finetune"):
+        if entry.get(key):
+            return key
+    local = entry.get("loader") == "features" or entry.get("checkpoint") or entry.get("config")
+    return "record" if local else "fetch"
 
 
 def reference(backbone: str, family: ListConfig) -> str:

@@ -83,7 +83,7 @@ def load_backbone(
     Args:
         name: Key of the backbone table.
         entry: Its entry, ``models.<name>``.
-        weights: Folder written by `pretrain`, `finetune` or `fetch_weights`.
+        weights: Folder written by `pretrain`, `finetune`, `fetch_weights` or `record_weights`.
         device: Where the image tower goes.
 
     Raises:

@@ -1,14 +1,73 @@
 """The weights folder of a backbone: a record of what was loaded, and files trained here."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 from pipeline.backbones.checkpoints import WeightsError, find_checkpoint
-from pipeline.backbones.model_spec import ModelSpec
-from pipeline.files import file_hash
+from pipeline.backbones.model_spec import ModelSpec, model_spec
+from pipeline.extraction.cache import cache_root
+from pipeline.files import remembered_hash
 
 RECORD = "weights.json"
+
+
+def weights_record(backbone: str, entry: dict[str, Any]) -> dict[str, Any]:
+    """Find a backbone's files, downloading them where need be; return what to record of them.
+
+    Returns:
+        ``sha256`` of the weights (for imported features of all their files), ``config_sha256`` of a
+        model configuration in a file, and the entry itself, JSON-ready.
+
+    Raises:
+        WeightsError: If a file cannot be had.
+    """
+    spec = model_spec(backbone, entry)
+    record = {"backbone": backbone, "loader": spec.loader, "name": spec.name, "entry": entry}
+    if spec.config:
+        record["config_sha256"] = content_hash(Path(spec.config), f"models.{backbone}.config")
+    if spec.random_weights:
+        return {**record, "sha256": f"random weights, seed {spec.seed}"}
+    if spec.loader == "features":
+        return {**record, "sha256": _features_hash(backbone, entry)}
+    path = find_checkpoint(backbone, spec)
+    return {**record, "sha256": hash_of(path), "bytes": path.stat().st_size}
+
+
+def _features_hash(backbone: str, entry: dict[str, Any]) -> str:
+    """Hash the features files of all data sets and the text side that came with them."""
+    named = {f"files.{name}": path for name, path in (entry.get("files") or {}).items()}
+    named |= {key: entry.get(key) for key in ("class_embeddings", "projection")}
+    hashes = {
+        key: content_hash(Path(path).expanduser(), f"models.{backbone}.{key}")
+        for key, path in named.items()
+        if isinstance(path, str)
+    }
+    return hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()
+
+
+def content_hash(path: Path, where: str) -> str:
+    """Return a hash of a file, or of all files of a folder with their names.
+
+    Raises:
+        WeightsError: If there is neither; `where` names the parameter.
+    """
+    if path.is_file():
+        return hash_of(path)
+    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else []
+    if not files:
+        raise WeightsError(
+            f"{where} = {path} must be a file, or a folder with files; put it there or mend the "
+            "path"
+        )
+    found = {file.relative_to(path).as_posix(): hash_of(file) for file in files}
+    return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
+
+
+def hash_of(path: Path) -> str:
+    """Return a file's sha256; a checkpoint of gigabytes is read once, not for every data set."""
+    return remembered_hash(path, cache_root() / "hashes")
 
 
 def read_record(weights: Path) -> dict[str, Any]:
@@ -54,7 +113,7 @@ def weights_file(backbone: str, spec: ModelSpec, weights: Path) -> Path | None:
         return None
     file = weights / record["file"] if record.get("file") else None
     path = file if file and file.is_file() else find_checkpoint(backbone, spec)
-    if (found := file_hash(path)) != record["sha256"]:
+    if (found := hash_of(path)) != record["sha256"]:
         raise WeightsError(
             f"weights of '{backbone}' changed: {path} has sha256 {found[:12]}…, {weights / RECORD} "
             f"recorded {record['sha256'][:12]}…; run `dvc repro -f` for the stage that writes "

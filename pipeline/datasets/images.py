@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 MAX_PIXELS = 178_956_970  # where Pillow itself calls an image a decompression bomb
+MAX_RATIO = 500  # of the sides: resizing the short one to 224 makes a strip's long one enormous
 Image.MAX_IMAGE_PIXELS = None  # decode_image checks its own limit before any pixel is decoded
 
 
@@ -91,6 +92,12 @@ def _check_size(image: Image.Image, *, path: str, max_pixels: int) -> None:
             path,
             f"{width} x {height} pixels are more than images.max_pixels = {max_pixels}; "
             "raise that parameter if the file is genuine",
+        )
+    if max(width, height) > MAX_RATIO * min(width, height):
+        raise ImageError(
+            path,
+            f"{width} x {height} pixels: one side must be at most {MAX_RATIO} times the other, "
+            "for models resize the shorter one; crop the file or leave it out",
         )
 
 

@@ -1,6 +1,6 @@
 """The identity of a store: a hash of everything that determines its bytes.
 
-Not in it: worker processes, threads, the number of devices, where files lie, and the time.
+Not in it: decoding workers and threads, the number of devices, where files lie, and the time.
 """
 
 import functools
@@ -12,14 +12,21 @@ from typing import Any
 import polars as pl
 
 # Raise when a change of this code changes features, so that no older half-done work is continued.
-EXTRACTION_VERSION = 2
+EXTRACTION_VERSION = 3
 
 # What else computes pixels and features. Build suffixes such as +cu130 do not count.
 LIBRARIES = ("torch", "torchvision", "open_clip_torch", "timm", "pillow")
 
-# Entries of a backbone that say how its weights came to be, or where they lie: the weights' own
-# hash stands for them.
-PROVENANCE_ONLY = ("checkpoint", "pretrain", "finetune", "class_embeddings", "logit_scale")
+# Entries of a backbone that say how its weights came to be, or where files lie: hashes of their
+# content stand for them, in the record of its weights.
+PROVENANCE_ONLY = (
+    "checkpoint",
+    "config",
+    "pretrain",
+    "finetune",
+    "class_embeddings",
+    "logit_scale",
+)
 
 
 def content_key(parts: dict[str, Any]) -> str:

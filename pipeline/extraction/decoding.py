@@ -72,7 +72,14 @@ class ImageReader:
             exif=self.params.exif,
             at_least=self.at_least,
         )
-        return self.prepare(image)
+        try:
+            return self.prepare(image)
+        except Exception as error:  # a transform has no idea which file it works on
+            width, height = image.size
+            reason = str(error) or type(error).__name__
+            raise ImageError(
+                path, f"{width} x {height} pixels cannot be transformed ({reason})"
+            ) from error
 
 
 def resize_target(prepare: Any) -> int:

@@ -115,6 +115,11 @@ def device_names(device: str) -> list[str]:
     return [f"cuda:{number}" for number in range(torch.cuda.device_count())]
 
 
+def gpu_names() -> list[str]:
+    """Return the kinds of GPU on this machine: another kind gives other last bits."""
+    return sorted({torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())})
+
+
 def keep_freed_memory() -> None:
     """Let glibc keep the memory of freed activations for the next batch.
 

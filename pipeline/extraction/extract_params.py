@@ -24,6 +24,8 @@ class ExtractParams:
         decode: ``exact`` decodes every image in full, as the models' own loaders do; ``reduced``
             lets the JPEG decoder halve large photos while their shorter side keeps what the
             transform resizes to. Faster; benchmarks/fidelity.py measures what it changes.
+        threads: Threads of the model on a CPU; the last bits of some features depend on it.
+            ``auto`` is OMP_NUM_THREADS, or one for each core that the process may use.
         compile: Run the tower through torch.compile.
         lock_timeout: Seconds to wait for another run on the same content key; negative: for ever.
         ahead: While the model is loaded, other data sets of at most so many images are encoded
@@ -40,6 +42,7 @@ class ExtractParams:
     shard_rows: int | None = None
     codec: Literal["none", "blosc"] = "none"
     decode: Literal["exact", "reduced"] = "exact"
+    threads: int | Literal["auto"] = "auto"
     compile: bool = False
     lock_timeout: float = -1.0
     ahead: int = 5000
@@ -51,6 +54,8 @@ class ExtractParams:
             raise ValueError(f"extract.batch_size must be at least 1, got {self.batch_size}")
         if self.shard_rows is not None and self.shard_rows < 1:
             raise ValueError(f"extract.shard_rows must be at least 1, got {self.shard_rows}")
+        if self.threads != "auto" and self.threads < 1:
+            raise ValueError(f"extract.threads must be at least 1, or auto, got {self.threads}")
         if self.workers != "auto" and self.workers < 0:
             raise ValueError(f"extract.workers must be 0 or more, or auto, got {self.workers}")
 
@@ -83,6 +88,17 @@ def batch_size_on(params: ExtractParams, device: str) -> int:
     if params.batch_size != "auto":
         return params.batch_size
     return 256 if device == "cuda" else 32
+
+
+def threads_on(params: ExtractParams) -> int:
+    """Return the threads that the model gets on the CPU."""
+    if params.threads != "auto":
+        return params.threads
+    told = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+    if told.isdecimal() and int(told) > 0:
+        return int(told)
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux; a container's share of the cores
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def key_parts(params: ExtractParams, device: str) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from pipeline.extraction.extract_params import (
     expected_device,
     key_parts,
     precision_on,
+    threads_on,
 )
 from pipeline.extraction.locks import claim, one_writer
 from pipeline.extraction.loop import Encoder
@@ -170,13 +171,19 @@ def identity(
 ) -> dict[str, Any]:
     """Return everything that determines the store's bytes."""
     device = expected_device(params.device)
+    arithmetic: dict[str, Any] = {}
     if device != "cpu":
-        from pipeline.extraction.encoder import resolve_device
+        from pipeline.extraction.encoder import gpu_names, resolve_device
 
         device = resolve_device(params.device)
+        arithmetic = {"gpus": gpu_names()} if device == "cuda" else {}
+    if device == "cpu":
+        arithmetic = {"threads": threads_on(params)}
     return {
         "code": EXTRACTION_VERSION,
+        **arithmetic,
         "weights": record["sha256"],
+        "config": record.get("config_sha256"),
         "model": model_identity(entry),
         "libraries": library_versions(),
         "index": index_digest(index),
@@ -223,5 +230,9 @@ def load_encoder(
     from pipeline.extraction.encoder import TorchEncoder
 
     kind = device.partition(":")[0]
+    if kind == "cpu":
+        import torch
+
+        torch.set_num_threads(threads_on(params))
     loaded = load_backbone(backbone, entry, weights, device)
     return TorchEncoder(loaded, precision=precision_on(params, kind), compiled=params.compile)

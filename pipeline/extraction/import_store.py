@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from pipeline.extraction.cache import cache_root
 from pipeline.extraction.content_key import content_key, index_digest
 from pipeline.extraction.extract_params import ExtractParams
 from pipeline.extraction.imports import import_features
+from pipeline.extraction.locks import claim
 from pipeline.extraction.provenance import provenance
 from pipeline.storage.store import write_store
 
@@ -38,14 +40,16 @@ def import_store(
         **stated,
     }
     key = content_key(parts)
-    write_store(
-        store,
-        imported.features,
-        imported.labels,
-        {"backbone": backbone, "dataset": dataset, "key": key, **stated},
-        dtype=params.dtype,
-        shard_rows=params.shard_rows,
-        codec=params.codec,
-    )
+    with claim(cache_root() / "claims", store) as owner:
+        write_store(
+            store,
+            imported.features,
+            imported.labels,
+            {"backbone": backbone, "dataset": dataset, "key": key, **stated},
+            dtype=params.dtype,
+            shard_rows=params.shard_rows,
+            codec=params.codec,
+            before_publishing=owner.check,
+        )
     file = str(entry["files"][dataset])
     return provenance(key=key, key_parts=parts, imported_from=file, **stated)
