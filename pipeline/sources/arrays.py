@@ -65,8 +65,18 @@ class ArraySource:
         return [Entry(f"{row:06d}.pnm", key) for row, key in enumerate(self.pixels.class_keys)]
 
     def read(self, path: str) -> bytes:
-        """One image as a binary PNM file."""
-        image = self.pixels.images[int(path.removesuffix(".pnm"))]
+        """One image as a binary PNM file.
+
+        Raises:
+            SourceError: If the array has no such row.
+        """
+        images, row = self.pixels.images, path.removesuffix(".pnm")
+        if not row.isdecimal() or int(row) >= len(images):
+            raise SourceError(
+                f"'{self.spec.path}' has {len(images)} images and no '{path}', though the index "
+                "lists it; put the file back, or index the data set again"
+            )
+        image = images[int(row)]
         kind = "P6" if image.ndim == 3 else "P5"
         header = f"{kind}\n{image.shape[1]} {image.shape[0]}\n255\n".encode()
         return header + np.ascontiguousarray(image).tobytes()

@@ -43,7 +43,7 @@ def load(path: Path, *, split: str, coarse: bool) -> tuple[np.ndarray, list[str]
         Images [n 32 32 3] in the order of the batches, class names by row, classes in label order.
 
     Raises:
-        SourceError: If a batch is missing or a file is no CIFAR batch.
+        SourceError: If a batch is missing, a file is no CIFAR batch, or there are two sets.
     """
     files = _read_all(path)
     if "meta" in files:
@@ -78,8 +78,9 @@ def _read_all(path: Path) -> dict[str, bytes]:
     wanted |= {f"data_batch_{number}" for number in range(1, 6)}
     if path.is_dir():
         found = [file for file in sorted(path.rglob("*")) if file.name in wanted and file.is_file()]
+        _check_one_set(path, [file.relative_to(path).as_posix() for file in found])
         return {file.name: file.read_bytes() for file in found}
-    files = {}
+    files, members = {}, []
     try:
         with tarfile.open(path) as archive:
             for member in archive:
@@ -87,11 +88,28 @@ def _read_all(path: Path) -> dict[str, bytes]:
                 if member.isfile() and name in wanted:
                     extracted = archive.extractfile(member)
                     files[name] = extracted.read() if extracted else b""
+                    members.append(member.name)
             while archive.fileobj and archive.fileobj.read(1 << 20):
                 pass  # to the end, where gzip compares its checksum
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise SourceError(f"'{path}' is no readable archive ({error}); get it again") from error
+    _check_one_set(path, members)
     return files
+
+
+def _check_one_set(path: Path, found: list[str]) -> None:
+    """Refuse CIFAR-10 beside CIFAR-100, or two copies: nothing says which is meant."""
+    known: dict[str, str] = {}
+    for file in found:
+        folder, _, name = file.rpartition("/")
+        kind = "meta" if name == "batches.meta" else name
+        if kind in known:
+            folders = sorted({folder, known[kind].rpartition("/")[0]})
+            raise SourceError(
+                f"'{path}' must hold one CIFAR set, got '{known[kind]}' and '{file}'; give the "
+                f"folder that is meant as path: {' or '.join(str(path / one) for one in folders)}"
+            )
+        known[kind] = file
 
 
 def _unpickle(data: bytes, path: Path) -> dict[str, Any]:
