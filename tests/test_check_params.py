@@ -114,6 +114,13 @@ def test_a_name_that_nothing_trains_or_fits_stops_before_extraction(entry, messa
         run(changed("methods", {"a": entry}))
 
 
+def test_a_default_name_that_is_not_fitted_is_found_too():
+    params = changed("methods", {"a": {"score": "mahalanobis"}})
+    del params["fit"]["gaussians"]["labels"]
+    with pytest.raises(ValueError, match="methods.a.gaussians names 'labels', which fit.gaussians"):
+        run(params)
+
+
 def test_what_is_fitted_can_be_named_by_a_method():
     params = changed("methods", {"a": {"score": "kl_matching", "head": "zero_shot"}})
     with pytest.raises(ValueError, match="'zero_shot', which fit.head_statistics does not fit"):

@@ -1,9 +1,11 @@
 """Names that methods refer to: heads, and what section ``fit`` has fitted for them."""
 
+import inspect
 from collections.abc import Collection, Mapping
 from typing import Any
 
 from pipeline.detectors.zero_shot import ZERO_SHOT
+from pipeline.scores import SCORES
 
 HEADS = (ZERO_SHOT, "plp", "lp", "few_shot", "ft")
 # score, parameter: the entry of `fit` that must hold its value
@@ -38,11 +40,11 @@ def check_names(
                     f"known: {', '.join(HEADS)}"
                 )
         for (score, key), section in _FITTED.items():
-            wanted = entry.get(key)
-            if entry["score"] != score or wanted is None or wanted in fitted[section]:
+            if entry["score"] != score:
                 continue
-            if (score, wanted) == ("vim", ZERO_SHOT):
-                continue  # has no residuals to fit, and says so in the tables
+            wanted = entry.get(key, inspect.signature(SCORES[score]).parameters[key].default)
+            if wanted in fitted[section] or (score, wanted) == ("vim", ZERO_SHOT):
+                continue  # the latter has no residuals to fit, and says so in the tables
             raise ValueError(
                 f"methods.{name}.{key} names '{wanted}', which fit.{section} does not fit; "
                 f"known: {', '.join(fitted[section]) or 'none'}; add it there"
