@@ -150,6 +150,7 @@ def world(tmp_path, monkeypatch):
         },
         "extract": {"dtype": "float16"},
         "images": {"exif": "ignore"},
+        "index": {"hash": True, "expected": {"greek": 5}},
         "finetune": {"epochs": 100, "batch_size": 2},
         "craft": {"surrogate": "vit", "defaults": {"pairs": 200, "steps": 10, "restarts": 2}},
         "datasets": {
@@ -186,7 +187,7 @@ def run_all(params, folder):
         index = f"data/index/{name}.parquet"
         (folder / index).parent.mkdir(parents=True, exist_ok=True)
         pl.DataFrame({"row": [0, 1, None]}, schema={"row": pl.Int64}).write_parquet(folder / index)
-        keys, deps = [f"datasets.{name}", f"datasets.{train}", "images"], []
+        keys, deps = [f"datasets.{name}", f"datasets.{train}", "images", "index"], []
         if spec["source"] == "craft":
             keys = [f"datasets.{name}", "craft.defaults", "benchmark.id_train", "images"]
             deps = [f"data/weights/{params['craft']['surrogate']}"]
@@ -265,10 +266,12 @@ def test_a_set_of_the_same_name_but_another_list_is_not_there(world, tmp_path):
         ({"finetune": {"epochs": 3, "batch_size": 2}}, {"vit": "4", "mine": "4", "vit_ft": "0"}),
         ({"images": {"exif": "apply"}}, {"vit": "0", "mine": "0", "vit_ft": "0"}),
         ({"data_root": "/elsewhere"}, {"vit": "4", "mine": "4", "vit_ft": "4"}),
+        ({"index": {"hash": True, "expected": {}}}, {"vit": "4", "mine": "4", "vit_ft": "4"}),
+        ({"index": {"hash": False}}, {"vit": "0", "mine": "0", "vit_ft": "0"}),
     ],
 )
 def test_stores_of_other_parameters_are_not_there(world, tmp_path, change, there):
-    """Where the files lie is none of them."""
+    """Where the files lie is none of them, nor how many another benchmark expects."""
     params, known = world
     run_all(params, tmp_path)
     rows, _ = rows_of({**params, **change}, known)
