@@ -19,7 +19,7 @@ import numpy as np
 from pipeline.detectors import fitting
 from pipeline.detectors.detector import Detector, NotApplicableError, write_detector
 from pipeline.detectors.fit_inputs import FitInputs, read_fit_inputs
-from pipeline.detectors.fitting import FitParams, GaussianSpec
+from pipeline.detectors.fitting import FitParams, GaussianSpec, NoClassError
 from pipeline.detectors.head_rows import Head, ZeroShot, logits_of
 from pipeline.detectors.subspace import NoResidualError
 from pipeline.detectors.zero_shot import ZERO_SHOT
@@ -61,7 +61,10 @@ def run(bank: Path, text: Path, pseudo_labels: Path, heads: Path, params: FitPar
         elif spec.classes == "labels" and (inputs.labels < 0).all():
             reasons[key] = "the bank has no labels"
         else:
-            parts[key], facts[key] = _gaussians(inputs, with_logits, spec)
+            try:
+                parts[key], facts[key] = _gaussians(inputs, with_logits, spec)
+            except NoClassError as reason:
+                reasons[key] = str(reason)
     for name in params.residuals:
         key = f"residuals/{name}"
         if name != "mean" and not fitting.select([name], probes, absent, "fit.residuals"):

@@ -248,3 +248,34 @@ def test_scores_of_another_length_than_their_labels_are_refused(tmp_path):
     write_predictions(tmp_path / "p.parquet", {"lp": labels}, labels)
     with pytest.raises(ValueError, match="must score the 20 labelled images of 'id', got 19"):
         accuracy.run(tmp_path / "p.parquet", tmp_path / "id.parquet", DRAWS, backbone="b")
+
+
+@pytest.mark.parametrize(
+    ("rows", "absent", "reason"),
+    [
+        (range(90), ["relative_mahalanobis_pseudo"], "at least two classes, and by pseudo_labels"),
+        (
+            range(1),
+            ["mahalanobis_pseudo", "relative_mahalanobis_pseudo"],
+            "no class by pseudo_labels has two rows",
+        ),
+    ],
+)
+def test_pseudo_labels_that_all_fall_into_one_class_make_scores_not_applicable(
+    world, rows, absent, reason
+):
+    """A weak text tower and few classes: the other scores are computed."""
+    world.write_pseudo_labels(np.array(rows), np.zeros(len(rows), int))
+    detector = fit.run(*world.fit_inputs, FIT)
+    methods = {
+        name: METHODS[name]
+        for name in ("mahalanobis", "mahalanobis_pseudo", "relative_mahalanobis_pseudo", "knn")
+    }
+
+    scores, _, _, reasons, _ = score.run(
+        detector, world.folder / "bank.zarr", world.folder / "queries.zarr", methods
+    )
+
+    assert sorted(reasons) == absent
+    assert all(reason in told for told in reasons.values())
+    assert {"mahalanobis", "knn_1"} <= set(scores)

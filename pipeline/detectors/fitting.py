@@ -58,6 +58,10 @@ class FitParams:
     clip_quantile: float = 0.9
 
 
+class NoClassError(ValueError):
+    """No pseudo-class or cluster is large enough for a Gaussian."""
+
+
 def fit_gaussians(
     features: Float[Rows, "n d"],
     classes: Int[np.ndarray, " n"],
@@ -78,6 +82,7 @@ def fit_gaussians(
     Raises:
         ValueError: If a labelled class has fewer than two rows. Pseudo-classes and clusters with
             fewer are left out and listed.
+        NoClassError: If none of these is left.
     """
     rows = held(unit_rows(features) if spec.norm == "unit" else features)
     if spec.classes == "kmeans":
@@ -93,7 +98,7 @@ def fit_gaussians(
         )
     keep = (classes >= 0) & ~np.isin(classes, small)
     if not keep.any():
-        raise ValueError(f"no class by {spec.classes} has two rows; use a larger bank")
+        raise NoClassError(f"no class by {spec.classes} has two rows; use a larger bank")
     gaussians, shared = ClassGaussians.fit(
         rows, np.where(keep, classes, -1), shrinkage=spec.shrinkage
     )

@@ -3,6 +3,7 @@
 import numpy as np
 from jaxtyping import Float, Float64
 
+from pipeline.detectors.detector import NotApplicableError
 from pipeline.detectors.gaussians import ClassGaussians
 from pipeline.detectors.query import Query
 from pipeline.scores.mahalanobis import fitted
@@ -36,5 +37,15 @@ def relative_mahalanobis_scores(
 
 
 def score(query: Query, *, gaussians: str = "labels") -> Float64[np.ndarray, " n"]:
-    """Relative Mahalanobis under one entry of the section ``fit.gaussians``."""
-    return relative_mahalanobis_scores(*fitted(query, gaussians))
+    """Relative Mahalanobis under one entry of the section ``fit.gaussians``.
+
+    Raises:
+        NotApplicableError: If all images fell into one pseudo-class or cluster.
+    """
+    features, classes = fitted(query, gaussians)
+    by = query.detector.facts[f"gaussians/{gaussians}"]["classes"]
+    if len(classes.means) < 2 and by != "labels":
+        raise NotApplicableError(
+            f"relative_mahalanobis needs at least two classes, and by {by} the whole bank is one"
+        )
+    return relative_mahalanobis_scores(features, classes)
