@@ -29,6 +29,7 @@ from timm.data.transforms_factory import create_transform
 from torch import nn
 
 from pipeline.backbones.backbone import load_backbone
+from pipeline.backbones.model_arguments import model_arguments
 from pipeline.backbones.model_spec import model_spec
 from pipeline.backbones.weights import read_entry, read_record, write_record
 from pipeline.datasets.images import ImageParams
@@ -72,14 +73,15 @@ class Job:
         spec = model_spec(self.backbone, self.entry)
         classes = len(class_folders(self.index))
         tower = load_backbone(self.start, self.start_entry, self.start_weights).tower
-        model = starting_model(
-            self.backbone,
-            spec,
-            tower,
-            classes=classes,
-            head_std=self.recipe.head_std,
-            seed=self.recipe.seed,
-        )
+        with model_arguments(f"models.{self.backbone}.kwargs", f"timm's model '{spec.name}'"):
+            model = starting_model(
+                self.backbone,
+                spec,
+                tower,
+                classes=classes,
+                head_std=self.recipe.head_std,
+                seed=self.recipe.seed,
+            )
         config = resolve_data_config(dict(spec.transform), model=model)
         labelled = self.index.filter(pl.col("label") >= 0)
         reader = ImageReader(

@@ -10,9 +10,12 @@ Six forms, told apart by their keys (conf/models/*.yaml holds many examples):
 - features computed elsewhere:       ``{loader: features, files: {…}, norm: raw, space: features}``
 """
 
+import dataclasses
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from pipeline.backbones.entry_keys import refuse_unread
+from pipeline.backbones.transform_spec import transform_values
 from pipeline.params import from_mapping
 
 
@@ -31,10 +34,9 @@ class ModelSpec:
         space: ``joint`` keeps the image tower's output after its projection although it could be
             separated; the default separates where the tower allows it.
         kwargs: Further arguments of the model's constructor.
-        transform: Overrides of the evaluation transform (mean, std, input_size, interpolation,
-            crop_pct for timm; open_clip's preprocess keys for open_clip).
-        model_cfg: An open_clip model configuration written in the table itself.
-        preprocess_cfg: open_clip's preprocess configuration that belongs to `model_cfg`.
+        transform: Overrides of the evaluation transform, by the loader's own keys
+            (`pipeline.backbones.transform_spec`).
+        model_cfg: An open_clip model configuration written in the table itself, for `pretrain`.
         pretrain: How `pretrain` trains it here.
         finetune: How `finetune` trains it here.
         files: Features by data set, for ``loader: features``.
@@ -57,7 +59,6 @@ class ModelSpec:
     kwargs: dict[str, Any] = field(default_factory=dict)
     transform: dict[str, Any] = field(default_factory=dict)
     model_cfg: dict[str, Any] | None = None
-    preprocess_cfg: dict[str, Any] = field(default_factory=dict)
     pretrain: dict[str, Any] | None = None
     finetune: dict[str, Any] | None = None
     files: dict[str, Any] = field(default_factory=dict)
@@ -73,15 +74,26 @@ def model_spec(name: str, entry: dict[str, Any]) -> ModelSpec:
     """Check one entry of the backbone table.
 
     Raises:
-        ValueError: If keys are unknown or do not fit together.
+        ValueError: If keys are unknown, not read by the entry's loader, or do not fit together;
+            or if a value of `transform` is not usable.
     """
     spec = from_mapping(ModelSpec, entry, section=f"models.{name}")
+    fresh = ModelSpec(spec.loader)
+    fields = {field.name: getattr(spec, field.name) for field in dataclasses.fields(spec)}
+    given = {key: value for key, value in fields.items() if value != getattr(fresh, key)}
+    refuse_unread(name, spec.loader, given)
     made_here = spec.pretrain is not None or spec.finetune is not None
-    if spec.loader != "features" and not (spec.name or spec.config or made_here):
+    if spec.loader == "features":
+        if not spec.files:
+            raise ValueError(
+                f"models.{name} must list `files`: one features file for each data set"
+            )
+        return spec
+    if not (spec.name or spec.config or made_here):
         raise ValueError(
             f"models.{name} must name its model: set `name`, or `config` with `checkpoint`"
         )
-    if spec.loader == "open_clip" and spec.config and not (spec.checkpoint or spec.random_weights):
+    if spec.config and not (spec.checkpoint or spec.random_weights):
         raise ValueError(
             f"models.{name} has a configuration but no weights: set `checkpoint` to a local file"
         )
@@ -95,6 +107,5 @@ def model_spec(name: str, entry: dict[str, Any]) -> ModelSpec:
             "file) or, knowing that features of an untrained model mean little, "
             "`random_weights: true`"
         )
-    if spec.loader == "features" and not spec.files:
-        raise ValueError(f"models.{name} must list `files`: one features file for each data set")
-    return spec
+    transform = transform_values(spec.loader, spec.transform, section=f"models.{name}.transform")
+    return dataclasses.replace(spec, transform=transform)

@@ -17,6 +17,7 @@ from torch import nn
 
 from pipeline.backbones.backbone import Backbone
 from pipeline.backbones.checkpoints import WeightsError
+from pipeline.backbones.model_arguments import model_arguments
 from pipeline.backbones.model_spec import ModelSpec
 from pipeline.backbones.transforms import split_normalisation
 from pipeline.backbones.weights import read_record, weights_file
@@ -24,13 +25,16 @@ from pipeline.backbones.weights import read_record, weights_file
 TEXT_BATCH = 256
 PREPROCESS = ("mean", "std", "interpolation", "resize_mode")  # what a tag's entry may say
 
+MODEL_PARTS = ("embed_dim", "vision_cfg", "text_cfg")  # else open_clip does not register it
+
 
 def load(name: str, spec: ModelSpec, weights: Path, device: torch.device) -> Backbone:
     """Build the model by open_clip itself, then cut the image tower before its projection."""
     path = weights_file(name, spec, weights)
     with tempfile.TemporaryDirectory() as folder:
         identifier, preprocess = _identifier(name, spec, weights, Path(folder))
-        model, transform = _create(identifier, spec, path, preprocess | spec.transform)
+        with model_arguments(_section(name, spec), f"open_clip's model '{identifier}'"):
+            model, transform = _create(identifier, spec, path, preprocess | spec.transform)
         config = open_clip.get_model_config(identifier) or {}
         tokenizer = open_clip.get_tokenizer(identifier)
     model.eval().requires_grad_(requires_grad=False)
@@ -84,11 +88,24 @@ def _identifier(
         return spec.name, {k: cfg[k] for k in PREPROCESS if k in cfg}
     source = Path(spec.config) if spec.config else weights / "open_clip_config.json"
     config = json.loads(source.read_text(encoding="utf-8"))
+    model_cfg = config.get("model_cfg", config)
+    if missing := [part for part in MODEL_PARTS if part not in model_cfg]:
+        raise ValueError(
+            f"{source} must be an open_clip model configuration with {', '.join(MODEL_PARTS)}; "
+            f"it lacks {', '.join(missing)}"
+        )
     registered = f"{name}-{source.stem}".replace("/", "-")
     path = folder / f"{registered}.json"
-    path.write_text(json.dumps(config.get("model_cfg", config)), encoding="utf-8")
+    path.write_text(json.dumps(model_cfg), encoding="utf-8")
     open_clip.add_model_config(path)
     return registered, config.get("preprocess_cfg", {})
+
+
+def _section(name: str, spec: ModelSpec) -> str:
+    """Say where the model's arguments stand in params.yaml."""
+    if spec.name:
+        return f"models.{name}.kwargs"
+    return f"models.{name}.kwargs and its configuration {spec.config or '`model_cfg`'}"
 
 
 def _create(

@@ -12,6 +12,7 @@ from torchvision.transforms import Compose
 
 from pipeline.backbones.backbone import Backbone
 from pipeline.backbones.checkpoints import WeightsError
+from pipeline.backbones.model_arguments import model_arguments
 from pipeline.backbones.model_spec import ModelSpec
 from pipeline.backbones.transforms import split_normalisation
 from pipeline.backbones.weights import read_record, weights_file
@@ -33,7 +34,8 @@ class PreLogits(nn.Module):
 def load(name: str, spec: ModelSpec, weights: Path, device: torch.device) -> Backbone:
     """Build the model by timm itself, with its own evaluation transform."""
     path = weights_file(name, spec, weights)
-    model = _create(spec, path)
+    with model_arguments(f"models.{name}.kwargs", f"timm's model '{spec.name}'"):
+        model = _create(spec, path)
     data_config = resolve_data_config(dict(spec.transform), model=model)
     transform = cast(Compose, create_transform(**data_config, is_training=False))
     pixels_transform, mean, std = split_normalisation(transform)
