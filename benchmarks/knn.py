@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.clock import seconds_now
-from pipeline.detectors.neighbours import gpu_count, nearest
+from pipeline.detectors.faiss_search import gpu_count
+from pipeline.detectors.neighbours import nearest
 from pipeline.geometry import unit_norm
 
 

@@ -107,7 +107,7 @@ def test_the_library_imports_no_stage(path: Path):
 @pytest.mark.parametrize(
     ("module", "allowed"),
     [
-        ("faiss", {"pipeline/detectors/neighbours.py", "pipeline/approximate.py"}),
+        ("faiss", {"pipeline/detectors/faiss_search.py"}),
         ("dvc", {"stages/compose.py"}),
     ],
 )

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.detectors import block_search, neighbours
+from pipeline.detectors import block_search, faiss_search
 from pipeline.detectors.knn_classifier import knn_predictions
 from pipeline.detectors.neighbours import nearest, nearest_in_shards
 from pipeline.geometry import unit_norm
@@ -68,7 +68,7 @@ def test_the_cut_of_the_bank_changes_nothing(data):
 
 
 def test_faiss_in_pieces_finds_the_same_copies(monkeypatch):
-    monkeypatch.setattr(neighbours, "_PIECE", 1)
+    monkeypatch.setattr(faiss_search, "_PIECE", 1)
     shards = [(start, BANK[start : start + 33]) for start in range(0, 280, 33)]
     found = nearest_in_shards(QUERIES, shards, k=25, engine="faiss")
     np.testing.assert_array_equal(found.rows, by_definition(QUERIES, 25))

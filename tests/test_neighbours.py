@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.neighbors import NearestNeighbors
 
-from pipeline.detectors import block_search, neighbours
+from pipeline.detectors import block_search, faiss_search
 from pipeline.detectors.neighbours import nearest, nearest_in_shards
 from pipeline.geometry import unit_norm
 
@@ -67,7 +67,7 @@ def test_agrees_with_the_definition_whatever_the_blocks(data):
 @pytest.mark.parametrize("piece", [1, 500, 1 << 30])
 def test_faiss_gets_the_bank_in_larger_pieces(piece, monkeypatch):
     queries, bank = units(20, seed=6), units(100, seed=7)
-    monkeypatch.setattr(neighbours, "_PIECE", piece)
+    monkeypatch.setattr(faiss_search, "_PIECE", piece)
     shards = [(start, bank[start : start + 7]) for start in range(0, 100, 7)]
 
     found = nearest_in_shards(queries, shards, k=9, exclude=np.arange(20), engine="faiss")
