@@ -80,7 +80,7 @@ def import_features(
     if files.get(dataset) is None:
         known = ", ".join(sorted(name for name in files if files[name])) or "none"
         raise ImportedFileError(f"{where} has no file for '{dataset}'; it has {known}")
-    columns = model.get("columns") or {}
+    columns = _columns(backbone, model)
     parts = open_arrays(
         Path(files[dataset]).expanduser(), column=columns.get("features"), names=FEATURE_NAMES
     )
@@ -126,10 +126,11 @@ def measure_norm(parts: Parts) -> Norms:
         ImportedFileError: If numbers are not floating point, not finite in float32, or a row is
             zero.
     """
-    if not np.issubdtype(parts.dtype, np.floating):
+    dtypes = {np.dtype(array.dtype) for array in parts.arrays}  # parts may differ
+    if other := sorted(str(kind) for kind in dtypes if not np.issubdtype(kind, np.floating)):
         raise ImportedFileError(
-            f"'{parts.path}' must hold floating point features, got {parts.dtype}; is it a file of "
-            "labels or of quantised vectors? Convert features by .astype('float32')"
+            f"'{parts.path}' must hold floating point features, got {', '.join(other)}; is it a "
+            "file of labels or of quantised vectors? Convert features by .astype('float32')"
         )
     smallest, largest = np.inf, 0.0
     for start, block in parts.blocks():
@@ -163,7 +164,7 @@ def import_text(backbone: str, model: dict[str, Any], *, classes: int) -> dict[s
     Raises:
         ImportedFileError: If the number of rows is not the number of classes, or values are bad.
     """
-    columns = model.get("columns") or {}
+    columns = _columns(backbone, model)
     vectors = _matrix(
         model["class_embeddings"], columns.get("class_embeddings"), "class_embeddings"
     )
@@ -184,6 +185,18 @@ def import_text(backbone: str, model: dict[str, Any], *, classes: int) -> dict[s
             )
         arrays["projection"] = projection
     return arrays
+
+
+def _columns(backbone: str, model: dict[str, Any]) -> dict[str, str]:
+    """The names inside the files of a backbone."""
+    columns = model.get("columns") or {}
+    known = ("features", "class_embeddings", "projection")
+    if unknown := sorted(set(columns) - set(known)):
+        raise ImportedFileError(
+            f"models.{backbone}.columns names {', '.join(known)}, got '{unknown[0]}'; labels are a "
+            "column of the data set: datasets.<name>.columns"
+        )
+    return columns
 
 
 def _matrix(path: str, column: str | None, what: str) -> Float32[np.ndarray, "n d"]:

@@ -5,7 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.datasets.array_files import FEATURE_NAMES, LABEL_NAMES, Parts, open_arrays
+from pipeline.datasets.array_files import (
+    FEATURE_NAMES,
+    LABEL_NAMES,
+    NoSuchArrayError,
+    Parts,
+    open_arrays,
+)
 from pipeline.sources.listing import Entry, numbered_classes
 from pipeline.sources.spec import RowsSet, SourceError
 
@@ -38,19 +44,20 @@ class RowsSource:
         """The labels, or None where nothing holds any."""
         column = self.spec.columns.get("labels")
         if self.spec.labels is not None:
-            parts = open_arrays(Path(self.spec.labels), column=column, names=LABEL_NAMES)
-        elif self.spec.classes is False:
+            labels = Path(self.spec.labels)
+            return _as_labels(open_arrays(labels, column=column, names=LABEL_NAMES))
+        if self.spec.classes is False:
             return None
-        else:
-            try:
-                parts = open_arrays(
-                    Path(self.spec.path), column=column or "labels", names=LABEL_NAMES
-                )
-            except ValueError:
-                if column is not None:
-                    raise
-                return None
-        return _as_labels(parts)
+        try:
+            parts = open_arrays(
+                Path(self.spec.path), column=column or LABEL_NAMES, names=LABEL_NAMES
+            )
+        except NoSuchArrayError:
+            if column is not None:
+                raise
+            return None
+        matrix = len(parts.shape) > 1 and parts.shape[1] > 1
+        return None if parts.name is None and matrix else _as_labels(parts)  # the features alone
 
     def class_order(self) -> list[str] | None:
         """The labels' own numbering, known after `entries`."""
@@ -61,14 +68,43 @@ class RowsSource:
         raise SourceError(f"row {path} of '{self.spec.path}' is a feature vector, not an image")
 
 
-def _as_labels(parts: Parts) -> list[int | str] | None:
-    """Integers (a float file may hold whole numbers) or text; None for a matrix of features."""
-    values = np.concatenate([np.asarray(array) for array in parts.arrays])
-    values = values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
-    if values.ndim != 1:
-        return None
-    if np.issubdtype(values.dtype, np.floating):
-        if not (values == np.round(values)).all():
-            raise SourceError(f"'{parts.path}' must hold whole numbers as labels")
-        values = values.astype(np.int64)
-    return values.tolist()
+def _as_labels(parts: Parts) -> list[int | str]:
+    """Labels of all parts: whole numbers, which a float file may hold too, or text.
+
+    Raises:
+        SourceError: If they are a matrix, no whole numbers, or no text.
+    """
+    every = [np.asarray(array) for array in parts.arrays]
+    if shape := next((a.shape for a in every if a.ndim != 1 and a.shape[1:] != (1,)), None):
+        raise SourceError(
+            f"'{parts.path}' must hold one label a row, got an array of the shape {shape}; of "
+            "one-hot rows save .argmax(axis=1), of several labels an image choose one"
+        )
+    if len({array.dtype.kind in "biuf" for array in every}) > 1:
+        kinds = ", ".join(sorted({str(array.dtype) for array in every}))
+        raise SourceError(f"the parts of '{parts.path}' must hold labels of one kind, got {kinds}")
+    return [label for array in every for label in _told(array.reshape(-1), parts.path)]
+
+
+def _told(values: np.ndarray, path: str) -> list[int | str]:
+    """Labels of one part as Python's own numbers or text."""
+    if values.dtype.kind in "biu":
+        return [int(value) for value in values.tolist()]
+    if values.dtype.kind == "f":
+        whole = np.isfinite(values) & (values == np.round(values)) & (np.abs(values) < 2**53)
+        if not whole.all():
+            raise SourceError(
+                f"'{path}' must hold whole numbers as labels, got {values[~whole][0]} in row "
+                f"{np.flatnonzero(~whole)[0]} of {len(values)}; are these the labels?"
+            )
+        return values.astype(np.int64).tolist()
+    try:
+        labels = [v.decode() if isinstance(v, bytes) else v for v in values.tolist()]
+    except UnicodeDecodeError as error:
+        raise SourceError(f"'{path}' must hold text in UTF-8 as labels ({error})") from error
+    if strange := [label for label in labels if not isinstance(label, str)]:
+        raise SourceError(
+            f"'{path}' must hold whole numbers or text as labels, got {strange[0]!r} "
+            f"({values.dtype})"
+        )
+    return labels
