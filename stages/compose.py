@@ -16,10 +16,18 @@ from dvc.utils.hydra import compose_and_dump
 
 
 def composed(overrides: list[str]) -> dict[str, Any]:
-    """Return what params.yaml would hold with these overrides; writes it nowhere."""
+    """Return what params.yaml would hold with these overrides; writes it nowhere.
+
+    Raises:
+        ValueError: If they do not fit conf/.
+    """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "params.yaml"
-        write(path, overrides)
+        try:
+            write(path, overrides)
+        except Exception as error:  # Hydra's, OmegaConf's and DVC's own kinds
+            told = " ".join(overrides)
+            raise ValueError(f"conf/ does not compose with {told}: {error}") from error
         return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 

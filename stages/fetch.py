@@ -1,8 +1,9 @@
 """Fetch the freely available data sets of the benchmark, or say what each needs.
 
-    python -m stages.fetch [DATASET ...] [--dry-run]
+    python -m stages.fetch [DATASET ...] [KEY=VALUE ...] [--dry-run]
 
-Reads   datasets, data_root of params.yaml; conf/downloads.yaml: address, checksum, licence
+Reads   datasets, data_root of params.yaml, or with overrides (benchmark=cifar100) of what conf/
+        composes; conf/downloads.yaml: address, checksum, licence
 Writes  DATA_ROOT/<file>   verified; a wrong download becomes *.wrong, a broken-off one is resumed
 
 Existing copies, there or at the path that datasets.<name>.path gives, are used in place and never
@@ -167,20 +168,33 @@ def free_bytes(root: Path) -> int:
         return shutil.disk_usage(existing).free
 
 
+def where_from(overrides: list[str]) -> tuple[dict[str, Any], Path]:
+    """Return the data sets and the data root of params.yaml, or of conf/ with overrides."""
+    if overrides:
+        from stages.compose import composed  # seconds that params.yaml is spared
+
+        params = composed(overrides)
+        return params["datasets"], root_of(params["data_root"])
+    try:
+        root = root_of(read_section("data_root"))
+    except KeyError:
+        root = root_of("data/raw")
+    return read_section("datasets"), root
+
+
 def main() -> None:
     """Read the parameters, then print the plan or carry it out."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("datasets", nargs="*")
+    parser.add_argument("what", nargs="*", metavar="DATASET or KEY=VALUE")
     parser.add_argument("--dry-run", action="store_true", help="print the plan and stop")
     args = parser.parse_args()
 
-    wanted = wanted_files(read_section("datasets"), read_downloads(), args.datasets)
-    try:
-        root = root_of(read_section("data_root"))
-    except KeyError:
-        root = root_of("data/raw")
+    overrides = [word for word in args.what if "=" in word]
+    datasets, root = where_from(overrides)
+    chosen = [word for word in args.what if "=" not in word]
+    wanted = wanted_files(datasets, read_downloads(), chosen)
     wanted = with_sizes(wanted, root)
     print("\n".join(plan_lines(wanted, root)))
     if args.dry_run:

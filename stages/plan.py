@@ -151,10 +151,7 @@ def parameters(overrides: list[str]) -> dict[str, Any]:
         return yaml.load(Path("params.yaml").read_text(encoding="utf-8"), Loader=loader)
     from stages.compose import composed  # seconds that a plan of params.yaml is spared
 
-    try:
-        return composed(overrides)
-    except Exception as error:  # Hydra's, OmegaConf's and DVC's own kinds
-        raise ValueError(f"conf/ does not compose with {' '.join(overrides)}: {error}") from error
+    return composed(overrides)
 
 
 def main() -> None:

@@ -473,3 +473,14 @@ def test_an_archive_that_climbs_out_of_its_folder_is_refused(tmp_path, kind):
             archive.addfile(member, io.BytesIO(b"x"))
     with pytest.raises(SourceError, match="climbs out"):
         open_source(read_spec("evil", {"path": str(path)})).entries()
+
+
+def test_another_benchmark_can_be_named_without_writing_params(monkeypatch):
+    monkeypatch.chdir(Path(__file__).parents[1])
+    datasets, root = stage.where_from(["benchmark=cifar100", "data_root=/datasets"])
+
+    assert {"cifar100_train", "svhn"} <= set(datasets)
+    assert root == Path("/datasets")
+    assert "capitals_train" in stage.where_from([])[0]
+    with pytest.raises(ValueError, match="conf/ does not compose with benchmark=cifar"):
+        stage.where_from(["benchmark=cifar"])
