@@ -1,13 +1,14 @@
 """Names that methods refer to: heads, and what section ``fit`` has fitted for them."""
 
 import inspect
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from pipeline.detectors.zero_shot import ZERO_SHOT
 from pipeline.scores import SCORES
 
-HEADS = (ZERO_SHOT, "plp", "lp", "few_shot", "ft")
+TRAINED = ("plp", "lp", "few_shot")  # one head more for every further seed: plp_seed43
+HEADS = (ZERO_SHOT, *TRAINED, "ft")
 # score, parameter: the entry of `fit` that must hold its value
 _FITTED = {
     ("mahalanobis", "gaussians"): "gaussians",
@@ -20,24 +21,29 @@ _FITTED = {
 
 
 def check_names(
-    methods: Mapping[str, Mapping[str, Any]], fitted: Mapping[str, Collection[str]]
+    methods: Mapping[str, Mapping[str, Any]],
+    fitted: Mapping[str, Collection[str]],
+    *,
+    seeds: Sequence[int] = (),
 ) -> None:
     """Refuse methods that name a head that is never trained, or a part that is never fitted.
 
     Args:
         methods: Section ``methods``, of known scores and parameters.
         fitted: Names in ``gaussians``, ``residuals`` and ``head_statistics`` of section ``fit``.
+        seeds: ``probe.seeds``; the first one's heads bear no number.
 
     Raises:
         ValueError: Naming the method, the name and the known ones.
     """
+    known = [*HEADS, *(f"{head}_seed{seed}" for seed in seeds[1:] for head in TRAINED)]
     for name, entry in methods.items():
         heads = [entry["head"]] if "head" in entry else entry.get("heads", [])
         for head in heads:
-            if head not in HEADS:
+            if head not in known:
                 raise ValueError(
                     f"methods.{name} names the head '{head}', which is never trained; "
-                    f"known: {', '.join(HEADS)}"
+                    f"known: {', '.join(known)}; another seed's need its number in probe.seeds"
                 )
         for (score, key), section in _FITTED.items():
             if entry["score"] != score:

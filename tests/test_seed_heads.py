@@ -1,0 +1,62 @@
+"""Heads of further seeds are scored like the first one's, for the spread of AUROC over seeds."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from detector_world import World
+
+from pipeline.detectors.fitting import FitParams
+from pipeline.params import from_mapping
+from pipeline.scores.fitted import check_names
+from pipeline.statistics.metrics import auroc
+from pipeline.storage.store import read_arrays, read_features, write_arrays
+from pipeline.training.heads import write_probe
+from pipeline.training.probe_recipe import ProbeParams
+from stages import fit, probe, score
+
+CONF = yaml.safe_load((Path(__file__).parents[1] / "conf/methods.yaml").read_text(encoding="utf-8"))
+FIT = from_mapping(FitParams, CONF["fit"], section="fit")
+FIT = dataclasses.replace(FIT, residuals=[*FIT.residuals, "plp_seed43"])
+METHODS = {
+    "plp_msp": {"score": "msp", "head": "plp"},
+    "plp_msp_seed43": {"score": "msp", "head": "plp_seed43"},
+    "plp_vim_seed43": {"score": "vim", "head": "plp_seed43"},
+}
+FITTED = {"gaussians": [], "residuals": ["plp_seed43"], "head_statistics": []}
+
+
+def test_a_further_seed_has_a_head_that_is_fitted_and_scored(tmp_path):
+    world = World(tmp_path)
+    bank, text, pseudo_labels, heads = world.fit_inputs
+    arrays, about = read_arrays(text)
+    write_arrays(text, arrays, {**about, "names": "folders"})
+    params = ProbeParams(epochs=3, batch_size=16, seeds=(42, 43), device="cpu")
+    probes, summary = probe.run(bank, pseudo_labels, text, params)
+    for name, head in probes.items():
+        write_probe(heads / f"{name}.safetensors", head)
+    (heads / "heads.json").write_text(json.dumps(summary))
+
+    detector = fit.run(bank, text, pseudo_labels, heads, FIT)
+    scores, _, _, reasons, _ = score.run(detector, bank, tmp_path / "queries.zarr", METHODS)
+
+    logits = probes["plp_seed43"].logits(read_features(tmp_path / "queries.zarr").features)
+    logits = logits.astype(np.float64)
+    shares = np.exp(logits - np.logaddexp.reduce(logits, axis=1, keepdims=True))
+    np.testing.assert_allclose(scores["plp_msp_seed43"], shares.max(axis=1), rtol=1e-5)
+    assert set(scores) == set(METHODS)
+    assert reasons == {}
+    is_id = world.query_labels >= 0
+    first, second = (auroc(scores[m][is_id], scores[m][~is_id]) for m in list(METHODS)[:2])
+    assert first != second
+
+
+def test_methods_may_name_the_heads_of_the_seeds_that_are_trained():
+    check_names(METHODS, FITTED, seeds=(42, 43))
+
+    for seeds in ((42,), (43,), (42, 44), ()):
+        with pytest.raises(ValueError, match="'plp_seed43', which is never trained.* probe.seeds"):
+            check_names(METHODS, FITTED, seeds=seeds)
