@@ -2,15 +2,19 @@
 
 import matplotlib as mpl
 import numpy as np
+from jaxtyping import Float64
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from pipeline.report.figure_labels import name_points
 from pipeline.report.figures import FAINT, INK, PALETTE, STYLE, panels
 from pipeline.report.records import ALL_SETS, Records
 from pipeline.statistics.regression import Line, fit_line
 
 METHOD, CLASSIFIER = "knn_1", "knn_20"
 DIRECT_LABELS = 6  # with more backbones the points carry numbers and a key names them
+
+MARKER = 5.0  # diameter of the points, in typographic points
 
 
 def accuracy_figure(records: Records) -> Figure:
@@ -63,12 +67,8 @@ def _panel(panel: Axes, points: list, in_line: set[str], *, keyed: bool) -> None
     panel.grid(visible=True)
     shown = [point for point in points if point[1][0] is not None and point[2][0] is not None]
     fitted = [point for point in shown if point[0] in in_line]
-    x = np.array([100 * point[1][0] for point in fitted], dtype=np.float64)
-    y = np.array([100 * point[2][0] for point in fitted], dtype=np.float64)
-    line = _line(x, y)
-    for number, (name, accuracy, auroc) in enumerate(points, 1):
-        if accuracy[0] is None or auroc[0] is None:
-            continue
+    line = _line(_percent(fitted)[:, 0], _percent(fitted)[:, 1])
+    for name, accuracy, auroc in shown:
         filled = name in in_line
         panel.errorbar(
             100 * accuracy[0],
@@ -76,23 +76,11 @@ def _panel(panel: Axes, points: list, in_line: set[str], *, keyed: bool) -> None
             xerr=_bars(accuracy),
             yerr=_bars(auroc),
             fmt="o" if filled else "s",
-            markersize=5,
+            markersize=MARKER,
             color=PALETTE[0] if filled else PALETTE[1],
             markerfacecolor=PALETTE[0] if filled else "white",
             elinewidth=0.9,
             ecolor="#9fb9cc" if filled else "#e8bfa3",
-        )
-        height = 100 * auroc[0]
-        above = line is not None and height > line.intercept + line.slope * 100 * accuracy[0]
-        panel.annotate(
-            str(number) if keyed else name,
-            (100 * accuracy[0], height),
-            xytext=(-4, 5) if above else (4, -5),  # away from the line
-            ha="right" if above else "left",
-            va="bottom" if above else "top",
-            textcoords="offset points",
-            fontsize=7.5,
-            annotation_clip=False,
         )
     panel.margins(x=0.16 if keyed else 0.24, y=0.2)
     if line is None:
@@ -100,12 +88,43 @@ def _panel(panel: Axes, points: list, in_line: set[str], *, keyed: bool) -> None
         if len(fitted) < 3:
             label = f"no line: {len(fitted)} of three backbones needed"
     else:
-        ends = np.array([x.min(), x.max()])
+        ends = _ends(line, _percent(fitted)[:, 0])
         panel.plot(ends, line.intercept + line.slope * ends, color=FAINT, zorder=1.5)
         label = f"R² = {line.r2:.3f}, {len(fitted)} backbones"
-    panel.text(
+    note = panel.text(
         0.98, 0.03, label, transform=panel.transAxes, ha="right", va="bottom", fontsize=8, color=INK
     )
+    numbers = {name: str(number) for number, (name, *_) in enumerate(points, 1)}
+    places = _percent(shown)
+    name_points(
+        panel,
+        places,
+        [numbers[name] if keyed else name for name, *_ in shown],
+        upwards=_above(line, places),
+        markersize=MARKER,
+        note=note,
+    )
+
+
+def _above(line: Line | None, places: Float64[np.ndarray, "n 2"]) -> list[bool]:
+    """Say which points lie above the line; their names go farther up."""
+    if line is None:
+        return [False] * len(places)
+    return (places[:, 1] > line.intercept + line.slope * places[:, 0]).tolist()
+
+
+def _percent(points: list) -> Float64[np.ndarray, "n 2"]:
+    pairs = [(100 * accuracy[0], 100 * auroc[0]) for _, accuracy, auroc in points]
+    return np.array(pairs, dtype=np.float64).reshape(-1, 2)
+
+
+def _ends(line: Line, x: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " 2"]:
+    """Return where the line begins and ends: over the points, and nowhere above 100 %."""
+    ends = np.array([x.min(), x.max()])
+    if line.slope == 0:
+        return ends
+    full = (100 - line.intercept) / line.slope  # the line reaches 100 % here
+    return np.minimum(ends, full) if line.slope > 0 else np.maximum(ends, full)
 
 
 def _line(x: np.ndarray, y: np.ndarray) -> Line | None:
