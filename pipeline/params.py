@@ -18,8 +18,9 @@ def read_section(section: str, *, path: Path = Path("params.yaml")) -> Any:
 
     Raises:
         KeyError: If a part of the path is missing; the message lists what is there.
+        ValueError: If the file is not YAML.
     """
-    node = _parsed(path.read_text(encoding="utf-8"))
+    node = read_params(path)
     walked: list[str] = []
     for key in section.split("."):
         if not isinstance(node, dict) or key not in node:
@@ -29,6 +30,19 @@ def read_section(section: str, *, path: Path = Path("params.yaml")) -> Any:
         node = node[key]
         walked.append(key)
     return copy.deepcopy(node)
+
+
+def read_params(path: Path = Path("params.yaml")) -> Any:
+    """Return all of a file of parameters; not to be changed, it is read once.
+
+    Raises:
+        ValueError: If it is not YAML; the message names the line.
+    """
+    try:
+        return _parsed(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        words = " ".join(str(error).split())
+        raise ValueError(f"{path} must be YAML: {words}") from None
 
 
 @functools.cache
@@ -44,16 +58,23 @@ def load_params(section: str, schema: type[Schema], *, path: Path = Path("params
 def from_mapping(schema: type[Schema], values: Any, *, section: str) -> Schema:
     """Build a dataclass from a mapping, recursively.
 
+    Args:
+        schema: The dataclass.
+        values: As read from YAML.
+        section: Its place in params.yaml, for errors; empty for the whole file.
+
     Raises:
         ValueError: If a key is unknown or missing, or a value has the wrong type; the message
             names the section, the key and the known ones.
     """
     if not isinstance(values, dict):
-        raise ValueError(f"section '{section}' must be a mapping, got {values!r}")
+        what = f"section '{section}'" if section else "params.yaml"
+        raise ValueError(f"{what} must be a mapping, got {values!r}")
+    prefix = f"{section}." if section else ""
     fields = {field.name: field for field in dataclasses.fields(schema)}  # type: ignore[arg-type]
-    if unknown := sorted(set(values) - set(fields)):
+    if unknown := sorted(map(str, set(values) - set(fields))):
         raise ValueError(
-            f"unknown parameter '{section}.{unknown[0]}'; known: {', '.join(sorted(fields))}"
+            f"unknown parameter '{prefix}{unknown[0]}'; known: {', '.join(sorted(fields))}"
         )
     required = {
         name
@@ -61,11 +82,11 @@ def from_mapping(schema: type[Schema], values: Any, *, section: str) -> Schema:
         if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
     }
     if missing := sorted(required - set(values)):
-        raise ValueError(f"missing parameter '{section}.{missing[0]}'")
+        raise ValueError(f"missing parameter '{prefix}{missing[0]}'")
     hints = typing.get_type_hints(schema)
     return schema(
         **{
-            name: _convert(hints[name], value, where=f"{section}.{name}")
+            name: _convert(hints[name], value, where=f"{prefix}{name}")
             for name, value in values.items()
         }
     )

@@ -7,8 +7,10 @@ import yaml
 from dvc.utils.hydra import compose_and_dump
 
 from pipeline.code_closure import ROOT
+from stages import check_params
 
 BENCHMARKS = sorted(path.stem for path in (ROOT / "conf/benchmark").glob("*.yaml"))
+STUDIES = sorted(path.stem for path in (ROOT / "conf/study").glob("*.yaml"))
 
 
 @pytest.fixture
@@ -44,6 +46,54 @@ def test_every_benchmark_composes_with_roles_that_exist(compose, benchmark):
     assert set(lists["scored"]) == names - {roles["id_train"]}
     assert {roles["id_test"], *lists["ood"], *lists["crafted"]} == set(lists["scored"])
     assert {name for group in (roles["means"] or {}).values() for name in group} <= names
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "study"),
+    [
+        *((name, "clip10") for name in sorted(set(BENCHMARKS) - {"folders", "features"})),
+        *(("cifar100", name) for name in STUDIES if name not in ("clip10", "single")),
+    ],
+)
+def test_every_shipped_benchmark_and_study_passes_the_check(compose, benchmark, study):
+    check_params.run(compose(f"benchmark={benchmark}", f"study={study}"))
+
+
+PHOTOS = ("datasets.id_train.path=/photos/train", "datasets.id_test.path=/photos/test.zip")
+ROWS = ("datasets.id_train.path=train.npz", "datasets.id_test.path=test.npz")
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "paths", "message"),
+    [
+        ("folders", (), "'datasets.id_train' has no path; .*-S 'datasets.id_train.path=/data/id"),
+        ("folders", PHOTOS, r"'folders' has no OOD set .* -S '\+datasets=\{name: /path\}'"),
+        ("features", ROWS, "'features' has no OOD set"),
+    ],
+)
+def test_a_benchmark_of_your_own_says_first_what_it_lacks(compose, benchmark, paths, message):
+    """A study of no OOD set would fail after the heads are trained."""
+    backbone = "imported" if benchmark == "features" else "vit_b"
+    params = compose(f"benchmark={benchmark}", f"backbone={backbone}", "study=single", *paths)
+
+    with pytest.raises(ValueError, match=message):
+        check_params.run(params)
+
+
+def test_folders_and_features_of_your_own_pass_the_check(compose):
+    of = ("study=single", "+datasets={svhn: {path: x.npy, classes: false}}")
+    photos = compose("benchmark=folders", "backbone=vit_b", *PHOTOS, *of)
+    imported = compose(
+        "benchmark=features",
+        "backbone=imported",
+        "study=single",
+        *ROWS,
+        "+datasets.svhn={source: features, path: svhn.npy, classes: false}",
+        "+models.imported.files.svhn=svhn.npy",
+    )
+
+    for params in (photos, imported):
+        check_params.run(params)
 
 
 @pytest.mark.parametrize(

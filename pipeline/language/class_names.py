@@ -84,7 +84,7 @@ def class_names(
     if source is None:
         return [f.replace("_", " ") if underscores_to_spaces else f for f in folders]
     what = f"class-name list '{source}'" if isinstance(source, str) else "the list of class names"
-    listed = _load(source) if isinstance(source, str) else source
+    listed = named_list(source) if isinstance(source, str) else source
     if isinstance(listed, Mapping):
         keyed = {str(key): str(name) for key, name in listed.items()}
         names = names_by_key(keyed, folders, what=what)
@@ -107,7 +107,12 @@ def equal_names(names: Sequence[str]) -> dict[str, list[int]]:
     return {name: where for name, where in places.items() if len(where) > 1}
 
 
-def _load(source: str) -> dict[str, str] | list[str]:
+def named_list(source: str) -> dict[str, str] | list[str]:
+    """Return a shipped list of class names, or a user's file.
+
+    Raises:
+        ValueError: If it is neither, or the file is of another form.
+    """
     if source in LISTS:
         return LISTS[source]()
     path = Path(source)

@@ -23,3 +23,18 @@ class TextParams:
     negative_candidates: int | None = None
     negative_share: float = 0.15
     negative_prompt: str = "a photo of a {c}."
+
+    def __post_init__(self) -> None:
+        """Refuse values whose negative labels would mean nothing."""
+        if "{c}" not in self.negative_prompt:
+            raise ValueError(
+                "text.negative_prompt must hold {c} where the word goes, or all negative labels "
+                f"are one sentence; got {self.negative_prompt!r}"
+            )
+        if not 0 < self.negative_share <= 1:
+            raise ValueError(f"text.negative_share must be in (0, 1], got {self.negative_share}")
+        if self.negative_candidates is not None and self.negative_candidates < 1:
+            raise ValueError(
+                "text.negative_candidates must be at least 1, or null for all words, got "
+                f"{self.negative_candidates}"
+            )

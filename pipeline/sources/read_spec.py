@@ -68,12 +68,28 @@ def read_spec(dataset: str, values: Any, *, data_root: Path = Path("data/raw")) 
             does not exist.
     """
     section = f"datasets.{dataset}"
+    if isinstance(values, dict) and values.get("source") in MADE:
+        return FolderSet(path=f"{MADE[values['source']]}/{dataset}")
+    spec = entry_spec(dataset, values)
+    places = {
+        name: str(resolve(value, section=f"{section}.{name}", data_root=data_root))
+        for name in ("path", *PATHS)
+        if (value := getattr(spec, name, None)) is not None
+    }
+    return unpacked(dataclasses.replace(spec, **places), section=section)
+
+
+def entry_spec(dataset: str, values: Any) -> ImageSet:
+    """Turn one entry of ``datasets`` into its dataclass, its paths as they are written.
+
+    Raises:
+        ValueError: If the source is unknown, or a key is misspelt or cannot be honoured.
+    """
+    section = f"datasets.{dataset}"
     if isinstance(values, str):
         values = {"path": values}
     if not isinstance(values, dict):
         raise ValueError(f"'{section}' must be a path or a mapping, got {values!r}")
-    if values.get("source") in MADE:
-        return FolderSet(path=f"{MADE[values['source']]}/{dataset}")
     if "path" not in values or values["path"] in (None, "", "???"):
         raise SourceError(
             f"'{section}' has no path; give a folder or an archive, "
@@ -88,12 +104,7 @@ def read_spec(dataset: str, values: Any, *, data_root: Path = Path("data/raw")) 
         raise ValueError(f"'{section}.source' must be one of {known}, got {kind!r}")
     spec = from_mapping(KINDS[kind], {**values, "source": kind}, section=section)
     check_options(spec, section=section)
-    places = {
-        name: str(resolve(value, section=f"{section}.{name}", data_root=data_root))
-        for name in ("path", *PATHS)
-        if (value := getattr(spec, name, None)) is not None
-    }
-    return unpacked(dataclasses.replace(spec, **places), section=section)
+    return spec
 
 
 def _guess(path: str) -> str:

@@ -1,0 +1,69 @@
+"""Every section that names a method names one of the table ``methods``."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pipeline.param_checks.sections import Params
+from pipeline.scores import check_methods, method_names
+from pipeline.scores.fitted import HEADS, check_names
+
+PARTS = ("gaussians", "residuals", "head_statistics")  # of section fit
+
+
+def check_method_table(params: Params) -> None:
+    """Check scores, their parameters, and the heads and fitted parts that methods name.
+
+    Raises:
+        ValueError: If the table is empty, a method is unknown or misused, or it names what is
+            never trained or fitted.
+    """
+    if not params.methods:
+        raise ValueError("methods must be a table of at least one method, got an empty one")
+    check_methods(params.methods)
+    fitted = {part: list(getattr(params.fit, part)) for part in PARTS}
+    check_names(params.methods, fitted, seeds=params.probe.seeds)
+    for name, entry in params.methods.items():
+        heads = [entry.get("head"), *entry.get("heads", [])]
+        if "few_shot" in heads and not params.probe.shots:
+            raise ValueError(
+                f"methods.{name} names the head 'few_shot', which needs probe.shots above 0, got 0"
+            )
+
+
+def check_named_methods(params: Params, given: Mapping[str, Any]) -> None:
+    """Refuse names of methods, in other sections, that no entry of the table makes.
+
+    Args:
+        params: The parameters.
+        given: The same before defaults stand in: only what is written must be in the table, since
+            a study says itself which of its usual methods were not run.
+
+    Raises:
+        ValueError: Naming the parameter and the known methods.
+    """
+    known = [
+        column for name, entry in params.methods.items() for column in method_names(name, entry)
+    ]
+    for where, name in _named(params, given):
+        if name not in known:
+            raise ValueError(
+                f"{where} names the unknown method '{name}'; known: {', '.join(known)}"
+            )
+    classifiers = ("knn_20", *HEADS)
+    if params.study.classifier not in classifiers:
+        raise ValueError(
+            f"study.classifier must be one of {', '.join(classifiers)}, got "
+            f"'{params.study.classifier}'"
+        )
+
+
+def _named(params: Params, given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    yield from (("report.headline_methods", name) for name in params.report.headline_methods)
+    yield "report.roc_method", params.report.roc_method
+    yield from (("evaluate.compare", name) for pair in params.evaluate.compare for name in pair)
+    yield from (("evaluate.class_methods", name) for name in params.evaluate.class_methods or ())
+    for key in ("nearest", "plp", "mcm", "probe", "finetuned_scores"):
+        if key in given["study"]:
+            value = getattr(params.study, key)
+            names = (value,) if isinstance(value, str) else value
+            yield from ((f"study.{key}", name) for name in names)

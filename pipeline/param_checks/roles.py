@@ -1,0 +1,80 @@
+"""Backbones and data sets that sections name are those of the tables, and there is one to test."""
+
+from collections.abc import Collection, Iterable
+
+from pipeline.param_checks.sections import Params
+
+CURE = "change conf/ and run `make params`, which derives what follows from a name"
+
+
+def check_backbones(params: Params) -> None:
+    """Refuse a headline, a surrogate or a study of backbones that are not computed.
+
+    Raises:
+        ValueError: Naming the parameter, the value and the known backbones.
+    """
+    names = params.backbones
+    if params.backbone not in names:
+        raise ValueError(
+            f"backbone '{params.backbone}' is not among backbones: {', '.join(names) or 'none'}; "
+            f"{CURE}"
+        )
+    _check_known("backbones", names, params.models)
+    _check_known("study.family", params.study.family, names)
+    _check_known("matrix.reference", [params.matrix.reference], names)
+    _check_known("matrix.surrogates", params.matrix.surrogates.values(), names)
+    matrix = params.matrix
+    sources = [*matrix.pretrained, *matrix.finetuned, *matrix.fetched, *matrix.recorded]
+    _check_same("weights of matrix", sources, "backbones", names)
+    if matrix.crafted:
+        _check_known("craft.surrogate", [params.craft.surrogate], names)
+
+
+def check_roles(params: Params) -> None:
+    """Refuse roles of data sets that are not in the table, and a benchmark without OOD sets.
+
+    Raises:
+        ValueError: Naming the parameter, the value and the known data sets.
+    """
+    matrix, benchmark, datasets = params.matrix, params.benchmark, params.datasets
+    _check_known("benchmark.id_train", [benchmark.id_train], datasets)
+    _check_known("benchmark.id_test", [benchmark.id_test], datasets)
+    _check_same("matrix.extracted", matrix.extracted, "datasets", datasets)
+    sources = [*matrix.rendered, *matrix.indexed, *matrix.crafted]
+    _check_same("sources of matrix", sources, "datasets", datasets)
+    scored = [*matrix.scored, benchmark.id_train]
+    _check_same("matrix.scored with the bank", scored, "datasets", datasets)
+    if not matrix.ood:
+        raise ValueError(
+            f"benchmark '{benchmark.name}' has no OOD set to tell from ID; name at least one, "
+            "as -S '+datasets={name: /path}'"
+        )
+    _check_known("matrix.ood", matrix.ood, datasets)
+    for name, sets in (benchmark.means or {}).items():
+        if not sets:
+            raise ValueError(
+                f"benchmark.means.{name} must name at least one OOD set; known: "
+                f"{', '.join(matrix.ood)}"
+            )
+        _check_known(f"benchmark.means.{name}", sets, matrix.ood)
+    if matrix.crafted:
+        _check_known("benchmark.attacked", [str(benchmark.attacked)], matrix.ood)
+    if matrix.pictured:
+        pictures = params.craft.pictures
+        _check_known("craft.pictures", [pictures.left, pictures.right], matrix.crafted)
+    _check_known("report.duplicates", params.report.duplicates, matrix.compared)
+    sheets = [f"reports/adversarial/{name}.png" for name in matrix.pictured]
+    _check_known("report.contact_sheets", params.report.contact_sheets, sheets)
+
+
+def _check_known(where: str, names: Iterable[str], known: Collection[str]) -> None:
+    if wrong := [name for name in names if name not in known]:
+        raise ValueError(
+            f"{where} names the unknown '{wrong[0]}'; known: {', '.join(known) or 'none'}"
+        )
+
+
+def _check_same(where: str, names: Collection[str], table: str, known: Collection[str]) -> None:
+    """Refuse a derived list that is not its table: a hand edit changed one of the two."""
+    if wrong := sorted(set(names) ^ set(known)):
+        raise ValueError(f"{where} and {table} differ in '{wrong[0]}'; {CURE}")

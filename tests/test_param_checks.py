@@ -1,0 +1,215 @@
+"""Whatever params.yaml may hold wrongly is told by the first stage, not by the last one."""
+
+import copy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline.code_closure import ROOT
+from stages.check_params import run
+
+PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+
+
+def with_value(path: str, value: object) -> dict:
+    params = copy.deepcopy(PARAMS)
+    node = params
+    *folders, last = path.split(".")
+    for key in folders:
+        node = node[key]
+    node[last] = value
+    return params
+
+
+def check(folder: Path, params: dict) -> subprocess.CompletedProcess[str]:
+    text = yaml.safe_dump(params, sort_keys=False)
+    (folder / "params.yaml").write_text(text, encoding="utf-8")
+    return subprocess.run(
+        [sys.executable, "-m", "stages.check_params", "e.json", "x.json", "m.json"],
+        cwd=folder,
+        env={"PYTHONPATH": str(ROOT), "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_committed_parameters_pass():
+    assert set(run(copy.deepcopy(PARAMS))) == {"evaluate", "extract", "methods"}
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("finetunes", "unknown parameter 'finetunes'; known: backbone, backbones, "),
+        ("craft.surogate", "unknown parameter 'craft.surogate'; known: defaults, pictures, "),
+        ("craft.defaults.stepss", "unknown parameter 'craft.defaults.stepss'; known: "),
+        ("craft.pictures.top", "unknown parameter 'craft.pictures.top'"),
+        ("report.headline_methodz", "unknown parameter 'report.headline_methodz'"),
+        ("finetune.epoch", "unknown parameter 'finetune.epoch'"),
+        ("duplicates.treshold", "unknown parameter 'duplicates.treshold'"),
+        ("benchmark.mean", "unknown parameter 'benchmark.mean'; known: .*means"),
+        ("benchmark.clas_names", "unknown parameter 'benchmark.clas_names'"),
+        ("matrix.oods", "unknown parameter 'matrix.oods'"),
+        ("pretrain.pairs.counts", "unknown parameter 'pretrain.pairs.counts'"),
+        ("models.mini_s.pretrain.stepz", "unknown parameter 'models.mini_s.pretrain.stepz'"),
+        ("models.mini_s_ft.finetune.epoch", "parameter 'models.mini_s_ft.finetune.epoch'"),
+        ("models.mini_s.loadr", "unknown parameter 'models.mini_s.loadr'"),
+        ("datasets.greek.per_clas", "unknown parameter 'datasets.greek.per_clas'"),
+        ("datasets.smooth.smoothnes", "unknown parameter 'datasets.smooth.smoothnes'"),
+    ],
+)
+def test_a_misspelt_key_of_any_section_or_entry_is_named(path, message):
+    with pytest.raises(ValueError, match=message):
+        run(with_value(path, 1))
+
+
+def test_a_section_that_is_missing_is_named():
+    params = copy.deepcopy(PARAMS)
+    del params["report"]
+
+    with pytest.raises(ValueError, match="missing parameter 'report'"):
+        run(params)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("report.headline_methods", ["knn_1", "knn_7"], "headline_methods .* method 'knn_7'"),
+        ("report.headline_methods", [], "headline_methods must name at least one method"),
+        ("report.roc_method", "knn_7", "report.roc_method names the unknown method 'knn_7'; known"),
+        ("evaluate.compare", [["plp_mspp", "mcm"]], "evaluate.compare .* method 'plp_mspp'"),
+        ("evaluate.class_methods", ["knn_2"], "evaluate.class_methods .* method 'knn_2'"),
+        ("study.nearest", "knn_11", "study.nearest names the unknown method 'knn_11'"),
+        ("study.plp", ["plp_ms"], "study.plp names the unknown method 'plp_ms'"),
+        ("study.classifier", "knn_5", "study.classifier must be one of knn_20, .* got 'knn_5'"),
+        ("methods.plp_msp.head", "lpp", "methods.plp_msp names the head 'lpp'"),
+        ("methods.plp_msp.head", "few_shot", "needs probe.shots above 0, got 0"),
+        ("methods.mahalanobis.gaussians", "labelss", "names 'labelss', which fit.gaussians"),
+        ("benchmark.means.near", ["cyrilic"], "benchmark.means.near names the unknown 'cyrilic'"),
+        ("benchmark.means.near", ["smooth"], "benchmark.means.near names the unknown 'smooth'"),
+        ("benchmark.means.near", [], "benchmark.means.near must name at least one OOD set"),
+        ("benchmark.id_train", "capitals", "benchmark.id_train names the unknown 'capitals'"),
+        ("benchmark.attacked", "runes", "benchmark.attacked names the unknown 'runes'"),
+        ("benchmark.class_names", "imagenet_clean", "unknown class-name list 'imagenet_clean'"),
+        ("text.prompts", "plp6", "unknown prompt set 'plp6'; known: openai80"),
+        ("text.negative_prompt", "a photo of a {}.", "text.negative_prompt must hold {c}"),
+        ("text.negative_words", "word.txt", "unknown list of negative words 'word.txt'"),
+        ("text.negative_share", 0.0, r"text.negative_share must be in \(0, 1\], got 0.0"),
+        ("duplicates.threshold", 1.5, r"duplicates.threshold must be in \(0, 1\], got 1.5"),
+        ("craft.surrogate", "mini_x", "craft.surrogate names the unknown 'mini_x'"),
+        ("craft.pictures.left", "smoth", "craft.pictures names the unknown 'smoth'"),
+        ("craft.pictures.rows", 0, "craft.pictures.rows must be at least 1, got 0"),
+        ("study.family", ["mini_x"], "study.family names the unknown 'mini_x'; known: mini_s"),
+        ("report.duplicates", ["runes"], "report.duplicates names the unknown 'runes'"),
+        ("report.contact_sheets", ["a.png"], "report.contact_sheets names the unknown 'a.png'"),
+        ("datasets.smooth.ood", "runes", "datasets.smooth.ood names the unknown 'runes'"),
+        ("datasets.smooth.surrogate", "m", "datasets.smooth.surrogate names the unknown 'm'"),
+        ("datasets.smooth.pairs", 0, "datasets.smooth: 'pairs' must be at least 1, got 0"),
+        ("datasets.greek.part", "runes", "datasets.greek: unknown part 'runes'"),
+        ("datasets.greek.source", "glyph", "'datasets.greek' has no path"),
+        ("models.mini_s_ft.finetune.start", "mini", "start must name the backbone it starts from"),
+        ("backbones", ["mini_l"], "study.family names the unknown 'mini_s'"),
+        ("backbones", [], "is not among backbones: none"),
+        ("matrix.extracted", ["greek"], "matrix.extracted and datasets differ in 'capitals_test'"),
+        ("matrix.pretrained", [], "weights of matrix and backbones differ in 'mini_l'; change"),
+    ],
+)
+def test_a_name_that_means_nothing_is_refused_before_anything_runs(path, value, message):
+    with pytest.raises(ValueError, match=message):
+        run(with_value(path, value))
+
+
+def test_a_misspelt_option_of_a_set_on_disk_is_named_though_its_path_may_be_elsewhere():
+    params = copy.deepcopy(PARAMS)
+    params["datasets"]["cifar10"] = {"source": "cifar", "path": "/none.tar.gz", "splitt": "test"}
+    params["matrix"]["extracted"].append("cifar10")
+    with pytest.raises(ValueError, match="unknown parameter 'datasets.cifar10.splitt'; known: "):
+        run(params)
+
+    params["datasets"]["cifar10"] = {"source": "cifar", "path": "/none.tar.gz", "split": "test"}
+    for names in ("indexed", "scored", "ood"):
+        params["matrix"][names].append("cifar10")
+    run(params)  # where it lies is for its own stage to say
+
+
+def test_a_budget_among_the_defaults_leaves_smoothness_to_the_sets():
+    budget = {"norm": "linf", "epsilon": 0.03, "step": 0.01}
+    params = with_value("craft.defaults.budget", budget)
+    with pytest.raises(ValueError, match="datasets.smooth: 'smoothness' 5000 and a budget"):
+        run(params)
+    params["datasets"]["smooth"]["smoothness"] = 0.0
+    run(params)
+
+
+def test_a_headline_outside_the_backbones_is_one_line_and_nothing_is_written(tmp_path: Path):
+    """After a hand edit of params.yaml; before, only the last stage of all noticed."""
+    done = check(tmp_path, with_value("backbone", "vit_h"))
+
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: backbone 'vit_h' is not among backbones: mini_s, mini_m, mini_l, mini_s_ft; "
+        "change conf/ and run `make params`, which derives what follows from a name\n"
+    )
+    assert not list(tmp_path.glob("*.json"))
+
+
+def test_a_bad_report_parameter_leaves_what_was_checked_before(tmp_path: Path):
+    """`report` would delete the previous report, and then fail."""
+    assert check(tmp_path, PARAMS).returncode == 0
+    before = {path.name: path.read_bytes() for path in tmp_path.glob("*.json")}
+
+    done = check(tmp_path, with_value("report.roc_method", "knn_7"))
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: report.roc_method names the unknown method 'knn_7'")
+    assert {path.name: path.read_bytes() for path in tmp_path.glob("*.json")} == before
+
+
+def test_a_change_of_the_report_alone_writes_the_same_files():
+    """Extraction and scores depend on these files, and on no section of the report."""
+    assert run(with_value("report.roc_method", "mcm")) == run(copy.deepcopy(PARAMS))
+
+
+def test_parameters_that_are_no_yaml_are_one_line(tmp_path: Path):
+    (tmp_path / "params.yaml").write_text("a: [1\nb: 2\n", encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "stages.check_params", "e.json", "x.json", "m.json"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT), "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.stderr.startswith("error: params.yaml must be YAML: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_the_stage_depends_on_every_section_and_comes_before_all_that_costs():
+    assert set(STAGES["check_params"]["params"]) == set(PARAMS)
+    assert list(STAGES)[:2] == ["fingerprint_code", "check_params"]  # DVC keeps the order
+    for stage in ("extract", "score", "evaluate", "accuracy"):
+        assert set(STAGES[stage]["deps"]) & set(STAGES["check_params"]["outs"])
+
+
+def test_the_check_loads_no_torch():
+    loaded = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys, yaml, stages.check_params as c\n"
+            "c.run(yaml.safe_load(open('params.yaml')))\n"
+            "print(*{'torch', 'timm', 'open_clip'} & set(sys.modules))",
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert loaded.stdout == "\n"
