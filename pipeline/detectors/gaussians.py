@@ -82,7 +82,8 @@ class ClassGaussians:
         sums, gram = _moments(features, rows, len(classes), shift)
         means = shift + sums / counts[:, None]
         centre = counts @ means / n
-        within = (gram - (sums.T / counts) @ sums) / n
+        scaled = sums / np.sqrt(counts)[:, None]
+        within = (gram - scaled.T @ scaled) / n  # x' x costs half of x' y
         if np.trace(within) < _CANCELLED * np.trace(gram) / n:
             within = _centred_gram(features, rows, means) / n
         shared = invertible(
@@ -92,7 +93,8 @@ class ClassGaussians:
             shrinkage=shrinkage,
             what="the covariance within classes",
         )
-        between = (means - centre).T * (counts / n) @ (means - centre)
+        scaled = (means - centre) * np.sqrt(counts / n)[:, None]
+        between = scaled.T @ scaled
         overall, _ = shrink(
             within + between,
             n=n,

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -59,26 +60,32 @@ def sum_blocks(
     sums: list[list] = [[] for _ in range(lanes)]
 
     def add(lane: int, start: int, raw: np.ndarray) -> None:
+        block, at = change(raw, start), slice(start, start + len(raw))
+        if where is not None and not (inside := where[at]).all():
+            block, at = block[inside], start + np.flatnonzero(inside)
+        out = buffers[lane][: len(block)]
+        terms = term(at, np.subtract(block, shift, out=out, dtype=np.float64))
+        if not sums[lane]:
+            sums[lane] = list(terms)
+            return
+        for i, each in enumerate(terms):
+            sums[lane][i] += each
+
+    def share(lane: int, first: int, part: np.ndarray) -> None:
+        """Add every L-th block of a part that begins at row ``first``."""
         with np.errstate(over="ignore", invalid="ignore"):  # the sums are checked
-            block, at = change(raw, start), slice(start, start + len(raw))
-            if where is not None and not (inside := where[at]).all():
-                block, at = block[inside], start + np.flatnonzero(inside)
-            terms = term(at, np.subtract(block, shift, out=buffers[lane][: len(block)]))
-            if not sums[lane]:
-                sums[lane] = list(terms)
-                return
-            for i, each in enumerate(terms):
-                sums[lane][i] += each
+            for low in range(lane * size, len(part), lanes * size):
+                add(lane, first + low, part[low : low + size])
 
     with ExitStack() as stack:
         pool = None
         if lanes > 1:
             stack.enter_context(blas.limit(limits=1))
             pool = stack.enter_context(ThreadPoolExecutor(lanes))
-        for first in range(0, n, lanes * size):
-            starts = range(first, min(first + lanes * size, n), size)
-            blocks = [source[start : start + size] for start in starts]
-            list((pool.map if pool else map)(add, range(lanes), starts, blocks))
+        together = n if isinstance(source, np.ndarray) else lanes * size  # read at once
+        for first in range(0, n, together):
+            part = source[first : first + together]
+            list((pool.map if pool else map)(share, range(lanes), repeat(first), repeat(part)))
     totals = [sum(each[1:], start=each[0]) for each in zip(*filter(None, sums), strict=True)]
     if not all(np.isfinite(total).all() for total in totals):
         check_finite(rows, what)
