@@ -9,6 +9,7 @@ from pipeline.glyph_world.captions import NAMING, VAGUE, CaptionMix, Subject, wr
 from pipeline.glyph_world.glyph_sets import GROUPS, class_names
 from pipeline.glyph_world.pretraining_pairs import PairParams, draw_pairs
 from pipeline.language.prompts import PLP5
+from pipeline.params import read_section
 
 LETTERS = tuple(f"latin capital letter {c}" for c in "abc")
 A = Subject(LETTERS[0], "latin capital letter", "italic serif", LETTERS)
@@ -33,6 +34,10 @@ def test_the_shares_are_those_asked_for():
     assert counts["naming"] / 4000 == pytest.approx(0.6, abs=0.03)
     assert counts["wrong"] / 4000 == pytest.approx(0.1, abs=0.02)
     assert counts["vague"] / 4000 == pytest.approx(0.3, abs=0.03)
+
+
+def test_the_defaults_are_the_benchmark_s():
+    assert vars(CaptionMix()) == read_section("pretrain.pairs.captions")
 
 
 @pytest.mark.parametrize(
