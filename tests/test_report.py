@@ -140,6 +140,27 @@ def test_what_is_printed_fits_a_terminal(world):
     assert re.search(r"^knn_1 +\d+\.\d \(\d+\.\d–\d+\.\d\)", printed, re.MULTILINE)
 
 
+def test_the_headline_ends_with_where_the_report_lies(world):
+    """`make repro` and the README print this file, whether or not the stage had to run."""
+    last = make().splitlines()[-1]
+
+    assert last == "Report: reports/report.html   tables: reports/results.md"
+    assert all(Path(path).is_file() for path in ("reports/report.html", "reports/results.md"))
+
+
+def test_make_repro_prints_the_table_once(world, monkeypatch, capsys):
+    """`dvc repro` prints it by the stage; `make repro` says later, and prints the file itself."""
+    monkeypatch.setattr("sys.argv", ["report", "reports"])
+    report.main()
+    assert capsys.readouterr().out == Path("reports/headline.txt").read_text(encoding="utf-8")
+
+    makefile = (Path(report.__file__).parents[1] / "Makefile").read_text(encoding="utf-8")
+    assert "\tOOD_HEADLINE=later dvc repro\n\t@cat reports/headline.txt\n" in makefile
+    monkeypatch.setenv("OOD_HEADLINE", "later")
+    report.main()
+    assert capsys.readouterr().out == ""
+
+
 def test_the_same_records_give_the_same_bytes(world, monkeypatch):
     monkeypatch.setattr(report, "FIGURES", ONE_FIGURE)
     make()
