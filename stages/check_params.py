@@ -20,6 +20,7 @@ from pipeline.files import write_text
 from pipeline.param_checks.dataset_entries import check_datasets
 from pipeline.param_checks.method_names import check_method_table, check_named_methods
 from pipeline.param_checks.model_entries import check_models
+from pipeline.param_checks.roc_method import check_roc_method
 from pipeline.param_checks.roles import check_backbones, check_roles
 from pipeline.param_checks.sections import Params
 from pipeline.param_checks.text_names import check_text
@@ -40,6 +41,7 @@ def run(params: dict[str, Any]) -> dict[str, str]:
     check_datasets(checked.datasets, defaults=checked.craft.defaults, backbones=checked.backbones)
     check_roles(checked)
     check_named_methods(checked, params)
+    check_roc_method(checked)
     check_text(checked)
     return {
         "evaluate": _text({"evaluate": params["evaluate"]}),

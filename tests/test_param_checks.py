@@ -170,6 +170,17 @@ def test_a_bad_report_parameter_leaves_what_was_checked_before(tmp_path: Path):
     assert {path.name: path.read_bytes() for path in tmp_path.glob("*.json")} == before
 
 
+def test_roc_curves_of_text_are_refused_where_the_headline_has_no_text_tower():
+    params = with_value("backbone", "mini_s_ft")
+    run(params)
+    for method in ("mcm", "plp_energy", "fused", "mahalanobis_pseudo"):
+        params["report"]["roc_method"] = method
+        with pytest.raises(ValueError, match=f"'mini_s_ft', which has no text .* got '{method}'"):
+            run(params)
+    params["report"]["roc_method"] = "lp_msp"
+    run(params)
+
+
 def test_a_change_of_the_report_alone_writes_the_same_files():
     """Extraction and scores depend on these files, and on no section of the report."""
     assert run(with_value("report.roc_method", "mcm")) == run(copy.deepcopy(PARAMS))

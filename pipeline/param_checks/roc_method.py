@@ -1,0 +1,43 @@
+"""The method whose ROC curves the report draws applies to the headline backbone."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.detectors.zero_shot import ZERO_SHOT
+from pipeline.param_checks.sections import Params
+from pipeline.scores import method_names
+
+TEXT_SCORES = ("mcm", "max_cosine", "neglabel")
+OF_TEXT = {ZERO_SHOT, "plp", "pseudo_labels"}  # PLP learns from the nearest text
+
+
+def check_roc_method(params: Params) -> None:
+    """Refuse a method of the text tower where the headline backbone is known to have none.
+
+    Raises:
+        ValueError: Naming the backbone and the methods that apply to it.
+    """
+    entry = params.models[params.backbone]
+    if entry["loader"] == "open_clip" or entry.get("class_embeddings") is not None:
+        return
+    known = [
+        column
+        for name, method in params.methods.items()
+        if method["score"] not in TEXT_SCORES and not _parts(method, params) & OF_TEXT
+        for column in method_names(name, method)
+    ]
+    if params.report.roc_method not in known:
+        raise ValueError(
+            f"report.roc_method must apply to the headline backbone '{params.backbone}', which has "
+            f"no text tower; got '{params.report.roc_method}', known: {', '.join(known)}"
+        )
+
+
+def _parts(method: Mapping[str, Any], params: Params) -> set[str]:
+    """Heads, spaces and labels that a method's scores are made with."""
+    parts = {method[key] for key in ("head", "space") if key in method}
+    parts |= set(method.get("heads", OF_TEXT if method["score"] == "fused" else ()))
+    if "mahalanobis" in method["score"]:
+        gaussians = params.fit.gaussians[method.get("gaussians", "labels")]
+        parts |= {gaussians.classes, gaussians.space}
+    return parts
