@@ -4,10 +4,10 @@ A copy of a test or OOD image inside the ID training bank decides its nearest-ne
 copies within a set make its rows depend on each other.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -124,6 +124,9 @@ def find_overlap(
         threshold: Cosine of near duplicates.
         largest: Search near duplicates for at most so many images times images, in millions.
         shown: How many pairs to keep.
+
+    Raises:
+        ValueError: If the rows of features are not those of the index.
     """
     within = one.name == other.name
     hashed = not (one.index["sha256"].has_nulls() or other.index["sha256"].has_nulls())
@@ -135,10 +138,16 @@ def find_overlap(
         reasons.append("no features given")
     elif millions > largest:
         reasons.append(
-            f"{millions:,.0f} million pairs are more than duplicates.largest = {largest:,}"
+            f"{millions:,.0f} million pairs are more than duplicates.largest = {largest:,}; raise "
+            "it to search them"
         )
     else:
         queries = np.concatenate([rows for _, rows in one.shards()])
+        if len(queries) != len(one.index):
+            raise ValueError(
+                f"'{one.name}' must have one row of features for each image of its index, got "
+                f"{len(queries):,} rows and {len(one.index):,} images; extract its features again"
+            )
         near = near_copies(queries, other.shards(), threshold=threshold, within=within)
     return Overlap(
         one.name,
@@ -158,70 +167,6 @@ def _worst(exact: list[Pair], near: list[Pair], *, within: bool) -> list[Pair]:
         couples = {frozenset((pair.row, pair.other_row)): pair for pair in reversed(every)}
         every = list(couples.values())
     return sorted(every, key=lambda pair: (-pair.exact, -pair.cosine, pair.row))
-
-
-def warnings(overlaps: Iterable[Overlap], sets: Mapping[str, ImageSetRows]) -> list[str]:
-    """What a reader of results must know: test or OOD images in the bank, then the rest."""
-    leaks, copies = [], []
-    for overlap in overlaps:
-        one, other = sets[overlap.name], sets[overlap.other]
-        if overlap.name == overlap.other:
-            if overlap.exact:
-                copies.append(f"{overlap.exact} images of {one.name} are copies of others in it")
-            continue
-        if overlap.exact:
-            what = f"{overlap.exact} images of {one.name} ({one.role}) are also in {other.name}"
-            if other.role == "ID train":
-                leaks.append(f"{what}, the bank: their nearest-neighbour scores mean nothing")
-            else:
-                copies.append(f"{what} ({other.role})")
-        if overlap.near is not None and (further := overlap.near - (overlap.exact or 0)) > 0:
-            where = "the bank " if other.role == "ID train" else ""
-            copies.append(
-                f"{further} further images of {one.name} ({one.role}) are nearly those of "
-                f"{where}{other.name}; look at the pictures"
-            )
-    gone = [
-        f"{one.excluded} unreadable files of {one.name} are left out"
-        for one in sets.values()
-        if one.excluded
-    ]
-    return leaks + copies + gone
-
-
-def as_record(
-    overlaps: list[Overlap], sets: Mapping[str, ImageSetRows], *, threshold: float
-) -> dict[str, Any]:
-    """The report as JSON values, in the order of the sets."""
-
-    def path(name: str, row: int) -> str:
-        return sets[name].index["path"][row]
-
-    return {
-        "threshold": threshold,
-        "sets": {
-            one.name: {"role": one.role, "images": len(one.index), "unreadable": one.excluded}
-            for one in sets.values()
-        },
-        "overlaps": {
-            f"{overlap.name} in {overlap.other}": {
-                "exact": overlap.exact,
-                "near": overlap.near,
-                "reason": overlap.reason,
-                "pairs": [
-                    {
-                        "image": path(overlap.name, pair.row),
-                        "other": path(overlap.other, pair.other_row),
-                        "cosine": round(pair.cosine, 4),
-                        "exact": pair.exact,
-                    }
-                    for pair in overlap.pairs
-                ],
-            }
-            for overlap in overlaps
-        },
-        "warnings": warnings(overlaps, sets),
-    }
 
 
 def excluded_count(index: Path) -> int:

@@ -14,14 +14,14 @@ from pathlib import Path
 
 from PIL import Image
 
-from pipeline.datasets.images import ImageError, decode_image
+from pipeline.datasets.images import ImageError, ImageParams, decode_image
 from pipeline.datasets.index import read_index
 from pipeline.duplicate_params import DuplicateParams
+from pipeline.duplicate_report import as_record
 from pipeline.duplicates import (
     ImageSetRows,
     Overlap,
     Role,
-    as_record,
     excluded_count,
     find_overlap,
 )
@@ -30,6 +30,7 @@ from pipeline.json_text import write_json
 from pipeline.pair_sheet import PicturePair, pair_sheet
 from pipeline.params import load_params, read_section
 from pipeline.sources import Source, SourceError, load_spec, open_source
+from pipeline.stage import run_stage
 from pipeline.storage.store import iter_shards
 
 
@@ -50,6 +51,7 @@ def pictures(
     sources: dict[str, Source],
     *,
     count: int,
+    images: ImageParams,
 ) -> list[PicturePair]:
     """The worst pairs: exact copies first, those in the bank first, each pair of sets in turn."""
     bank = next(iter(sets))
@@ -64,9 +66,15 @@ def pictures(
     def shown(name: str, row: int) -> tuple[Image.Image | None, str]:
         path = sets[name].index["path"][row]
         try:
-            return decode_image(sources[name].read(path), path=path), f"{name}: {path}"
+            image = decode_image(
+                sources[name].read(path),
+                path=path,
+                max_pixels=images.max_pixels,
+                exif=images.exif,
+            )
         except (KeyError, ImageError, SourceError, OSError):
             return None, f"{name}: {path} (no picture)"
+        return image, f"{name}: {path}"
 
     found = []
     for *_, place, order in worst:
@@ -106,7 +114,8 @@ def main() -> None:
     record = as_record(overlaps, sets, threshold=params.threshold)
     write_json(args.report, record)
     sources = {name: open_source(load_spec(name)) for name in sets}
-    drawn = pictures(overlaps, sets, sources, count=params.pictures)
+    images = load_params("images", ImageParams)
+    drawn = pictures(overlaps, sets, sources, count=params.pictures, images=images)
     title = f"{len(drawn)} most alike pairs" if drawn else "no duplicates found"
     with written_whole(args.sheet) as partial:
         pair_sheet(drawn, title=title).save(partial, "PNG")
@@ -118,4 +127,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

@@ -9,7 +9,6 @@ Writes  INDEX                      one row an image: row, path, label, class_nam
 """
 
 import argparse
-import sys
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,6 +32,7 @@ from pipeline.indexing.labels import Classes
 from pipeline.params import load_params, read_section
 from pipeline.sources import ImageSet, RowsSet, load_spec
 from pipeline.sources.ignored import left_out
+from pipeline.stage import run_stage
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (ValueError, KeyError, OSError) as error:
-        sys.exit(f"error: {error.args[0] if isinstance(error, KeyError) else error}")
+    run_stage(main)

@@ -15,13 +15,13 @@ from PIL import Image
 
 from pipeline.code_closure import ROOT
 from pipeline.datasets.index import write_index
+from pipeline.duplicate_report import warnings
 from pipeline.duplicates import (
     ImageSetRows,
     Pair,
     exact_copies,
     find_overlap,
     near_copies,
-    warnings,
 )
 from pipeline.pair_sheet import PicturePair, pair_sheet
 from pipeline.storage.store import write_store
@@ -140,6 +140,7 @@ def write_sets(names: dict[str, list[str]], *, store: str = "{}.zarr", index: st
         "benchmark": {"id_train": "train", "id_test": "test"},
         "datasets": {name: name for name in names},
         "duplicates": {"threshold": 0.999},
+        "images": {},
         "matrix": {
             "ood": [name for name in names if name not in ("train", "test")],
             "reference": "vit",

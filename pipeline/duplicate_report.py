@@ -1,0 +1,91 @@
+"""What the search for duplicates found, as the record of a report and the warnings in it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from pipeline.duplicates import ImageSetRows, Overlap
+
+
+def warnings(overlaps: Sequence[Overlap], sets: Mapping[str, ImageSetRows]) -> list[str]:
+    """What a reader of results must know: test or OOD images in the bank, then the rest.
+
+    Last comes what was not searched, so that no duplicates found is never read into it.
+    """
+    leaks, copies = [], []
+    for overlap in overlaps:
+        one, other = sets[overlap.name], sets[overlap.other]
+        if overlap.name == overlap.other:
+            if overlap.exact:
+                copies.append(f"{overlap.exact} images of {one.name} are copies of others in it")
+            continue
+        if overlap.exact:
+            what = f"{overlap.exact} images of {one.name} ({one.role}) are also in {other.name}"
+            if other.role == "ID train":
+                leaks.append(f"{what}, the bank: their nearest-neighbour scores mean nothing")
+            else:
+                copies.append(f"{what} ({other.role})")
+        if overlap.near is not None and (further := overlap.near - (overlap.exact or 0)) > 0:
+            where = "the bank " if other.role == "ID train" else ""
+            copies.append(
+                f"{further} further images of {one.name} ({one.role}) are nearly those of "
+                f"{where}{other.name}; look at the pictures"
+            )
+    gone = [
+        f"{one.excluded} unreadable files of {one.name} are left out"
+        for one in sets.values()
+        if one.excluded
+    ]
+    return leaks + copies + gone + _unsearched(overlaps)
+
+
+def _unsearched(overlaps: Iterable[Overlap]) -> list[str]:
+    """Where no copies were found because none were looked for."""
+    said = []
+    for overlap in overlaps:
+        missing = [
+            what
+            for what, count in (("equal files", overlap.exact), ("near copies", overlap.near))
+            if count is None
+        ]
+        if missing:
+            where = "itself" if overlap.name == overlap.other else overlap.other
+            said.append(
+                f"{overlap.name} was not searched for {' and '.join(missing)} in {where}: "
+                f"{overlap.reason}"
+            )
+    return said
+
+
+def as_record(
+    overlaps: list[Overlap], sets: Mapping[str, ImageSetRows], *, threshold: float
+) -> dict[str, Any]:
+    """The report as JSON values, in the order of the sets."""
+
+    def path(name: str, row: int) -> str:
+        return sets[name].index["path"][row]
+
+    return {
+        "threshold": threshold,
+        "sets": {
+            one.name: {"role": one.role, "images": len(one.index), "unreadable": one.excluded}
+            for one in sets.values()
+        },
+        "overlaps": {
+            f"{overlap.name} in {overlap.other}": {
+                "exact": overlap.exact,
+                "near": overlap.near,
+                "reason": overlap.reason,
+                "pairs": [
+                    {
+                        "image": path(overlap.name, pair.row),
+                        "other": path(overlap.other, pair.other_row),
+                        "cosine": round(pair.cosine, 4),
+                        "exact": pair.exact,
+                    }
+                    for pair in overlap.pairs
+                ],
+            }
+            for overlap in overlaps
+        },
+        "warnings": warnings(overlaps, sets),
+    }
