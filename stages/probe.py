@@ -65,23 +65,11 @@ def run(
     names = about_text["class_names"]
     held = sum(wanted.nbytes for wanted in targets.values())
     for head, wanted in targets.items():
-        trained = []
-        with training_rows(
-            bank, about, wanted, params, classes=len(names), device=device, held=held
-        ) as rows:
-            for seed in params.seeds:
-                with LossMeter(f"{about['backbone']} {head} seed {seed}") as meter:
-                    probe, losses = fit_probe(
-                        rows,
-                        classes=len(names),
-                        recipe=params,
-                        seed=seed,
-                        progress=meter,
-                    )
-                accuracy = training_accuracy(probe, rows, batch_size=params.batch_size)
-                trained.append({"seed": seed, "loss": losses[-1], "accuracy": accuracy})
-                probes[head if seed == params.seeds[0] else f"{head}_seed{seed}"] = probe
-                held += probe.weight.nbytes
+        own, trained = train_head(
+            head, bank, about, wanted, params, classes=len(names), device=device, held=held
+        )
+        probes |= own
+        held += sum(probe.weight.nbytes for probe in own.values())
         told[head] = describe(wanted, trained, names)
     recipe = {f.name: getattr(params, f.name) for f in dataclasses.fields(ProbeRecipe)}
     summary = {
@@ -97,6 +85,34 @@ def run(
         "heads": told,
     }
     return probes, summary
+
+
+def train_head(
+    head: str,
+    bank: Path,
+    about: dict[str, Any],
+    targets: Targets,
+    params: ProbeParams,
+    *,
+    classes: int,
+    device: str,
+    held: int,
+) -> tuple[dict[str, Probe], list[dict[str, Any]]]:
+    """Return one head for each seed, and how its training ended; the rows are let go."""
+    probes: dict[str, Probe] = {}
+    trained = []
+    with training_rows(
+        bank, about, targets, params, classes=classes, device=device, held=held
+    ) as rows:
+        for seed in params.seeds:
+            with LossMeter(f"{about['backbone']} {head} seed {seed}") as meter:
+                probe, losses = fit_probe(
+                    rows, classes=classes, recipe=params, seed=seed, progress=meter
+                )
+            accuracy = training_accuracy(probe, rows, batch_size=params.batch_size)
+            trained.append({"seed": seed, "loss": losses[-1], "accuracy": accuracy})
+            probes[head if seed == params.seeds[0] else f"{head}_seed{seed}"] = probe
+    return probes, trained
 
 
 def choose_targets(
