@@ -116,6 +116,7 @@ def test_one_hot_rows_beside_features_are_refused_too(tmp_path):
         ([b"cat", b"dog", b"caf\xc3\xa9"], ["cat", "dog", "caf\u00e9"]),
         ([[2], [0], [-1]], ["2", "0", ""]),
         ([2.0, 0.0, 1.0], ["2", "0", "1"]),
+        (np.array([2, 0, 1], np.float16), ["2", "0", "1"]),
         ([True, False, True], ["1", "0", "1"]),
     ],
 )

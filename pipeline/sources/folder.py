@@ -29,9 +29,13 @@ class FolderSource:
         """Check that the folder is one."""
         root = Path(spec.path) / spec.subfolder
         if not root.is_dir():
-            held = "it is another file: unpack it" if root.is_file() else "no such folder"
+            held = (
+                "it is another file: unpack it, or pack it again"
+                if root.is_file()
+                else "no such folder"
+            )
             raise SourceError(
-                f"'{root}' must be a folder of images; {held}. Read without unpacking are {READ}"
+                f"'{root}' must be a folder of images; {held}. Read in place are {READ}"
             )
         labels = Path(spec.labels) if spec.labels else None
         return cls(root, spec.class_depth, tuple(spec.ignore), labels)

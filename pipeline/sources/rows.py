@@ -91,7 +91,8 @@ def _told(values: np.ndarray, path: str) -> list[int | str]:
     if values.dtype.kind in "biu":
         return [int(value) for value in values.tolist()]
     if values.dtype.kind == "f":
-        whole = np.isfinite(values) & (values == np.round(values)) & (np.abs(values) < 2**53)
+        values = values.astype(np.float64)
+        whole = (values == np.round(values)) & (np.abs(values) < 2**53)  # NaN is neither
         if not whole.all():
             raise SourceError(
                 f"'{path}' must hold whole numbers as labels, got {values[~whole][0]} in row "
