@@ -13,7 +13,13 @@ import yaml
 from pipeline.geometry import unit_norm
 from pipeline.language.class_folders import class_folders
 from pipeline.language.text_params import TextParams
-from pipeline.storage.store import read_arrays, read_attributes, write_arrays, write_store
+from pipeline.storage.store import (
+    iter_shards,
+    read_arrays,
+    read_attributes,
+    write_arrays,
+    write_store,
+)
 from pipeline.training.heads import read_probe
 from pipeline.training.probe import fit_probe
 from pipeline.training.probe_recipe import ProbeParams
@@ -171,14 +177,18 @@ def test_a_memory_limit_is_kept(large, kind, mebibytes, monkeypatch):
     seen, kinds, bytes_in_torch = [], set(), [0]  # tracemalloc misses torch's own
 
     def watched(rows, **how):
-        assert not any(earlier() for earlier in seen)  # one head's rows at a time
         seen.append(weakref.ref(rows))
         kinds.add(type(rows))
         if isinstance(rows, ResidentRows):
             bytes_in_torch.append(rows.features.nbytes)
         return fit_probe(rows, **how)
 
+    def shards(*path, **how):
+        assert not any(earlier() for earlier in seen)  # one head's rows at a time
+        return iter_shards(*path, **how)
+
     monkeypatch.setattr(probe, "fit_probe", watched)
+    monkeypatch.setattr(probe, "iter_shards", shards)
     inputs = (large / "bank.zarr", large / f"{kind}.parquet", large / "text.zarr")
     probe.run(*inputs, limited)  # what is imported late is no part of the training
     tracemalloc.start()
