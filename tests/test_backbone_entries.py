@@ -129,6 +129,27 @@ def test_an_argument_the_model_does_not_take_is_named_with_its_place(tmp_path, l
         load_backbone("m", entry, recorded(tmp_path, "m"))
 
 
+def test_a_size_a_timm_model_does_not_take_is_named_with_a_cure_that_works(tmp_path):
+    entry = {"loader": "timm", "name": "vit_tiny_patch16_224", "random_weights": True}
+    entry |= {"transform": {"input_size": [3, 32, 48]}}
+    weights = recorded(tmp_path, "m")
+
+    with pytest.raises(ValueError, match=r"input_size must .* got 32 x 48 .*m.kwargs.img_size"):
+        load_backbone("m", entry, weights)
+    assert load_backbone("m", entry | {"kwargs": {"img_size": [32, 48]}}, weights).width == 192
+
+
+def test_a_size_an_open_clip_model_does_not_take_is_named_with_a_cure_that_works(tmp_path):
+    (tmp_path / "tiny.json").write_text(json.dumps(CFG), encoding="utf-8")
+    entry = {"loader": "open_clip", "config": str(tmp_path / "tiny.json"), "random_weights": True}
+    entry |= {"transform": {"size": 16}}
+    weights = recorded(tmp_path, "m")
+
+    with pytest.raises(ValueError, match=r"transform.size .* 16 x 16 .*m.kwargs.force_image_size"):
+        load_backbone("m", entry, weights)
+    assert load_backbone("m", entry | {"kwargs": {"force_image_size": 16}}, weights).width == 32
+
+
 def test_fine_tuning_names_the_argument_too(tmp_path, monkeypatch):
     """The tower it starts from loads; its own model is the one with the misspelt argument."""
     monkeypatch.setattr(finetune, "class_folders", lambda index: ["a", "b"])

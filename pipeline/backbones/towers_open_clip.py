@@ -17,6 +17,7 @@ from torch import nn
 
 from pipeline.backbones.backbone import Backbone
 from pipeline.backbones.checkpoints import WeightsError
+from pipeline.backbones.feature_width import feature_width
 from pipeline.backbones.model_arguments import model_arguments
 from pipeline.backbones.model_spec import ModelSpec
 from pipeline.backbones.transforms import split_normalisation
@@ -43,6 +44,13 @@ def load(name: str, spec: ModelSpec, weights: Path, device: torch.device) -> Bac
     projection = None if spec.space == "joint" else _separate_projection(visual)
     size = get_model_preprocess_cfg(model).get("size", 224)
     visual = visual.to(device)
+    width = feature_width(
+        visual,
+        (size, size) if isinstance(size, int) else tuple(size),
+        device=device,
+        setting=f"models.{name}.transform.size",
+        cure=f"models.{name}.kwargs.force_image_size",
+    )
 
     def text(texts: list[str]) -> np.ndarray:
         model.to(device)  # only here: extraction needs no text tower on the device
@@ -54,7 +62,7 @@ def load(name: str, spec: ModelSpec, weights: Path, device: torch.device) -> Bac
         name=name,
         device=device,
         tower=visual,
-        width=_width(visual, size, device),
+        width=width,
         space="joint" if projection is None else "features",
         projection=projection,
         logit_scale=float(model.logit_scale.exp()),
@@ -153,9 +161,3 @@ def _separate_projection(visual: Any) -> np.ndarray | None:
             cast(Any, visual).head = nn.Identity()
             return linear.weight.detach().float().numpy().T.copy()
     return None  # attention pools (RN50) and MLP heads are not one linear map
-
-
-@torch.inference_mode()
-def _width(visual: nn.Module, size: int | tuple[int, int], device: torch.device) -> int:
-    height, width = (size, size) if isinstance(size, int) else size
-    return visual.eval()(torch.zeros(1, 3, height, width, device=device)).shape[-1]

@@ -12,6 +12,7 @@ from torchvision.transforms import Compose
 
 from pipeline.backbones.backbone import Backbone
 from pipeline.backbones.checkpoints import WeightsError
+from pipeline.backbones.feature_width import feature_width
 from pipeline.backbones.model_arguments import model_arguments
 from pipeline.backbones.model_spec import ModelSpec
 from pipeline.backbones.transforms import split_normalisation
@@ -45,8 +46,13 @@ def load(name: str, spec: ModelSpec, weights: Path, device: torch.device) -> Bac
         bias = head.bias if head.bias is not None else torch.zeros(head.out_features)
         classifier = (head.weight.detach().numpy().copy(), bias.detach().numpy().copy())
     tower = PreLogits(model).eval().to(device)
-    with torch.inference_mode():
-        width = tower(torch.zeros(1, *data_config["input_size"], device=device)).shape[-1]
+    width = feature_width(
+        tower,
+        tuple(data_config["input_size"][1:]),
+        device=device,
+        setting=f"models.{name}.transform.input_size",
+        cure=f"models.{name}.kwargs.img_size",
+    )
     return Backbone(
         name=name,
         device=device,
