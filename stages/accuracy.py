@@ -14,6 +14,7 @@ from typing import Any
 
 from pipeline.json_text import write_json
 from pipeline.params import load_params
+from pipeline.stage import run_stage
 from pipeline.statistics.accuracy import accuracy_record
 from pipeline.statistics.evaluation_params import EvaluateParams
 from pipeline.tables import read_predictions, read_scores
@@ -53,4 +54,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

@@ -30,6 +30,7 @@ from pipeline.adversarial import Resampling, compare, curve, image_summary, knn_
 from pipeline.datasets.index import read_index
 from pipeline.json_text import write_json
 from pipeline.params import load_params
+from pipeline.stage import run_stage
 from pipeline.statistics.evaluation_files import evaluate_files
 from pipeline.statistics.evaluation_params import EvaluateParams
 from pipeline.storage.store import read_features
@@ -139,4 +140,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 
 from pipeline.params import read_section
+from pipeline.stage import run_stage
 
 
 def set_arguments(backbone: str) -> list[str]:
@@ -49,4 +50,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

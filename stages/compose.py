@@ -14,6 +14,8 @@ from typing import Any
 import yaml
 from dvc.utils.hydra import compose_and_dump
 
+from pipeline.stage import run_stage
+
 
 def composed(overrides: list[str]) -> dict[str, Any]:
     """Return what params.yaml would hold with these overrides; writes it nowhere.
@@ -49,4 +51,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

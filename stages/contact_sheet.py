@@ -23,6 +23,7 @@ from pipeline.datasets.index import read_index
 from pipeline.files import written_whole
 from pipeline.params import load_params, read_section
 from pipeline.sources import Source, load_spec, open_source
+from pipeline.stage import run_stage
 from pipeline.tables import read_scores
 
 METHOD = "knn_1"
@@ -126,4 +127,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

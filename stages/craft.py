@@ -21,7 +21,6 @@ import argparse
 import dataclasses
 import json
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,6 +45,7 @@ from pipeline.extraction.locks import claim
 from pipeline.extraction.progress import Progress
 from pipeline.params import load_params, read_section
 from pipeline.sources import load_spec, open_source
+from pipeline.stage import run_stage
 from pipeline.storage.store import read_arrays, read_features
 from pipeline.training.heads import read_probe
 
@@ -235,7 +235,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (ValueError, KeyError, RuntimeError) as error:
-        sys.exit(f"error: {error.args[0] if isinstance(error, KeyError) else error}")
+    run_stage(main)

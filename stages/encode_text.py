@@ -22,6 +22,7 @@ from pipeline.language.class_names import class_names, equal_names
 from pipeline.language.prompts import prompt_set
 from pipeline.language.text_params import TextParams
 from pipeline.params import load_params, read_section
+from pipeline.stage import run_stage
 from pipeline.storage.store import write_arrays
 
 
@@ -122,7 +123,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except ValueError as error:
-        sys.exit(f"error: {error}")
+    run_stage(main)

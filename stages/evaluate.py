@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pipeline.json_text import write_json
 from pipeline.params import load_params
+from pipeline.stage import run_stage
 from pipeline.statistics.evaluation_files import evaluate_files
 from pipeline.statistics.evaluation_params import EvaluateParams
 
@@ -42,4 +43,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

@@ -23,6 +23,7 @@ from pipeline.download_errors import DownloadError, reading
 from pipeline.downloaded_archives import unpack
 from pipeline.downloads import Download, fetch, find, missing_bytes, with_size
 from pipeline.params import from_mapping, read_section
+from pipeline.stage import run_stage
 
 LIST = Path("conf/downloads.yaml")
 
@@ -204,7 +205,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (DownloadError, KeyError, ValueError) as error:
-        sys.exit(f"error: {error.args[0]}")
+    run_stage(main)

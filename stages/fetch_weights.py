@@ -12,6 +12,7 @@ from pathlib import Path
 from pipeline.backbones.checkpoints import WeightsError
 from pipeline.backbones.weights import weights_record, write_record
 from pipeline.params import read_section
+from pipeline.stage import run_stage
 
 
 def main() -> None:
@@ -32,4 +33,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

@@ -41,6 +41,7 @@ from pipeline.files import file_hash
 from pipeline.language.class_folders import class_folders
 from pipeline.params import from_mapping, load_params, read_section
 from pipeline.sources import Source, load_spec, open_source
+from pipeline.stage import run_stage
 from pipeline.storage.store import publish
 from pipeline.training.classifier_head import FILE, plain_head
 from pipeline.training.finetune_images import Images
@@ -262,4 +263,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

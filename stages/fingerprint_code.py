@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pipeline.code_closure import stage_code
 from pipeline.files import write_text
+from pipeline.stage import run_stage
 
 SCRIPTS = Path(__file__).parent
 
@@ -31,4 +32,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

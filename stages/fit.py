@@ -25,6 +25,7 @@ from pipeline.detectors.subspace import NoResidualError
 from pipeline.detectors.zero_shot import ZERO_SHOT
 from pipeline.files import file_hash
 from pipeline.params import load_params
+from pipeline.stage import run_stage
 
 
 def run(bank: Path, text: Path, pseudo_labels: Path, heads: Path, params: FitParams) -> Detector:
@@ -146,4 +147,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

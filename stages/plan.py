@@ -10,7 +10,6 @@ conf/costs.yaml. What is there counts only if it was made with these parameters.
 """
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ import polars as pl
 import yaml
 
 from pipeline.backbones.planned_weights import planned_weights
-from pipeline.download_errors import DownloadError
 from pipeline.downloads import Download
 from pipeline.params import from_mapping
 from pipeline.plan_table import plan_table, speed_lines
@@ -26,6 +24,7 @@ from pipeline.planned_training import planned_trainings
 from pipeline.planning import BackbonePlan, Cost, plan_backbone
 from pipeline.recorded_runs import MAKERS, RecordedRuns
 from pipeline.sources import SourceError, read_spec
+from pipeline.stage import run_stage
 from stages.fetch import plan_lines, read_downloads, root_of, wanted_files
 
 COSTS = Path("conf/costs.yaml")
@@ -167,7 +166,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (DownloadError, ValueError, KeyError, OSError) as error:
-        sys.exit(f"error: {error.args[0] if isinstance(error, KeyError) else error}")
+    run_stage(main)

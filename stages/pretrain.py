@@ -26,6 +26,7 @@ from pipeline.glyph_world.pretraining_check import accuracies
 from pipeline.glyph_world.pretraining_pairs import draw_pairs
 from pipeline.glyph_world.pretraining_params import PretrainParams, TrainParams
 from pipeline.params import from_mapping, load_params, read_section
+from pipeline.stage import run_stage
 
 
 def run(
@@ -109,7 +110,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (ValueError, KeyError) as error:
-        sys.exit(f"error: {error.args[0] if isinstance(error, KeyError) else error}")
+    run_stage(main)

@@ -26,6 +26,7 @@ import torch
 
 from pipeline.backbones.weights import read_entry
 from pipeline.params import load_params
+from pipeline.stage import run_stage
 from pipeline.storage.store import iter_shards, publish, read_arrays, read_attributes
 from pipeline.training.classifier_head import NoClassifierError, classifier_head
 from pipeline.training.heads import Probe, write_probe
@@ -283,4 +284,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

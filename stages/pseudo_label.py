@@ -20,6 +20,7 @@ import polars as pl
 
 from pipeline.files import write_text
 from pipeline.params import load_params
+from pipeline.stage import run_stage
 from pipeline.storage.store import iter_shards, read_arrays, read_attributes
 from pipeline.training.pseudo_label_quality import confident_rows, quality
 from pipeline.training.pseudo_labels import SCHEMA, PseudoLabelParams, assign, write_pseudo_labels
@@ -105,4 +106,4 @@ def summary(report: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pipeline.files import write_text
 from pipeline.report.readme import read_blocks, rebase_links, replace_blocks
+from pipeline.stage import run_stage
 
 
 def run(readme: Path, reports: Path) -> str:
@@ -46,4 +47,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

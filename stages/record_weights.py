@@ -15,6 +15,7 @@ from pathlib import Path
 from pipeline.backbones.checkpoints import WeightsError
 from pipeline.backbones.weights import weights_record, write_record
 from pipeline.params import read_section
+from pipeline.stage import run_stage
 
 
 def main() -> None:
@@ -34,4 +35,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

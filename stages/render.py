@@ -11,7 +11,6 @@ import argparse
 import hashlib
 import io
 import shutil
-import sys
 from pathlib import Path
 
 import polars as pl
@@ -21,6 +20,7 @@ from pipeline.datasets.index import write_index
 from pipeline.glyph_world.glyph_sets import PARTS, class_names, directory, draw_class, stream
 from pipeline.glyph_world.render_params import RenderParams
 from pipeline.params import load_params
+from pipeline.stage import run_stage
 
 
 def run(params: RenderParams, images: Path) -> pl.DataFrame:
@@ -71,7 +71,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (ValueError, KeyError) as error:
-        sys.exit(f"error: {error.args[0] if isinstance(error, KeyError) else error}")
+    run_stage(main)

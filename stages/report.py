@@ -37,6 +37,7 @@ from pipeline.report.read import read_record, read_records
 from pipeline.report.records import Records, Scope
 from pipeline.report.report_params import ReportParams
 from pipeline.report.tables import Table, plain
+from pipeline.stage import run_stage
 
 FIGURES = {
     "mean_auroc": mean_figure,
@@ -148,4 +149,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

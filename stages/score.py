@@ -27,6 +27,7 @@ from pipeline.detectors.query import Query
 from pipeline.detectors.search import Search
 from pipeline.detectors.zero_shot import ZERO_SHOT
 from pipeline.scores import check_methods, compute, method_names
+from pipeline.stage import run_stage
 from pipeline.storage.store import iter_shards, read_attributes
 from pipeline.tables import write_predictions, write_scores
 
@@ -193,4 +194,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

@@ -13,7 +13,6 @@ classes set datasets.<name>.include_classes when indexing.
 
 import argparse
 import shutil
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.language.shipped import imagenet_wnids
+from pipeline.stage import run_stage
 
 IMAGES = 50_000
 CLASSES = 1_000
@@ -132,7 +132,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (ValueError, OSError) as error:
-        sys.exit(f"error: {error}")
+    run_stage(main)

@@ -25,6 +25,7 @@ from pipeline.findings.study_records import StudyParams, StudyScope, read_study
 from pipeline.findings.study_tables import adversarial_table, comparisons_table, results_table
 from pipeline.json_text import write_json
 from pipeline.params import load_params, read_section
+from pipeline.stage import run_stage
 
 
 def run(reports: Path, scope: StudyScope, params: StudyParams) -> pl.DataFrame:
@@ -77,4 +78,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

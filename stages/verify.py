@@ -17,6 +17,7 @@ from pathlib import Path
 
 from pipeline.extraction.cache import cache_root
 from pipeline.extraction.leftovers import prune
+from pipeline.stage import run_stage
 from pipeline.storage.manifest import cure
 from pipeline.verify import find_stores, verify_store
 
@@ -68,4 +69,4 @@ def _prune(days: float) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

@@ -1,12 +1,19 @@
 """A stage that cannot go on says so in one line; a bug of ours keeps its traceback."""
 
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from pipeline.backbones.checkpoints import WeightsError
+from pipeline.code_closure import ROOT
 from pipeline.sources import SourceError
 from pipeline.stage import run_stage
+
+OWN_ENDS = ("__init__", "extract")  # the latter's statuses tell DVC and a person more than 1
+SCRIPTS = sorted(p for p in (ROOT / "stages").glob("*.py") if p.stem not in OWN_ENDS)
 
 
 def failing(error: BaseException) -> Callable[[], None]:
@@ -76,3 +83,24 @@ def test_a_status_of_its_own_is_kept():
         run_stage(failing(SystemExit(130)))
 
     assert raised.value.code == 130
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_every_script_ends_by_one_rule(script: Path):
+    last = script.read_text(encoding="utf-8").splitlines()[-2:]
+
+    assert last == ['if __name__ == "__main__":', "    run_stage(main)"]
+
+
+def test_a_missing_input_is_one_line_of_the_stage(tmp_path: Path):
+    done = subprocess.run(
+        [sys.executable, "-m", "stages.study", "reports"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT), "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert done.stderr == "error: [Errno 2] No such file or directory: 'params.yaml'\n"
