@@ -40,7 +40,7 @@ def test_an_array_file_of_another_kind_is_refused(folder):
     facts = json.loads((folder / "detector.json").read_text())
     facts["sha256"] = hashlib.sha256(b"no tensors").hexdigest()
     (folder / "detector.json").write_text(json.dumps(facts))
-    with pytest.raises(DetectorError, match="holds no tensors"):
+    with pytest.raises(DetectorError, match="is no safetensors file"):
         read_detector(folder)
 
 
