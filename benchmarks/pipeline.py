@@ -3,8 +3,8 @@
     python -m benchmarks.pipeline [--scratch] [--switch mini_s] [--folder FOLDER] [OVERRIDE ...]
 
 Clones the repository it stands in (what is committed, not what is edited) into a temporary folder,
-links the environment at hand, and runs there `dvc repro`, `dvc repro` again, and `dvc exp run -S
-backbone=SWITCH`. Caches are the clone's own. Records in git are taken as done where what they
+links the environment at hand, and runs there `dvc repro` (the clone's seconds count with it), `dvc
+repro` again, and `dvc exp run -S backbone=SWITCH`. Caches are the clone's own. Records in git are taken as done where what they
 depend on comes out the same, so a first run computes images, models, features and scores but need
 not evaluate them; `--scratch` removes the records first, and every stage is computed anew.
 OVERRIDES (such as those of .ci/run) make a smaller run. Give an idle machine: half an hour is
@@ -184,6 +184,8 @@ def main():
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20  # Linux: KiB
         lock = (folder / "dvc.lock").read_text(encoding="utf-8")
     print(table(runs, peak_gib=peak, lock=lock))
+    if args.overrides:
+        print("\nA smaller run, by its overrides: the goals are meant for the full one.")
 
 
 if __name__ == "__main__":
