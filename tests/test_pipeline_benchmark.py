@@ -1,6 +1,6 @@
 """The benchmark of the whole pipeline: what it reads out of DVC's lines and files."""
 
-from benchmarks.pipeline import Run, read_run, recorded_reports, table
+from benchmarks.pipeline_figures import Run, read_run, recorded_reports, table
 
 LINES = [
     (0.5, "Running stage 'render@greek':\n"),
