@@ -6,6 +6,7 @@ present parameters is one that `dvc repro` will not run. What DVC's cache keeps 
 last one is not looked at: a run may need less than this says, never more.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +16,7 @@ from typing import Any
 import yaml
 
 NO_EFFECT = ("expected", "expected_classes", "partial", "verify_images", "workers")  # of `index`
+EXTRACTION = "data/params/extract.json"  # what check_params tells every extraction
 MAKERS = {"glyphs": "render", "craft": "craft"}  # other sources are indexed
 
 
@@ -86,13 +88,21 @@ class RecordedRuns:
         if not Path(f"data/features/{backbone}/{dataset}.zarr").is_dir():
             return False
         stage = f"extract@{backbone}-{dataset}"
-        inputs = (_index(dataset), f"data/weights/{backbone}", "data/params/extract.json")
+        inputs = (_index(dataset), f"data/weights/{backbone}", EXTRACTION)
         return (
-            self._agrees("check_params", {"extract", "images"})
+            self._extraction_agrees()
             and all(self._made_last(stage, path) for path in inputs)
             and self.weights_are_current(backbone)
             and self.index_is_current(dataset)
         )
+
+    def _extraction_agrees(self) -> bool:
+        """Whether the last check left these parameters of extraction."""
+        try:
+            told = json.loads(Path(EXTRACTION).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return False
+        return told == {name: self.params[name] for name in ("extract", "images")}
 
     def _agrees(self, stage: str, keys: set[str]) -> bool:
         """Whether a stage is recorded, and those of its parameters that are compared are these."""

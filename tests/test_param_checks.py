@@ -211,7 +211,7 @@ def test_parameters_that_are_no_yaml_are_one_line(tmp_path: Path):
 
 
 def test_the_stage_depends_on_every_section_and_comes_before_all_that_costs():
-    assert set(STAGES["check_params"]["params"]) == set(PARAMS)
+    assert "params.yaml" in STAGES["check_params"]["deps"]
     assert list(STAGES)[:2] == ["fingerprint_code", "check_params"]  # DVC keeps the order
     for stage in ("extract", "score", "evaluate", "accuracy"):
         assert set(STAGES[stage]["deps"]) & set(STAGES["check_params"]["outs"])
