@@ -12,7 +12,6 @@ is not read again. What follows runs only where the record came out another one.
 import argparse
 from pathlib import Path
 
-from pipeline.backbones.checkpoints import WeightsError
 from pipeline.backbones.weights import weights_record, write_record
 from pipeline.params import read_section
 from pipeline.stage import run_stage
@@ -27,10 +26,7 @@ def main() -> None:
     parser.add_argument("weights", type=Path)
     args = parser.parse_args()
 
-    try:
-        record = weights_record(args.backbone, read_section(f"models.{args.backbone}"))
-    except (WeightsError, ValueError, KeyError, OSError) as error:
-        raise SystemExit(f"error: {error}") from None
+    record = weights_record(args.backbone, read_section(f"models.{args.backbone}"))
     write_record(args.weights, record)
 
 
