@@ -14,10 +14,6 @@ import argparse
 import dataclasses
 import json
 import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,17 +24,14 @@ from pipeline.backbones.weights import read_entry
 from pipeline.params import load_params
 from pipeline.stage import run_stage
 from pipeline.storage.store import iter_shards, publish, read_arrays, read_attributes
+from pipeline.training.bank_rows import training_rows
 from pipeline.training.classifier_head import NoClassifierError, classifier_head
+from pipeline.training.head_targets import choose_targets
 from pipeline.training.heads import Probe, write_probe
 from pipeline.training.loss_meter import LossMeter
-from pipeline.training.memory import free_bytes
-from pipeline.training.probe import Rows, fit_probe, training_accuracy
-from pipeline.training.probe_memory import BLOCK_ROWS, READ_ROWS, TrainingSize
+from pipeline.training.probe import fit_probe, training_accuracy
 from pipeline.training.probe_recipe import ProbeParams, ProbeRecipe
-from pipeline.training.probe_rows import ResidentRows, fits
-from pipeline.training.probe_targets import Targets, few_shot, from_labels, from_pseudo_labels
-from pipeline.training.pseudo_labels import cosine_softmax, embeddings, read_pseudo_labels
-from pipeline.training.streamed_rows import spill
+from pipeline.training.probe_targets import Targets
 
 
 def run(
@@ -54,7 +47,7 @@ def run(
         )
     labels = np.concatenate([part for _, part in iter_shards(bank, name="labels")])
     targets, absent = choose_targets(
-        labels.astype(np.int32), pseudo_labels, bank, about, arrays, about_text, params
+        labels.astype(np.int32), pseudo_labels, about, arrays, about_text, params
     )
     device = params.device
     if device == "auto":
@@ -114,104 +107,6 @@ def train_head(
             trained.append({"seed": seed, "loss": losses[-1], "accuracy": accuracy})
             probes[head if seed == params.seeds[0] else f"{head}_seed{seed}"] = probe
     return probes, trained
-
-
-def choose_targets(
-    labels: np.ndarray,
-    pseudo_labels: Path,
-    bank: Path,
-    about: dict[str, Any],
-    arrays: dict[str, np.ndarray],
-    text: dict[str, Any],
-    params: ProbeParams,
-) -> tuple[dict[str, Targets], dict[str, str]]:
-    """Return the training rows of each head, and the heads that do not apply with the reason."""
-    names = text["class_names"]
-    targets: dict[str, Targets] = {}
-    absent: dict[str, str] = {}
-    if text["applicable"]:
-        table, options = read_pseudo_labels(pseudo_labels, about, classes=len(names))
-        targets["plp"] = from_pseudo_labels(
-            table["row"].to_numpy(),
-            table["pseudo_label"].to_numpy(),
-            bank_rows=len(labels),
-            classes=len(names),
-        )
-        if options.get("soft"):
-            soft = partial(soft_targets, arrays=arrays, temperature=options["temperature"])
-            targets["plp"] = dataclasses.replace(targets["plp"], soft=soft)
-    else:
-        absent["plp"] = text["reason"]
-    if (labels >= 0).any():
-        targets["lp"] = from_labels(labels, names)
-        if params.shots:
-            targets["few_shot"] = few_shot(labels, names, shots=params.shots, seed=params.seeds[0])
-    else:
-        absent["lp"] = "the ID training images have no labels"
-    return targets, absent
-
-
-def soft_targets(
-    features: np.ndarray, *, arrays: dict[str, np.ndarray], temperature: float
-) -> np.ndarray:
-    """Return the softmax of cosines / temperature of raw rows."""
-    cosines = embeddings(features, arrays.get("projection")) @ arrays["class_embeddings"].T
-    return cosine_softmax(cosines, temperature=temperature)
-
-
-@contextmanager
-def training_rows(
-    bank: Path,
-    about: dict[str, Any],
-    targets: Targets,
-    params: ProbeParams,
-    *,
-    classes: int,
-    device: str,
-    held: int,
-) -> Iterator[Rows]:
-    """Give the rows in memory, or in a scratch file where memory does not hold them.
-
-    Args:
-        bank: The store.
-        about: Its attributes.
-        targets: Which rows, and towards what.
-        params: Section `probe`.
-        classes: Number of classes.
-        device: Where to train.
-        held: Bytes that are in memory already.
-    """
-    limit = held + int(0.6 * free_bytes())
-    if params.memory_gib is not None:
-        limit = int(params.memory_gib * 2**30)
-    count = len(targets.rows)
-    size = TrainingSize(
-        rows=count,
-        width=about["width"],
-        classes=classes,
-        itemsize=np.dtype(about["dtype"]).itemsize,
-        soft=targets.soft is not None,
-        batch_size=min(params.batch_size, count),
-        on_gpu=device == "cuda",
-    )
-    picked = targets.pick(iter_shards(bank, block=READ_ROWS))
-    home = "cuda" if device == "cuda" and fits(size.bank, torch.device(device)) else "cpu"
-    if home == "cuda" or held + size.resident <= limit:
-        yield ResidentRows.gathered(picked, count, device=device, home=home)
-        return
-    window = size.window(limit, held=held)
-    block = min(window, BLOCK_ROWS)
-    with tempfile.TemporaryDirectory(dir=bank.parent, prefix=".probe-") as folder:
-        yield spill(
-            picked,
-            count,
-            Path(folder),
-            seed=params.seeds[0],
-            dtype=about["dtype"],
-            device=device,
-            block=block,
-            together=window // block,
-        )
 
 
 def add_classifier(probes: dict[str, Probe], summary: dict[str, Any], weights: Path) -> None:

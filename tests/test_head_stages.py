@@ -20,6 +20,7 @@ from pipeline.storage.store import (
     write_arrays,
     write_store,
 )
+from pipeline.training import bank_rows
 from pipeline.training.heads import read_probe
 from pipeline.training.probe import fit_probe
 from pipeline.training.probe_recipe import ProbeParams
@@ -188,7 +189,7 @@ def test_a_memory_limit_is_kept(large, kind, mebibytes, monkeypatch):
         return iter_shards(*path, **how)
 
     monkeypatch.setattr(probe, "fit_probe", watched)
-    monkeypatch.setattr(probe, "iter_shards", shards)
+    monkeypatch.setattr(bank_rows, "iter_shards", shards)
     inputs = (large / "bank.zarr", large / f"{kind}.parquet", large / "text.zarr")
     probe.run(*inputs, limited)  # what is imported late is no part of the training
     tracemalloc.start()
