@@ -71,7 +71,7 @@ def main() -> None:
     from pipeline.datasets.images import decode_image
     from pipeline.extraction.decoding import resize_target
     from pipeline.extraction.encoder import TorchEncoder, resolve_device
-    from pipeline.storage.store import to_dtype
+    from pipeline.storage.dtypes import to_dtype
     from stages.fetch_weights import run, write_record
 
     parser = argparse.ArgumentParser(

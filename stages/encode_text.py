@@ -23,7 +23,7 @@ from pipeline.language.prompts import prompt_set
 from pipeline.language.text_params import TextParams
 from pipeline.params import load_params, read_section
 from pipeline.stage import run_stage
-from pipeline.storage.store import write_arrays
+from pipeline.storage.write_store import write_arrays
 
 
 def run(

@@ -42,7 +42,7 @@ from pipeline.language.class_folders import class_folders
 from pipeline.params import from_mapping, load_params, read_section
 from pipeline.sources import Source, load_spec, open_source
 from pipeline.stage import run_stage
-from pipeline.storage.store import publish
+from pipeline.storage.write_store import publish
 from pipeline.training.classifier_head import FILE, plain_head
 from pipeline.training.finetune_images import Images
 from pipeline.training.finetune_recipe import LARGE_SHARE, FinetuneRecipe

@@ -23,7 +23,8 @@ import torch
 from pipeline.backbones.weights import read_entry
 from pipeline.params import load_params
 from pipeline.stage import run_stage
-from pipeline.storage.store import iter_shards, publish, read_arrays, read_attributes
+from pipeline.storage.store import iter_shards, read_arrays, read_attributes
+from pipeline.storage.write_store import publish
 from pipeline.training.bank_rows import training_rows
 from pipeline.training.classifier_head import NoClassifierError, classifier_head
 from pipeline.training.head_targets import choose_targets

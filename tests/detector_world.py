@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from pipeline.geometry import unit_norm
-from pipeline.storage.store import write_arrays, write_store
+from pipeline.storage.write_store import write_arrays, write_store
 from pipeline.training.heads import Probe, write_probe
 from pipeline.training.pseudo_labels import SCHEMA, write_pseudo_labels
 

@@ -13,7 +13,7 @@ from pipeline.datasets.index import SCHEMA, write_index
 from pipeline.json_text import json_text
 from pipeline.statistics.evaluation_params import EvaluateParams
 from pipeline.statistics.metrics import auroc, fpr_at_tpr
-from pipeline.storage.store import write_store
+from pipeline.storage.write_store import write_store
 from pipeline.tables import write_scores
 from stages import adversarial
 

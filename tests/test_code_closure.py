@@ -92,7 +92,7 @@ def test_a_stage_runs_what_it_imports_through_others():
     files = library_files(ROOT / "stages/score.py")
 
     assert "pipeline/scores/mcm.py" in files  # through pipeline.scores
-    assert "pipeline/storage/sharding.py" in files  # through the store
+    assert "pipeline/storage/manifest.py" in files  # through the store
     assert not any(file.startswith("pipeline/extraction") for file in files)
 
 

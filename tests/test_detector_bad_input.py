@@ -18,7 +18,7 @@ from pipeline.detectors.fitting import FitParams
 from pipeline.params import from_mapping
 from pipeline.statistics.evaluation_files import evaluate_files
 from pipeline.statistics.evaluation_params import EvaluateParams
-from pipeline.storage import store
+from pipeline.storage import write_store
 from pipeline.tables import write_predictions, write_scores
 from pipeline.training.heads import write_probe
 from pipeline.training.probe_recipe import ProbeParams
@@ -72,7 +72,7 @@ def test_no_store_takes_nan_or_infinity(world, value):
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_nan_that_got_into_a_bank_is_named_by_row(world, monkeypatch, value, stage):
     """As if another program had written the store."""
-    monkeypatch.setattr(store, "to_dtype", lambda block, dtype, start=0: block.astype(dtype))
+    monkeypatch.setattr(write_store, "to_dtype", lambda block, dtype, start=0: block.astype(dtype))
     world.store("bank", with_row(world.bank, value), world.labels)
     with pytest.raises(
         ValueError, match=r"must be finite, but row \d+ holds NaN or infinity; remove the image"
@@ -85,7 +85,7 @@ def test_nan_that_got_into_a_bank_is_named_by_row(world, monkeypatch, value, sta
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_nan_among_the_queries_is_named_by_row(shared, tmp_path, monkeypatch, value, method):
     world, detector = shared
-    monkeypatch.setattr(store, "to_dtype", lambda block, dtype, start=0: block.astype(dtype))
+    monkeypatch.setattr(write_store, "to_dtype", lambda block, dtype, start=0: block.astype(dtype))
     queries = world.store(f"q_{method}_{value}", with_row(world.queries, value), world.query_labels)
     with pytest.raises(ValueError, match="must be finite, but row 8 holds NaN") as caught:
         score.run(detector, world.folder / "bank.zarr", queries, {"a": METHODS[method]})

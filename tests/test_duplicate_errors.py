@@ -17,7 +17,7 @@ from pipeline.duplicate_params import DuplicateParams
 from pipeline.duplicate_report import warnings
 from pipeline.duplicates import ImageSetRows, Overlap, Pair, find_overlap
 from pipeline.sources import open_source, read_spec
-from pipeline.storage.store import write_store
+from pipeline.storage.write_store import write_store
 from stages.find_duplicates import pictures
 
 ROOT = Path(__file__).parent.parent

@@ -24,7 +24,7 @@ from pipeline.duplicates import (
     near_copies,
 )
 from pipeline.pair_sheet import PicturePair, pair_sheet
-from pipeline.storage.store import write_store
+from pipeline.storage.write_store import write_store
 from stages import find_duplicates
 
 RNG = np.random.default_rng(0)

@@ -16,8 +16,8 @@ from pipeline.detectors.fitting import FitParams, GaussianSpec
 from pipeline.detectors.head_rows import ZeroShot, logits_of
 from pipeline.geometry import unit_norm
 from pipeline.params import from_mapping
-from pipeline.storage.store import write_arrays
 from pipeline.storage.stored_rows import StoredRows
+from pipeline.storage.write_store import write_arrays
 from pipeline.training.heads import write_probe
 from stages import fit, score
 

@@ -13,13 +13,8 @@ import yaml
 from pipeline.geometry import unit_norm
 from pipeline.language.class_folders import class_folders
 from pipeline.language.text_params import TextParams
-from pipeline.storage.store import (
-    iter_shards,
-    read_arrays,
-    read_attributes,
-    write_arrays,
-    write_store,
-)
+from pipeline.storage.store import iter_shards, read_arrays, read_attributes
+from pipeline.storage.write_store import write_arrays, write_store
 from pipeline.training import bank_rows
 from pipeline.training.heads import read_probe
 from pipeline.training.probe import fit_probe

@@ -12,7 +12,8 @@ from pipeline.extraction import import_store as import_store_module
 from pipeline.extraction.extract_params import ExtractParams
 from pipeline.extraction.imports import import_features, import_text
 from pipeline.extraction.locks import CacheError, Claim
-from pipeline.storage.store import read_features, write_store
+from pipeline.storage.store import read_features
+from pipeline.storage.write_store import write_store
 
 RNG = np.random.default_rng(0)
 FEATURES = RNG.normal(size=(30, 6)).astype(np.float32) * 4

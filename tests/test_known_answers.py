@@ -20,7 +20,8 @@ from pipeline.extraction.extract_store import Extraction, extract_store
 from pipeline.indexing.indexing import IndexParams
 from pipeline.sources import open_source, read_spec
 from pipeline.statistics.metrics import auroc, fpr_at_tpr
-from pipeline.storage.store import read_attributes, read_features, write_arrays
+from pipeline.storage.store import read_attributes, read_features
+from pipeline.storage.write_store import write_arrays
 from pipeline.training.classifier_head import classifier_head
 from pipeline.training.heads import read_probe, write_probe
 from stages import fit, index, score

@@ -13,7 +13,8 @@ from pipeline.detectors.fitting import FitParams
 from pipeline.params import from_mapping
 from pipeline.scores.fitted import check_names
 from pipeline.statistics.metrics import auroc
-from pipeline.storage.store import read_arrays, read_features, write_arrays
+from pipeline.storage.store import read_arrays, read_features
+from pipeline.storage.write_store import write_arrays
 from pipeline.training.heads import write_probe
 from pipeline.training.probe_recipe import ProbeParams
 from stages import fit, probe, score

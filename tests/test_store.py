@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from zarr.codecs import BloscCodec, Crc32cCodec
 
+from pipeline.storage.dtypes import to_dtype
 from pipeline.storage.manifest import stored_files
 from pipeline.storage.sharding import in_chunks, write_shards
 from pipeline.storage.store import (
@@ -19,11 +20,8 @@ from pipeline.storage.store import (
     read_arrays,
     read_attributes,
     read_features,
-    shard_shape,
-    to_dtype,
-    write_arrays,
-    write_store,
 )
+from pipeline.storage.write_store import shard_shape, write_arrays, write_store
 
 
 def rows_of(n, d=8, seed=0):

@@ -4,8 +4,9 @@ import pytest
 from pipeline.detectors.row_blocks import sum_blocks
 from pipeline.detectors.rows import held
 from pipeline.storage import store, stored_rows
-from pipeline.storage.store import StoreError, write_arrays, write_store
+from pipeline.storage.store import StoreError
 from pipeline.storage.stored_rows import StoredRows
+from pipeline.storage.write_store import write_arrays, write_store
 
 ROWS = np.random.default_rng(0).standard_normal((90, 4)).astype(np.float32)
 

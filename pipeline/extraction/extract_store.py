@@ -35,7 +35,7 @@ from pipeline.extraction.locks import claim, one_writer
 from pipeline.extraction.loop import Encoder
 from pipeline.extraction.progress import Progress
 from pipeline.extraction.provenance import provenance
-from pipeline.storage.store import write_store
+from pipeline.storage.write_store import write_store
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from pipeline.extraction.extract_params import ExtractParams
 from pipeline.extraction.imports import import_features
 from pipeline.extraction.locks import claim
 from pipeline.extraction.provenance import provenance
-from pipeline.storage.store import write_store
+from pipeline.storage.write_store import write_store
 
 
 def import_store(

@@ -18,7 +18,7 @@ from pipeline.extraction.decoding import (
     decode_in_workers,
     pieces_of,
 )
-from pipeline.storage.store import to_dtype
+from pipeline.storage.dtypes import to_dtype
 
 COMMIT_SECONDS = 5.0
 COMMIT_BYTES = 8 << 20
