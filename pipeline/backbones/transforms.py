@@ -1,5 +1,6 @@
 """A checkpoint's evaluation transform, cut before its normalisation, or before its floats."""
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -56,13 +57,22 @@ class FloatPixels:
 
     def __call__(self, pixels: UInt8[Tensor, "b h w 3"]) -> Float32[Tensor, "b 3 h w"]:
         """Scale to [0, 1] and normalise; channels stay last in memory."""
-        # a divisor on the device: by a number of the host, CUDA multiplies with its reciprocal
-        white = torch.tensor(255.0, device=pixels.device)
-        mean, std = (
-            torch.tensor(values, device=pixels.device)[:, None, None]
-            for values in (self.mean, self.std)
-        )
+        white, mean, std = _on_device(self.mean, self.std, pixels.device)
         return pixels.permute(0, 3, 1, 2).float().div_(white).sub_(mean).div_(std)
+
+
+@functools.cache
+def _on_device(
+    mean: tuple[float, ...], std: tuple[float, ...], device: torch.device
+) -> tuple[Tensor, Tensor, Tensor]:
+    """255, means and deviations, sent to a device once: a copy a batch would make a GPU wait.
+
+    A divisor on the device, too: by a number of the host, CUDA multiplies with its reciprocal.
+    """
+    with torch.inference_mode(mode=False):  # the cache outlives the mode of its first caller
+        white = torch.tensor(255.0, device=device)
+        means, deviations = (torch.tensor(v, device=device)[:, None, None] for v in (mean, std))
+    return white, means, deviations
 
 
 def split_before_floats(transform: Any) -> tuple[BytePixels, FloatPixels] | None:

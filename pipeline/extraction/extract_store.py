@@ -171,14 +171,12 @@ def identity(
 ) -> dict[str, Any]:
     """Return everything that determines the store's bytes."""
     device = expected_device(params.device)
-    arithmetic: dict[str, Any] = {}
     if device != "cpu":
         from pipeline.extraction.encoder import gpu_names, resolve_device
 
         device = resolve_device(params.device)
-        arithmetic = {"gpus": gpu_names()} if device == "cuda" else {}
-    if device == "cpu":
-        arithmetic = {"threads": threads_on(params)}
+    # what the last bits depend on besides the code
+    arithmetic = {"threads": threads_on(params)} if device == "cpu" else {"gpus": gpu_names()}
     return {
         "code": EXTRACTION_VERSION,
         **arithmetic,
