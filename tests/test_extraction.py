@@ -206,7 +206,10 @@ def test_precision_and_batch_size_follow_the_device_unless_told():
     assert precision_on(ExtractParams(), "cpu") == "float32"
     assert precision_on(ExtractParams(), "cuda") == "bfloat16"
     assert precision_on(ExtractParams(precision="float16"), "cuda") == "float16"
-    assert batch_size_on(ExtractParams(batch_size=7), "cuda") == 7
+    assert batch_size_on(ExtractParams(batch_size=7), "cuda", side=224) == 7
+    assert batch_size_on(ExtractParams(), "cuda", side=224) == 256
+    on_cpu = {side: batch_size_on(ExtractParams(), "cpu", side=side) for side in (32, 224, 448)}
+    assert on_cpu == {32: 256, 224: 16, 448: 8}
     with pytest.raises(ValueError, match=r"extract\.batch_size must be at least 1, got 0"):
         ExtractParams(batch_size=0)
 

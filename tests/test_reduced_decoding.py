@@ -80,8 +80,8 @@ def test_the_target_is_what_the_transform_resizes_to():
 
 
 def test_only_the_asked_for_way_is_in_the_key():
-    assert "decode" not in key_parts(ExtractParams(), "cpu")
-    assert key_parts(ExtractParams(decode="reduced"), "cpu")["decode"] == "reduced"
+    assert "decode" not in key_parts(ExtractParams(), "cpu", side=224)
+    assert key_parts(ExtractParams(decode="reduced"), "cpu", side=224)["decode"] == "reduced"
 
 
 class Shrink:

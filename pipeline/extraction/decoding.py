@@ -7,13 +7,12 @@ Worker processes pay where a GPU takes images faster than one interpreter can ha
 import hashlib
 import signal
 import threading
-from collections import deque
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 from pipeline.datasets.images import ImageError, ImageParams, decode_image
+from pipeline.extraction.run_ahead import run_ahead
 
 PIECE = 16  # images handed over at once
 
@@ -113,7 +112,7 @@ def pieces_of(batches: Sequence[tuple[int, int]]) -> list[range]:
 def decode_in_threads(
     reader: ImageReader, pieces: Sequence[range], *, threads: int, ahead: int
 ) -> Generator[list[Any], None, None]:
-    """Yield the prepared images of each piece in order, decoding up to `ahead` pieces ahead."""
+    """Return the prepared images of each piece in order, decoding up to `ahead` pieces ahead."""
     local = threading.local()
 
     def decode(piece: range) -> list[Any]:
@@ -121,18 +120,7 @@ def decode_in_threads(
             local.reader = _own_copy(reader)
         return [local.reader(row) for row in piece]
 
-    with ThreadPoolExecutor(threads, initializer=_one_thread_each) as pool:
-        waiting: deque[Any] = deque()
-        try:
-            for piece in pieces:
-                waiting.append(pool.submit(decode, piece))
-                if len(waiting) > ahead:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for task in waiting:
-                task.cancel()
+    return run_ahead(decode, pieces, threads=threads, ahead=ahead)
 
 
 def _own_copy(reader: ImageReader) -> ImageReader:
@@ -146,14 +134,6 @@ def _own_copy(reader: ImageReader) -> ImageReader:
     except (pickle.PickleError, AttributeError, TypeError):
         source = copy.copy(reader.source)
     return dataclasses.replace(reader, source=source)
-
-
-def _one_thread_each() -> None:
-    """Keep the transform of a decoding thread from starting a thread pool of its own."""
-    import sys
-
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(1)
 
 
 def decode_in_workers(

@@ -19,7 +19,7 @@ from pipeline.extraction.decoding import (
     die_with_parent,
     resize_target,
 )
-from pipeline.extraction.extract_params import ExtractParams
+from pipeline.extraction.extract_params import ExtractParams, threads_on
 from pipeline.extraction.loop import Encoder, encode_batches
 
 RUN = 16  # consecutive batches that go to one device
@@ -74,6 +74,7 @@ class Job:
             advance=advance,
             workers=workers,
             pin=device != "cpu",
+            lanes=threads_on(self.params) if device.partition(":")[0] == "cpu" else 0,
         )
 
 

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+LARGEST_BATCH = 256
+CPU_PIXELS = 16 * 224**2  # of a batch; a thread's share of the caches (benchmarks/README.md)
+
 
 @dataclass(frozen=True)
 class ExtractParams:
@@ -13,7 +16,8 @@ class ExtractParams:
     Attributes:
         dtype: Numbers of the store.
         batch_size: Images encoded together; the last bits of features depend on it. ``auto`` is
-            32 on the CPU, whose caches hold no more, and 256 on a GPU.
+            256 on a GPU, and on the CPU, whose caches hold less, 16 of 224 pixels or as many as
+            are as large, from 8 to 256.
         precision: Arithmetic of the forward pass; ``auto`` is float32 on the CPU, bfloat16 on a
             GPU.
         device: ``auto`` takes every GPU of the machine, or the CPU where there is none.
@@ -24,8 +28,8 @@ class ExtractParams:
         decode: ``exact`` decodes every image in full, as the models' own loaders do; ``reduced``
             lets the JPEG decoder halve large photos while their shorter side keeps what the
             transform resizes to. Faster; benchmarks/fidelity.py measures what it changes.
-        threads: Threads of the model on a CPU; the last bits of some features depend on it.
-            ``auto`` is OMP_NUM_THREADS, or one for each core that the process may use.
+        threads: Batches that a CPU encodes at once, each with one thread, so that no byte depends
+            on it. ``auto`` is OMP_NUM_THREADS, or one for each core that the process may use.
         compile: Run the tower through torch.compile.
         lock_timeout: Seconds to wait for another run on the same content key; negative: for ever.
         ahead: While the model is loaded, other data sets of at most so many images are encoded
@@ -83,15 +87,15 @@ def precision_on(params: ExtractParams, device: str) -> str:
     return "bfloat16" if device == "cuda" else "float32"
 
 
-def batch_size_on(params: ExtractParams, device: str) -> int:
-    """Return the images encoded together on "cpu" or "cuda"."""
+def batch_size_on(params: ExtractParams, device: str, *, side: int) -> int:
+    """Return the images of `side` pixels encoded together on "cpu" or "cuda"."""
     if params.batch_size != "auto":
         return params.batch_size
-    return 256 if device == "cuda" else 32
+    return LARGEST_BATCH if device == "cuda" else min(LARGEST_BATCH, max(8, CPU_PIXELS // side**2))
 
 
 def threads_on(params: ExtractParams) -> int:
-    """Return the threads that the model gets on the CPU."""
+    """Return the batches that are encoded at once on the CPU, one thread each."""
     if params.threads != "auto":
         return params.threads
     told = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
@@ -101,11 +105,11 @@ def threads_on(params: ExtractParams) -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
-def key_parts(params: ExtractParams, device: str) -> dict[str, Any]:
-    """Return the parameters that determine a store's bytes."""
+def key_parts(params: ExtractParams, device: str, *, side: int) -> dict[str, Any]:
+    """Return the parameters that determine the bytes of a store of images of `side` pixels."""
     parts = {
         "dtype": params.dtype,
-        "batch_size": batch_size_on(params, device),
+        "batch_size": batch_size_on(params, device, side=side),
         "precision": precision_on(params, device),
         "device": device,
         "shard_rows": params.shard_rows,

@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 
+from pipeline.backbones.input_side import input_side
 from pipeline.backbones.weights import read_record
 from pipeline.datasets.images import ImageParams
 from pipeline.extraction.cache import SideCache, cache_root, missing_batches
@@ -25,11 +26,9 @@ from pipeline.extraction.extract_job import Job, run_everywhere
 from pipeline.extraction.extract_params import (
     ExtractParams,
     batch_grid,
-    batch_size_on,
     expected_device,
     key_parts,
     precision_on,
-    threads_on,
 )
 from pipeline.extraction.locks import claim, one_writer
 from pipeline.extraction.loop import Encoder
@@ -126,7 +125,35 @@ class UnfinishedStore:
 
     def fill(self) -> dict[str, Any]:
         """Encode what the side cache lacks; return what the model said about its rows."""
-        return fill(self.job.cache, self.job, name=self.name, device=self.parts["device"])
+        rows, cache = len(self.job.paths), self.job.cache
+        segments = cache.recover()
+        facts = cache.recall()
+        batches = batch_grid(rows, self.parts["batch_size"])
+        missing = missing_batches(batches, segments) if facts else batches
+        done = rows - sum(stop - start for start, stop in missing)
+        if done:
+            print(
+                f"{self.name}: {done:,} of {rows:,} images are in the cache already",
+                file=sys.stderr,
+            )
+        if missing:
+            progress = Progress(self.name, rows, done=done)
+            try:
+                run_everywhere(self.job, self._devices(), missing, advance=progress.advance)
+            except BaseException:
+                progress.close()
+                raise
+            progress.close(f"{self.name}: {rows:,} images, {progress.rate():,.0f}/s")
+            facts = cache.recall()
+        assert facts is not None
+        return facts
+
+    def _devices(self) -> list[str]:
+        if self.parts["device"] == "cpu":
+            return ["cpu"]
+        from pipeline.extraction.encoder import device_names
+
+        return device_names(self.parts["device"])
 
 
 @contextmanager
@@ -175,49 +202,18 @@ def identity(
         from pipeline.extraction.encoder import gpu_names, resolve_device
 
         device = resolve_device(params.device)
-    # what the last bits depend on besides the code
-    arithmetic = {"threads": threads_on(params)} if device == "cpu" else {"gpus": gpu_names()}
     return {
         "code": EXTRACTION_VERSION,
-        **arithmetic,
+        # what the last bits depend on besides the code
+        **({} if device == "cpu" else {"gpus": gpu_names()}),
         "weights": record["sha256"],
         "config": record.get("config_sha256"),
         "model": model_identity(entry),
         "libraries": library_versions(),
         "index": index_digest(index),
         "images": {"max_pixels": images.max_pixels, "exif": images.exif},
-        **key_parts(params, device),
+        **key_parts(params, device, side=input_side(entry)),
     }
-
-
-def fill(cache: SideCache, job: Job, *, name: str, device: str) -> dict[str, Any]:
-    """Encode what the side cache lacks; return what the model said about its rows."""
-    rows = len(job.paths)
-    segments = cache.recover()
-    facts = cache.recall()
-    batches = batch_grid(rows, batch_size_on(job.params, device))
-    missing = missing_batches(batches, segments) if facts else batches
-    done = rows - sum(stop - start for start, stop in missing)
-    if done:
-        print(f"{name}: {done:,} of {rows:,} images are in the cache already", file=sys.stderr)
-    if not missing:
-        assert facts is not None
-        return facts
-    devices = ["cpu"]
-    if device != "cpu":
-        from pipeline.extraction.encoder import device_names
-
-        devices = device_names(device)
-    progress = Progress(name, rows, done=done)
-    try:
-        run_everywhere(job, devices, missing, advance=progress.advance)
-    except BaseException:
-        progress.close()
-        raise
-    progress.close(f"{name}: {rows:,} images, {progress.rate():,.0f}/s")
-    facts = cache.recall()
-    assert facts is not None
-    return facts
 
 
 def load_encoder(
@@ -228,9 +224,5 @@ def load_encoder(
     from pipeline.extraction.encoder import TorchEncoder
 
     kind = device.partition(":")[0]
-    if kind == "cpu":
-        import torch
-
-        torch.set_num_threads(threads_on(params))
     loaded = load_backbone(backbone, entry, weights, device)
     return TorchEncoder(loaded, precision=precision_on(params, kind), compiled=params.compile)

@@ -18,6 +18,7 @@ from pipeline.extraction.decoding import (
     decode_in_workers,
     pieces_of,
 )
+from pipeline.extraction.run_ahead import run_ahead
 from pipeline.storage.dtypes import to_dtype
 
 COMMIT_SECONDS = 5.0
@@ -52,8 +53,9 @@ def encode_batches(
     advance: Callable[[int], None],
     workers: int = 0,
     pin: bool = False,
+    lanes: int = 0,
 ) -> None:
-    """Encode batches in order; put them away in the side cache as they are finished.
+    """Encode batches; put them away in the side cache as they are finished, in order.
 
     Args:
         encoder: The model.
@@ -63,11 +65,18 @@ def encode_batches(
         advance: Told the number of images after each batch.
         workers: Decoding processes; 0 for threads.
         pin: Hand over images in page-locked memory.
+        lanes: Threads that encode one batch each with one thread of arithmetic, so that no byte
+            depends on their number; 0 encodes in the calling thread, for a GPU.
 
     Raises:
         ImageError: If an image cannot be read; names it. What is finished is kept.
         ValueError: If features are not finite or overflow the store's dtype; names the rows.
     """
+
+    def encode(batch: tuple[tuple[int, int], list[Any]]) -> tuple[tuple[int, int], Any]:
+        span, parts = batch
+        return span, encoder.encode(parts)
+
     pieces = pieces_of(batches)
     threads = os.cpu_count() or 1
     if workers:
@@ -79,10 +88,18 @@ def encode_batches(
         ahead = len(pieces_of([(0, largest)])) + threads
         stream = decode_in_threads(reader, pieces, threads=threads, ahead=ahead)
 
-    with closing(stream), Committer(encoder, cache, seconds=COMMIT_SECONDS) as committer:
-        for start, stop in batches:
-            parts = list(islice(stream, len(pieces_of([(start, stop)]))))
-            committer.add(start, stop, encoder.encode(parts))
+    ready = ((span, list(islice(stream, len(pieces_of([span]))))) for span in batches)
+    if lanes:
+        finished = run_ahead(encode, ready, threads=lanes, ahead=lanes)
+    else:
+        finished = (encode(batch) for batch in ready)
+    with (
+        closing(stream),
+        closing(finished),
+        Committer(encoder, cache, seconds=COMMIT_SECONDS) as committer,
+    ):
+        for (start, stop), features in finished:
+            committer.add(start, stop, features)
             advance(stop - start)
 
 
