@@ -39,6 +39,7 @@ class MatrixEncoder:
 
     before: object = None
     prepare: object = field(default=to_array)
+    read: object = None
     seen: list = field(default_factory=list)
 
     def encode(self, pieces):

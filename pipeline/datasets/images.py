@@ -70,7 +70,7 @@ def decode_image(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # palettes with transparency, odd EXIF blocks
             with Image.open(io.BytesIO(data)) as image:
-                _check_size(image, path=path, max_pixels=max_pixels)
+                check_size(image, path=path, max_pixels=max_pixels)
                 if at_least is not None:
                     image.draft("RGB", (at_least, at_least))  # other formats than JPEG ignore it
                 turned = ImageOps.exif_transpose(image) if exif == "apply" else image
@@ -85,7 +85,12 @@ def decode_image(
         raise ImageError(path, f"unreadable image ({reason})") from error
 
 
-def _check_size(image: Image.Image, *, path: str, max_pixels: int) -> None:
+def check_size(image: Image.Image, *, path: str, max_pixels: int) -> None:
+    """Refuse an image, opened but not yet decoded, that would cost too much memory.
+
+    Raises:
+        ImageError: If it has more pixels than `max_pixels`, or is a strip.
+    """
     width, height = image.size
     if width * height > max_pixels:
         raise ImageError(

@@ -41,6 +41,7 @@ class ImageReader:
         prepare: The model's own transform, PIL image to array.
         params: How files become pictures.
         at_least: Sides that a JPEG decoded at reduced size must keep; None decodes in full.
+        read: Bytes, path and params to what the model takes, in place of Pillow and `prepare`.
     """
 
     source: ImageBytes
@@ -49,6 +50,7 @@ class ImageReader:
     prepare: Callable[[Any], Any]
     params: ImageParams = field(default_factory=ImageParams)
     at_least: int | None = None
+    read: Callable[[bytes, str, ImageParams], Any] | None = None
 
     def __call__(self, row: int) -> Any:
         """Return the prepared image.
@@ -64,6 +66,8 @@ class ImageReader:
             raise ImageError(path, f"cannot be read ({error.strerror or error})") from error
         if self.hashes[row] and hashlib.sha256(data).hexdigest() != self.hashes[row]:
             raise ChangedFileError(path)
+        if self.read is not None:
+            return self.read(data, path, self.params)
         image = decode_image(
             data,
             path=path,

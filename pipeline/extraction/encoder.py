@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from pipeline.backbones.backbone import Backbone
-from pipeline.backbones.transforms import split_before_floats
+from pipeline.backbones.transforms import BytePixels, split_before_floats
 
 PRECISIONS = {
     "float32": torch.float32,
@@ -25,7 +25,12 @@ class TorchEncoder:
     """
 
     def __init__(
-        self, backbone: Backbone, *, precision: str = "float32", compiled: bool = False
+        self,
+        backbone: Backbone,
+        *,
+        precision: str = "float32",
+        compiled: bool = False,
+        decode_on_device: bool = False,
     ) -> None:
         """Prepare the tower.
 
@@ -33,6 +38,10 @@ class TorchEncoder:
             backbone: A loaded backbone.
             precision: Arithmetic of the forward pass: "float32", "bfloat16" or "float16".
             compiled: Run the tower through torch.compile.
+            decode_on_device: Decode and resize where the model runs, not by Pillow.
+
+        Raises:
+            ValueError: If that cannot be done with the backbone's transform, or on its device.
         """
         self.backbone = backbone
         self.device = backbone.device
@@ -41,6 +50,13 @@ class TorchEncoder:
             backbone.transform,
             None,
         )
+        self.pixels = None
+        if decode_on_device:
+            from pipeline.extraction.torchvision_pixels import torchvision_pixels
+
+            steps = self.prepare.transforms if isinstance(self.prepare, BytePixels) else ()
+            self.pixels = torchvision_pixels(steps, self.device)
+        self.read = None if self.pixels is None else self.pixels.read
         self.tower = backbone.tower
         if self.device.type == "cuda":
             torch.backends.cuda.matmul.allow_tf32 = False
@@ -55,10 +71,7 @@ class TorchEncoder:
 
         Images are what `prepare` makes of them, or have gone through the whole transform.
         """
-        stacked = [
-            piece if isinstance(piece, torch.Tensor) else torch.stack(piece) for piece in pieces
-        ]
-        moved = [piece.to(self.device, non_blocking=True) for piece in stacked]
+        moved = [self._moved(piece) for piece in pieces]
         images = moved[0] if len(moved) == 1 else torch.cat(moved)
         if self.finish is not None and images.dtype == torch.uint8:
             images = self.finish(images)
@@ -74,6 +87,12 @@ class TorchEncoder:
                 f"{self.backbone.width}] features, got {list(features.shape)}"
             )
         return features
+
+    def _moved(self, piece: Any) -> torch.Tensor:
+        if self.pixels is not None and self.pixels.late:
+            return self.pixels.finish(piece)
+        stacked = piece if isinstance(piece, torch.Tensor) else torch.stack(piece)
+        return stacked.to(self.device, non_blocking=True)
 
     def rows(self, batches: Sequence[torch.Tensor]) -> np.ndarray:
         """Return encoded batches as float32 rows in the host's memory."""

@@ -65,6 +65,7 @@ class Job:
             encoder.prepare,
             params=self.images,
             at_least=resize_target(encoder.prepare) if self.params.decode == "reduced" else None,
+            read=encoder.read,
         )
         encode_batches(
             encoder,
@@ -82,7 +83,7 @@ def decoding_workers(params: ExtractParams, device: str, devices: int) -> int:
     """Return the number of decoding processes for one device; 0 is threads."""
     if params.workers != "auto":
         return params.workers
-    if device == "cpu":
+    if device == "cpu" or params.decode == "device":
         return 0
     return max(2, min(24, (os.cpu_count() or 2) // devices))
 

@@ -1,5 +1,6 @@
 """Parameters of the extraction, and what of them decides the bytes of a store."""
 
+import importlib.metadata
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,8 @@ class ExtractParams:
         codec: ``none`` or ``blosc`` (zstd 5 with byte shuffle).
         decode: ``exact`` decodes every image in full, as the models' own loaders do; ``reduced``
             lets the JPEG decoder halve large photos while their shorter side keeps what the
-            transform resizes to. Faster; benchmarks/fidelity.py measures what it changes.
+            transform resizes to; ``device`` decodes JPEGs and resizes on tensors where the model
+            runs, by nvJPEG on a GPU. Faster; benchmarks/fidelity.py measures what they change.
         threads: Batches that a CPU encodes at once, each with one thread, so that no byte depends
             on it. ``auto`` is OMP_NUM_THREADS, or one for each core that the process may use.
         compile: Run the tower through torch.compile.
@@ -45,7 +47,7 @@ class ExtractParams:
     workers: int | Literal["auto"] = "auto"
     shard_rows: int | None = None
     codec: Literal["none", "blosc"] = "none"
-    decode: Literal["exact", "reduced"] = "exact"
+    decode: Literal["exact", "reduced", "device"] = "exact"
     threads: int | Literal["auto"] = "auto"
     compile: bool = False
     lock_timeout: float = -1.0
@@ -62,6 +64,11 @@ class ExtractParams:
             raise ValueError(f"extract.threads must be at least 1, or auto, got {self.threads}")
         if self.workers != "auto" and self.workers < 0:
             raise ValueError(f"extract.workers must be 0 or more, or auto, got {self.workers}")
+        if self.decode == "device" and self.workers not in ("auto", 0):
+            raise ValueError(
+                "extract.workers must be auto or 0 with extract.decode: device, whose threads only "
+                f"read files, got {self.workers}"
+            )
 
 
 def batch_grid(rows: int, batch_size: int) -> list[tuple[int, int]]:
@@ -118,4 +125,6 @@ def key_parts(params: ExtractParams, device: str, *, side: int) -> dict[str, Any
     }
     if params.decode != "exact":  # absent by default, so that keys made before it existed hold
         parts["decode"] = params.decode
+    if params.decode == "device":
+        parts["torchcodec"] = importlib.metadata.version("torchcodec")
     return parts

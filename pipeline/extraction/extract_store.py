@@ -225,4 +225,9 @@ def load_encoder(
 
     kind = device.partition(":")[0]
     loaded = load_backbone(backbone, entry, weights, device)
-    return TorchEncoder(loaded, precision=precision_on(params, kind), compiled=params.compile)
+    return TorchEncoder(
+        loaded,
+        precision=precision_on(params, kind),
+        compiled=params.compile,
+        decode_on_device=params.decode == "device",
+    )

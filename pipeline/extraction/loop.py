@@ -11,6 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from pipeline.datasets.images import ImageParams
 from pipeline.extraction.cache import SideCache
 from pipeline.extraction.decoding import (
     ImageReader,
@@ -30,6 +31,7 @@ class Encoder(Protocol):
     """What the loop needs of a model; `encoder` has the one that runs backbones."""
 
     prepare: Callable[[Any], Any]  # PIL image to array, in threads or worker processes
+    read: Callable[[bytes, str, ImageParams], Any] | None  # in place of Pillow and `prepare`
 
     def encode(self, pieces: Sequence[Any]) -> Any:
         """Encode the prepared images of one batch."""

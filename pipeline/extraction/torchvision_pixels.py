@@ -1,0 +1,172 @@
+"""``extract.decode: device``: JPEGs decoded and images resized on tensors, where the model runs.
+
+On a GPU, nvJPEG decodes (torchcodec) and CUDA resizes (torchvision), so that the machine's cores
+only read files; on a CPU the decoding threads do both with the same libraries' kernels. Pixels
+differ from Pillow's by a level now and then (nvJPEG: more, for it interpolates colours more
+simply); benchmarks/fidelity.py measures what that does. What is no plain JPEG is decoded by
+Pillow and only resized here.
+"""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from PIL import Image
+from torch import Tensor
+from torchcodec.decoders import decode_jpeg  # pyright: ignore[reportPrivateImportUsage]
+from torchvision import transforms
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.v2 import functional
+
+from pipeline.datasets.images import ImageError, ImageParams, check_size, decode_image
+
+NO_PIXELS = ("MaybeConvertMode", "_convert_to_rgb")  # steps that only make a picture RGB
+ORIENTATION = 0x0112
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A JPEG to be decoded where the model is; path and params for when that fails."""
+
+    data: bytes
+    path: str
+    params: ImageParams
+
+
+@dataclass(frozen=True)
+class TorchvisionPixels:
+    """A transform's resizing and cropping, on tensors.
+
+    Attributes:
+        size: What `torchvision.transforms.Resize` was given.
+        interpolation: Bilinear or bicubic, antialiased.
+        crop: Height and width of the crop of the centre; None for none.
+        device: Where JPEGs are decoded and images resized.
+        late: Leave both to `finish`, which has a whole piece of a batch: for GPUs.
+    """
+
+    size: Sequence[int]
+    interpolation: InterpolationMode
+    crop: tuple[int, int] | None
+    device: torch.device
+    late: bool
+
+    def read(self, data: bytes, path: str, params: ImageParams) -> Tensor | Encoded:
+        """Return what a decoding thread hands over for one file.
+
+        Returns:
+            uint8 [h w 3], finished; if `late`, a JPEG's bytes or another image's pixels.
+
+        Raises:
+            ImageError: If the bytes are no image that can be shown in RGB.
+        """
+        if is_plain_jpeg(data, path=path, params=params):
+            encoded = Encoded(data, path, params)
+            return encoded if self.late else self._resized(self._decode([encoded])[0])
+        pixels = _by_pillow(data, path, params)
+        return pixels if self.late else self._resized(pixels)
+
+    def finish(self, items: Sequence[Tensor | Encoded]) -> UInt8[Tensor, "b h w 3"]:
+        """Return what `read` handed over as one batch on the device."""
+        jpegs = [item for item in items if isinstance(item, Encoded)]
+        decoded = iter(self._decode(jpegs) if jpegs else [])
+        pictures = [
+            next(decoded) if isinstance(item, Encoded) else item.to(self.device) for item in items
+        ]
+        return torch.stack([self._resized(picture) for picture in pictures])
+
+    def _decode(self, jpegs: Sequence[Encoded]) -> list[UInt8[Tensor, "3 h w"]]:
+        try:
+            return list(decode_jpeg([jpeg.data for jpeg in jpegs], device=self.device))
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError:
+            if len(jpegs) > 1:  # one of them
+                return [picture for jpeg in jpegs for picture in self._decode([jpeg])]
+        # Pillow reads it, or says what is wrong with it
+        [jpeg] = jpegs
+        return [_by_pillow(jpeg.data, jpeg.path, jpeg.params).to(self.device)]
+
+    def _resized(self, picture: UInt8[Tensor, "3 h w"]) -> UInt8[Tensor, "height width 3"]:
+        picture = functional.resize(
+            picture, list(self.size), interpolation=self.interpolation, antialias=True
+        )
+        if self.crop is not None:
+            picture = functional.center_crop(picture, list(self.crop))
+        return picture.permute(1, 2, 0).contiguous()
+
+
+def torchvision_pixels(steps: Sequence[Any], device: torch.device) -> TorchvisionPixels:
+    """Read a transform's steps on pictures.
+
+    Args:
+        steps: Those before bytes become floats.
+        device: Where the model is.
+
+    Raises:
+        ValueError: If they are more than a resize, and a crop of the centre; or if JPEGs cannot be
+            decoded on this device.
+    """
+    _try_decoding(device)
+    match [step for step in steps if _name(step) not in NO_PIXELS]:
+        case [transforms.Resize() as resize]:
+            crop = None
+        case [transforms.Resize() as resize, transforms.CenterCrop() as centre]:
+            crop = (int(centre.size[0]), int(centre.size[1]))
+        case _:
+            raise ValueError(_refusal(", ".join(map(_name, steps)) or "nothing"))
+    known = (InterpolationMode.BILINEAR, InterpolationMode.BICUBIC)
+    if resize.interpolation not in known or resize.max_size is not None:
+        raise ValueError(_refusal(str(resize)))
+    size = [resize.size] if isinstance(resize.size, int) else [int(side) for side in resize.size]
+    return TorchvisionPixels(size, resize.interpolation, crop, device, device.type != "cpu")
+
+
+def is_plain_jpeg(data: bytes, *, path: str, params: ImageParams) -> bool:
+    """Tell whether torchcodec shows a file as Pillow does: a grey or RGB JPEG that is upright.
+
+    Raises:
+        ImageError: If it is too large to be decoded.
+    """
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            check_size(image, path=path, max_pixels=params.max_pixels)
+            upright = image.getexif().get(ORIENTATION, 1) == 1  # torchcodec turns what is not
+            return image.format == "JPEG" and image.mode in ("RGB", "L") and upright
+    except ImageError:
+        raise
+    except Exception:  # Pillow's own decoding says it better
+        return False
+
+
+def _try_decoding(device: torch.device) -> None:
+    stream = io.BytesIO()
+    Image.new("RGB", (16, 16)).save(stream, "jpeg")
+    try:
+        decode_jpeg([stream.getvalue()], device=device)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(
+            f"extract.decode: device needs a torchcodec that decodes JPEGs on {device}, and this "
+            f"one fails ({reason}); set extract.decode: exact"
+        ) from error
+
+
+def _by_pillow(data: bytes, path: str, params: ImageParams) -> UInt8[Tensor, "3 h w"]:
+    image = decode_image(data, path=path, max_pixels=params.max_pixels, exif=params.exif)
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1)
+
+
+def _name(step: Any) -> str:
+    return getattr(step, "__name__", type(step).__name__)
+
+
+def _refusal(found: str) -> str:
+    return (
+        "extract.decode: device needs a transform that resizes, bilinear or bicubic, and crops the "
+        f"centre, this one has {found}; set extract.decode: exact"
+    )
