@@ -12,9 +12,10 @@ image, which a busy machine disturbs least: the bare model on ready tensors; the
 decode, encode, store, checksums); a DataLoader with 2 workers saving .npy; a loop in the manner
 of clip-retrieval (DataLoader, unit rows, one .npy a batch of files). Weights are random.
 
-`decode` does the same with a backbone of conf/models/mini.yaml: decoding and transforming alone,
-the model alone, and the whole stage, exact and with extract.decode: reduced. `hits` asks for 50
-stores in one process. As in the stage, OpenMP's idle threads sleep (OMP_WAIT_POLICY=PASSIVE).
+`decode` does the same with a backbone of conf/models/mini.yaml: its own transform image by image
+(in one process, and in a DataLoader's workers), decoding as the stage does it, the model alone, and
+the whole stage, with extract.decode: exact, device and reduced. `hits` asks for 50 stores in one
+process. As in the stage, OpenMP's idle threads sleep (OMP_WAIT_POLICY=PASSIVE).
 """
 
 import argparse
@@ -39,6 +40,7 @@ import numpy as np
 import polars as pl
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is imported
+WAYS = ("exact", "device", "reduced")
 PHOTOS = Path("../shared/data/imagenet1k_samples/imagenet1k_samples_224.zip")
 
 
@@ -101,7 +103,6 @@ def rate(args: argparse.Namespace) -> None:
     from pipeline.extraction.extract_params import ExtractParams
     from pipeline.extraction.extract_store import Extraction, extract_store
 
-    torch.set_num_threads(args.threads or os.cpu_count() or 1)
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         (work / "photos").mkdir()
@@ -116,7 +117,10 @@ def rate(args: argparse.Namespace) -> None:
             [PlainDataset(work / "photos", paths, backbone.transform)[i] for i in range(size)]
         )
 
+        threads = args.threads or os.cpu_count() or 1
+
         def bare() -> None:
+            torch.set_num_threads(threads)
             for _ in range(args.images // size):
                 encoder.rows([encoder.encode([sample])])
 
@@ -129,7 +133,7 @@ def rate(args: argparse.Namespace) -> None:
                     weights=work / "weights",
                     entry=entry,
                     source=Folder(work / "photos"),
-                    params=ExtractParams(batch_size=size, device="cpu", workers=args.workers),
+                    params=ExtractParams(device="cpu", workers=args.workers, threads=threads),
                     images=ImageParams(),
                 ),
                 work / "store.zarr",
@@ -142,11 +146,13 @@ def rate(args: argparse.Namespace) -> None:
             return DataLoader(dataset, batch_size=size, num_workers=2)  # type: ignore[arg-type]
 
         def plain() -> None:
+            torch.set_num_threads(threads)
             with torch.inference_mode():
                 rows = [backbone.tower(images).numpy() for images in loader()]
             np.save(work / "plain.npy", np.concatenate(rows))
 
         def retrieval() -> None:
+            torch.set_num_threads(threads)
             with torch.inference_mode():
                 for number, images in enumerate(loader()):
                     rows = backbone.tower(images)
@@ -177,7 +183,7 @@ def compare(
         done = (images or {}).get(name, args.images)
         best, middle = min(seconds[name]), statistics.median(seconds[name])
         print(
-            f"{name:22} {done / best:8.1f}/s best {done / middle:8.1f}/s median "
+            f"{name:26} {done / best:8.1f}/s best {done / middle:8.1f}/s median "
             f"{1000 * min(work_done[name]) / done:7.2f} ms of processor an image"
         )
 
@@ -185,35 +191,37 @@ def compare(
 def decode(args: argparse.Namespace) -> None:
     """The whole stage of a small backbone beside decoding and transforming alone, in turn."""
     import torch
+    from torch.utils.data import DataLoader
 
     from pipeline.backbones.backbone import load_backbone
+    from pipeline.backbones.input_side import input_side
     from pipeline.backbones.weights import write_record
     from pipeline.datasets.images import ImageParams
-    from pipeline.extraction.decoding import (
-        ImageReader,
-        decode_in_threads,
-        decode_in_workers,
-        pieces_of,
-    )
+    from pipeline.extraction.decoding import ImageReader, decode_in_threads, pieces_of
     from pipeline.extraction.encoder import TorchEncoder
-    from pipeline.extraction.extract_params import ExtractParams, batch_grid
+    from pipeline.extraction.extract_params import ExtractParams, batch_grid, batch_size_on
     from pipeline.extraction.extract_store import Extraction, extract_store
+    from pipeline.extraction.run_ahead import run_ahead
 
     cores = os.cpu_count() or 1
-    torch.set_num_threads(args.threads or cores)
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         (work / "photos").mkdir()
         index = unpack(args.photos, work / "photos", args.images)
         entry, weights = small_model(args.backbone, work / "weights")
         write_record(weights, {"sha256": "random weights, seed 0"})
-        encoder = TorchEncoder(load_backbone(args.backbone, entry, weights, "cpu"))
-        hashes = index["sha256"].to_list()
+        backbone = load_backbone(args.backbone, entry, weights, "cpu")
+        encoders = {way: TorchEncoder(backbone, decode_on_device=way == "device") for way in WAYS}
+        hashes, paths = index["sha256"].to_list(), index["path"].to_list()
         source = Folder(work / "photos")
-        reader = ImageReader(source, index["path"].to_list(), hashes, encoder.prepare)
-        pieces = pieces_of(batch_grid(args.images, 32))
+        batches = batch_grid(args.images, 32)
+        readers = {
+            way: ImageReader(source, paths, hashes, encoder.prepare, read=encoder.read)
+            for way, encoder in encoders.items()
+        }
+        plain_photos = PlainDataset(work / "photos", paths, backbone.transform)
 
-        def stage(decode: Literal["exact", "reduced"] = "exact") -> None:
+        def stage(way: Literal["exact", "device", "reduced"] = "exact") -> None:
             extract_store(
                 Extraction(
                     args.backbone,
@@ -222,30 +230,47 @@ def decode(args: argparse.Namespace) -> None:
                     weights=weights,
                     entry=entry,
                     source=source,
-                    params=ExtractParams(device="cpu", workers=args.workers, decode=decode),
+                    params=ExtractParams(device="cpu", workers=args.workers, decode=way),
                     images=ImageParams(),
                 ),
                 work / "store.zarr",
                 root=work / "cache",
-                load=lambda _: encoder,
+                load=lambda _: encoders[way],
             )
 
-        def threads() -> None:
-            deque(decode_in_threads(reader, pieces, threads=cores, ahead=8), maxlen=0)
+        def threads(way: str = "exact") -> None:
+            stream = decode_in_threads(readers[way], pieces_of(batches), threads=cores, ahead=8)
+            deque(stream, maxlen=0)
 
-        def workers() -> None:
-            deque(decode_in_workers(reader, pieces, workers=cores, pin=False), maxlen=0)
+        def own_transform() -> None:
+            loader = DataLoader(plain_photos, batch_size=32, num_workers=cores)  # type: ignore[arg-type]
+            deque(loader, maxlen=0)
+
+        def in_turn() -> None:
+            torch.set_num_threads(1)
+            deque(map(plain_photos.__getitem__, range(args.images)), maxlen=0)
+
+        params = ExtractParams(device="cpu")
+        size = batch_size_on(params, "cpu", side=input_side(entry))
+        batch = torch.stack([readers["exact"](row) for row in range(size)])
 
         def model() -> None:
-            batch = torch.stack([reader(row) for row in range(32)])
-            for _ in range(args.images // 32):
-                encoder.rows([encoder.encode([batch])])
+            encoded = run_ahead(
+                lambda _: encoders["exact"].encode([batch]),
+                range(args.images // size),
+                threads=cores,
+                ahead=cores,
+            )
+            deque(encoded, maxlen=0)
 
         variants: dict[str, Callable[[], object]] = {
+            "own transform, one by one": in_turn,
+            f"own transform, {cores} workers": own_transform,
             f"decoding, {cores} threads": threads,
-            f"decoding, {cores} processes": workers,
+            f"… device, {cores} threads": lambda: threads("device"),
             "model alone": model,
             "whole stage": stage,
+            "whole stage, device": lambda: stage("device"),
             "whole stage, reduced": lambda: stage("reduced"),
         }
         compare(variants, args)

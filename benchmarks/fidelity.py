@@ -8,10 +8,11 @@ photo is the bank) is far from 1 and can move. The reference is float32 througho
 Printed for every variant: the smallest cosine of a row with its reference, the largest difference
 relative to the row's largest number, and how far the AUROC moves.
 
-For `extract.decode: reduced` the photos, of 128 pixels, are first enlarged and saved again as JPEG
-at 4 and 8 times their sides, since no large ones are at hand; the reference of these rows is the
-exact decoding of the very same files. Enlarged photos have no fine detail: real large photos may
-move further.
+For the other ways of decoding the photos, of 128 pixels, are first enlarged to 500 and 1,000 (no
+whole multiples, which are kind to resizing) and saved again as JPEG, since no large ones are at
+hand; the reference of these rows is the exact decoding of the very same files. Enlarged photos have
+no fine detail: real large photos may move further. `extract.decode: device` runs where the model
+does: by nvJPEG where that is a GPU.
 """
 
 import argparse
@@ -44,11 +45,10 @@ def photos(path: Path, classes: tuple[str, ...], images: int) -> list[bytes]:
         return [archive.read(name) for name in names[::step][:images]]
 
 
-def enlarged(data: bytes, times: int) -> bytes:
-    """Return a photo at `times` its sides, as a JPEG again."""
+def enlarged(data: bytes, side: int) -> bytes:
+    """Return a photo with both sides `side` pixels, as a JPEG again."""
     with Image.open(io.BytesIO(data)) as photo:
-        size = (photo.width * times, photo.height * times)
-        large = photo.convert("RGB").resize(size, Image.Resampling.BICUBIC)
+        large = photo.convert("RGB").resize((side, side), Image.Resampling.BICUBIC)
     stream = io.BytesIO()
     large.save(stream, "jpeg", quality=95)
     return stream.getvalue()
@@ -68,11 +68,11 @@ def main() -> None:
     import torch
 
     from pipeline.backbones.backbone import load_backbone
-    from pipeline.datasets.images import decode_image
+    from pipeline.backbones.weights import weights_record, write_record
+    from pipeline.datasets.images import ImageParams, decode_image
     from pipeline.extraction.decoding import resize_target
     from pipeline.extraction.encoder import TorchEncoder, resolve_device
     from pipeline.storage.dtypes import to_dtype
-    from stages.fetch_weights import run, write_record
 
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -85,12 +85,22 @@ def main() -> None:
     first = photos(archive, KNOWN, args.images)
     second = photos(archive, STRANGE, args.images // 2)
     with tempfile.TemporaryDirectory() as name:
-        write_record(Path(name), run("model", ENTRY))
+        write_record(Path(name), weights_record("model", ENTRY))
         backbone = load_backbone("model", ENTRY, Path(name), device)
 
     def read(data: list[bytes], at_least: int | None = None) -> torch.Tensor:
         decoded = (decode_image(item, path="photo", at_least=at_least) for item in data)
         return torch.stack([backbone.transform(image) for image in decoded])
+
+    on_device = TorchEncoder(backbone, decode_on_device=True)
+
+    def read_on_device(data: list[bytes]) -> list[object]:
+        assert on_device.read is not None
+        return [on_device.read(item, "photo", ImageParams()) for item in data]
+
+    def encode_on_device(items: list[object]) -> np.ndarray:
+        pieces = [items[low : low + 32] for low in range(0, len(items), 32)]
+        return np.concatenate([on_device.rows([on_device.encode([piece])]) for piece in pieces])
 
     def encode(precision: str, batch_size: int, images: torch.Tensor) -> np.ndarray:
         encoder = TorchEncoder(backbone, precision=precision)
@@ -123,15 +133,25 @@ def main() -> None:
     )
     if device == "cuda":
         compare("float16 forward", encode("float16", 32, images), reference)
-    for times in (4, 8):
-        large = [enlarged(data, times) for data in first + second]
+    compare(
+        "device, photos as they are", encode_on_device(read_on_device(first + second)), reference
+    )
+    for side in (500, 1000):
+        large = [enlarged(data, side) for data in first + second]
         started = time.perf_counter()
         exact = read(large)
         between = time.perf_counter()
         reduced = read(large, resize_target(backbone.transform))
-        faster = (between - started) / (time.perf_counter() - between)
-        name = f"reduced, {128 * times} px ({faster:.1f} x as fast)"
-        compare(name, encode("float32", 32, reduced), encode("float32", 32, exact))
+        after = time.perf_counter()
+        items = read_on_device(large)
+        seconds = between - started, after - between, time.perf_counter() - after
+        reference = encode("float32", 32, exact)
+        for way, rows, took in (
+            ("reduced", encode("float32", 32, reduced), seconds[1]),
+            ("device", encode_on_device(items), seconds[2]),
+        ):
+            name = f"{way}, {side} px ({seconds[0] / took:.1f} x as fast)"
+            compare(name, rows, reference)
 
 
 if __name__ == "__main__":
