@@ -1,5 +1,7 @@
 """House rules, found by reading the code and dvc.yaml, not by running them."""
 
+import ast
+import importlib.util
 import re
 from pathlib import Path
 
@@ -21,6 +23,8 @@ COMMANDS = {
 }  # run by hand, not by DVC
 CODE = ("pipeline", "stages")
 HEAVY = {"torch", "open_clip", "timm", "torchvision", "faiss", "matplotlib"}
+
+OURS = ("pipeline", "stages", "benchmarks")
 
 
 def entry(name: str) -> dict:
@@ -128,3 +132,18 @@ def test_cheap_stages_import_no_torch(name):
     heavy = {n.split(".")[0] for file in files for n in imported_modules(file)} & HEAVY
 
     assert heavy <= {"faiss"}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").glob("*.py")), ids=lambda p: p.stem)
+def test_a_benchmark_imports_what_is_still_there(path: Path):
+    """Nothing else runs them between two measurements."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(OURS):
+            module = importlib.import_module(str(node.module))
+            missing = [
+                alias.name
+                for alias in node.names
+                if not hasattr(module, alias.name)
+                and importlib.util.find_spec(f"{node.module}.{alias.name}") is None
+            ]
+            assert not missing, f"{node.module} has no {missing}"
