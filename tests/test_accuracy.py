@@ -7,7 +7,7 @@ from scipy.stats import binomtest
 from pipeline.statistics.accuracy import accuracy_record, wilson_interval
 from pipeline.statistics.bootstrap import bootstrap, draw_counts
 from pipeline.statistics.evaluation_params import EvaluateParams
-from pipeline.statistics.metrics import accuracy_at_tpr
+from pipeline.statistics.metrics import accepted_at_tpr
 from pipeline.statistics.replicates import restored
 from pipeline.tables import write_predictions, write_scores
 from stages.accuracy import run
@@ -55,7 +55,7 @@ def test_the_record_by_hand():
     record = record_of({"lp": np.array([0, 1, 2, 0])}, labels, {"knn_1": np.array([1.0, 2, 3, 0])})
 
     assert record["classifiers"]["lp"]["value"] == 0.75
-    assert record["accepted"]["lp"]["knn_1"] == 0.75
+    assert record["accepted"]["lp"]["knn_1"]["value"] == 0.75
     assert record["n"] == 4
     assert record["not_applicable"] == {"zero_shot": NO_TEXT}
     assert record["methods_not_applicable"] == {"mcm": NO_TEXT}
@@ -66,7 +66,10 @@ def test_accepted_accuracy_is_the_librarys():
 
     accepted = record_of(predictions, labels, scores)["accepted"]
 
-    assert accepted["lp"]["knn_1"] == accuracy_at_tpr(scores["knn_1"], predictions["lp"] == labels)
+    right = (predictions["lp"] == labels)[accepted_at_tpr(scores["knn_1"])]
+    assert accepted["lp"]["knn_1"]["value"] == right.mean()
+    low, high = wilson_interval(int(right.sum()), len(right))
+    assert (accepted["lp"]["knn_1"]["low"], accepted["lp"]["knn_1"]["high"]) == (low, high)
 
 
 def test_replicates_rest_on_the_draws_of_evaluation():

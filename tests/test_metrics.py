@@ -8,7 +8,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
 from pipeline.statistics.levels import count_levels, needed_count
 from pipeline.statistics.metrics import (
-    accuracy_at_tpr,
+    accepted_at_tpr,
     all_metrics,
     aupr_in,
     aupr_out,
@@ -167,7 +167,7 @@ def test_accuracy_among_the_accepted():
     correct = np.ones(20, bool)
     correct[[0, 19]] = False
 
-    assert accuracy_at_tpr(scores, correct) == 18 / 19
+    assert correct[accepted_at_tpr(scores)].mean() == 18 / 19
 
 
 def test_classes_are_judged_like_sets():

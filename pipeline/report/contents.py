@@ -96,7 +96,7 @@ def accepted_table(records: Records) -> Table:
     accepted = record["accepted"]
     classifiers = [how for how in records.classifiers if how in accepted]
     rows = tuple(
-        (method, *(percent(accepted[how].get(method)) for how in classifiers))
+        (method, *(percent(**accepted[how].get(method, {"value": None})) for how in classifiers))
         for method in records.methods
     )
     return Table(
@@ -105,7 +105,7 @@ def accepted_table(records: Records) -> Table:
         rows=rows,
         note=(
             f"Top-1 accuracy in percent among the ID images with the highest scores, at least "
-            f"{100 * record['tpr']:g} % of them."
+            f"{100 * record['tpr']:g} % of them. {_intervals(records)}"
         ),
     )
 

@@ -41,9 +41,9 @@ CONVENTIONS = (
     "A mean over OOD sets is the mean of the per-set values; rows are never pooled.",
     "Intervals come from a seeded, stratified bootstrap over images. They hold the "
     "spread of the test images, not that of another training run. DeLong's intervals of AUROC "
-    "stand beside them in results.csv, as auroc_delong. Where no resample changes an AUROC, as "
-    "with perfect or constant scores, both are a bound from the number of images; an interval of "
-    "another metric without width says that no resample changed it, not that it is certain.",
+    "stand beside them in results.csv, as auroc_delong. Where no resample changes a metric, as "
+    "with perfect separation, its interval is a bound from the number of images (for average "
+    "precisions of constant scores there is none: low and high are the value).",
     "n/a: the method does not apply to the backbone; the reason stands in its own table.",
 )
 

@@ -9,7 +9,7 @@ from scipy.special import ndtri
 
 from pipeline.statistics.bootstrap import block_size, draw_counts
 from pipeline.statistics.evaluation_params import EvaluateParams
-from pipeline.statistics.metrics import accuracy_at_tpr
+from pipeline.statistics.metrics import accepted_at_tpr
 from pipeline.statistics.replicates import stored
 
 
@@ -38,7 +38,7 @@ def accuracy_record(
 
     Returns:
         Wilson intervals; ``accepted`` holds the accuracy at ``params.tpr`` acceptance by
-        classifier and method.
+        classifier and method, its interval for the accepted images as they are.
 
     Raises:
         ValueError: If there is no image, an image has no label, or scores and labels differ in
@@ -58,6 +58,9 @@ def accuracy_record(
                 f"got {len(values)} scores"
             )
     correct = {name: values == labels for name, values in sorted(predictions.items())}
+    accepted_by = {
+        method: accepted_at_tpr(values, tpr=params.tpr) for method, values in sorted(scores.items())
+    }
     return {
         "backbone": backbone,
         "id": id_name,
@@ -67,8 +70,8 @@ def accuracy_record(
         "classifiers": {name: _cell(values, params.level) for name, values in correct.items()},
         "accepted": {
             name: {
-                method: accuracy_at_tpr(values, right, tpr=params.tpr)
-                for method, values in sorted(scores.items())
+                method: _cell(right[accepted], params.level)
+                for method, accepted in accepted_by.items()
             }
             for name, right in correct.items()
         },

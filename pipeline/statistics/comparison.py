@@ -5,6 +5,7 @@ from jaxtyping import Float
 
 from pipeline.statistics.bootstrap import percentile_interval
 from pipeline.statistics.delong import delong_test
+from pipeline.statistics.disjoint_pairs import same_value_interval
 from pipeline.statistics.metrics import fpr_at_tpr
 
 SMALLEST_P = 1e-6  # records are rounded to six digits; a p-value of zero would say too much
@@ -37,12 +38,17 @@ def paired_comparison(
     """
     test = delong_test(first, second, level=level)
     low, high = percentile_interval(fpr_replicates, level=level)
+    fpr_difference = fpr_at_tpr(*first, tpr=tpr) - fpr_at_tpr(*second, tpr=tpr)
+    if low == high:  # no resample moved it: what none of so many OOD images can exclude
+        low, high = same_value_interval(
+            fpr_difference, pairs=len(first[1]), lowest=-1.0, level=level
+        )
     return {
         "difference": test.difference,
         "low": test.low,
         "high": test.high,
         "p": max(test.p, SMALLEST_P),
-        "fpr95_difference": fpr_at_tpr(*first, tpr=tpr) - fpr_at_tpr(*second, tpr=tpr),
+        "fpr95_difference": fpr_difference,
         "fpr95_low": low,
         "fpr95_high": high,
     }

@@ -18,6 +18,7 @@ from pipeline.statistics.evaluation_params import EvaluateParams
 from pipeline.statistics.levels import count_levels
 from pipeline.statistics.metrics import all_metrics, class_breakdown
 from pipeline.statistics.replicates import stored
+from pipeline.statistics.unmoved_metrics import unmoved_interval
 
 REPLICATED = ("auroc", "fpr95")
 
@@ -48,10 +49,12 @@ def evaluation_record(
         params: Section ``evaluate``.
 
     Raises:
-        ValueError: If the two sets were scored by different methods, or a compared method is
-            unknown.
+        ValueError: If the two sets were scored by different methods, a compared method is
+            unknown, or a set has a single image.
     """
     _check_methods(scores_id, scores_ood, not_applicable, params)
+    _check_sizes(scores_id, id_name)
+    _check_sizes(scores_ood, ood_name)
     replicates = bootstrap(
         scores_id,
         scores_ood,
@@ -125,12 +128,15 @@ def _cells(
 ) -> dict[str, dict[str, float]]:
     """Each metric of one method with its percentile interval, and DeLong's for the AUROC.
 
-    Where no resample changes the AUROC (perfect or constant scores), percentiles would claim
-    certainty: there both intervals are DeLong's, whose bound counts the images.
+    Where no resample changes a metric (perfect or constant scores), percentiles would claim
+    certainty: there the interval is a bound that counts the images, for the AUROC DeLong's.
     """
     cells = {}
+    n_id, n_ood = map(len, pair)
     for name, value in all_metrics(*pair, tpr=params.tpr).items():
         low, high = percentile_interval(replicates[name], level=params.level)
+        if low == high == value:
+            low, high = unmoved_interval(name, value, n_id=n_id, n_ood=n_ood, level=params.level)
         cells[name] = {"value": value, "low": low, "high": high}
     low, high = delong_interval(*pair, level=params.level)
     if cells["auroc"]["low"] == cells["auroc"]["high"]:
@@ -141,6 +147,14 @@ def _cells(
 
 def _size(scores: Scores) -> int:
     return len(next(iter(scores.values()))) if scores else 0
+
+
+def _check_sizes(scores: Scores, name: str) -> None:
+    if scores and _size(scores) < 2:
+        raise ValueError(
+            f"'{name}' must have at least 2 images, for an interval rests on their spread, got "
+            f"{_size(scores)}; add images to the set or leave it out"
+        )
 
 
 def _check_methods(

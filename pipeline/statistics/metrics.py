@@ -79,13 +79,12 @@ def level_metrics(levels: Levels, *, tpr: float = 0.95) -> dict[str, float]:
     }
 
 
-def accuracy_at_tpr(
-    scores_id: Float[np.ndarray, " n"], correct: Bool[np.ndarray, " n"], *, tpr: float = 0.95
-) -> float:
-    """ID accuracy among the images accepted at the threshold of `fpr_at_tpr`."""
+def accepted_at_tpr(
+    scores_id: Float[np.ndarray, " n"], *, tpr: float = 0.95
+) -> Bool[np.ndarray, " n"]:
+    """Return which ID images are accepted at the threshold of `fpr_at_tpr`."""
     ordered = sorted_scores(scores_id, "ID")
-    threshold = ordered[len(ordered) - needed_count(len(ordered), tpr)]
-    return float(correct[scores_id >= threshold].mean())
+    return scores_id >= ordered[len(ordered) - needed_count(len(ordered), tpr)]
 
 
 def class_breakdown(

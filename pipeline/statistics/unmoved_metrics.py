@@ -1,0 +1,46 @@
+"""Intervals of the metrics that no resample changes, as with perfect separation.
+
+Percentiles of equal replicates have no width, which would claim certainty. What n images showed
+without an exception is bounded by Clopper and Pearson (Biometrika 1934): with the chosen
+confidence, at most the share u = 1 - (alpha / 2)^(1 / n) of such images behaves otherwise
+(`pipeline.statistics.disjoint_pairs.unseen_share`). The bounds take a threshold as given.
+"""
+
+import math
+
+from pipeline.statistics.disjoint_pairs import unseen_share
+
+
+def unmoved_interval(
+    metric: str, value: float, *, n_id: int, n_ood: int, level: float = 0.95
+) -> tuple[float, float]:
+    """Return the interval of a metric that every resample gave the same value.
+
+    Args:
+        metric: ``fpr95``, ``fpr95_ood``, ``aupr_in`` or ``aupr_out``.
+        value: Its value.
+        n_id: Number of ID images.
+        n_ood: Number of OOD images.
+        level: Confidence level.
+
+    Returns:
+        For a share of none or of all images what none of n can exclude; for an average precision
+        of 1 what is left when as many positives, or negatives, as could have gone unseen stand at
+        the wrong end. Elsewhere, as with constant scores, twice the value: nothing is known.
+    """
+    if metric in ("fpr95", "fpr95_ood") and value in (0.0, 1.0):
+        share = unseen_share(n_ood if metric == "fpr95" else n_id, level=level)
+        return (0.0, share) if value == 0 else (1 - share, 1.0)
+    if metric in ("aupr_in", "aupr_out") and value == 1:
+        positives, negatives = (n_id, n_ood) if metric == "aupr_in" else (n_ood, n_id)
+        return least_precision(positives, negatives, level=level), 1.0
+    return value, value
+
+
+def least_precision(positives: int, negatives: int, *, level: float) -> float:
+    """Return the least average precision that a perfect ranking of so many images allows."""
+    late = unseen_share(positives, level=level)  # positives below every negative
+    ahead = (1 - late) * positives
+    of_late = ahead / (ahead + negatives)
+    early = unseen_share(negatives, level=level) * negatives / positives  # above every positive
+    return min(1 - late + late * of_late, 1 - early * math.log1p(1 / early))

@@ -1,0 +1,77 @@
+"""Intervals where no resample moves a metric: they count the images."""
+
+import numpy as np
+import pytest
+from scipy.stats import beta
+
+from pipeline.statistics.comparison import paired_comparison
+from pipeline.statistics.evaluation import evaluation_record
+from pipeline.statistics.evaluation_params import EvaluateParams
+from pipeline.statistics.metrics import all_metrics
+from pipeline.statistics.unmoved_metrics import least_precision, unmoved_interval
+
+
+def test_a_share_of_none_or_of_all_is_clopper_and_pearson():
+    low, high = unmoved_interval("fpr95", 0.0, n_id=30, n_ood=50)
+    assert (low, high) == (0.0, pytest.approx(beta.ppf(0.975, 1, 50)))
+    low, high = unmoved_interval("fpr95_ood", 1.0, n_id=30, n_ood=50, level=0.9)
+    assert (low, high) == (pytest.approx(beta.ppf(0.05, 30, 1)), 1.0)
+
+
+@pytest.mark.parametrize(("n", "m"), [(40, 60), (300, 20), (20, 300)])
+def test_average_precision_keeps_above_its_bound(n, m):
+    """With the unseen share of one set at the wrong end, the metric itself is not below it."""
+    u_id, u_ood = (1 - 0.025 ** (1 / k) for k in (n, m))
+    low = least_precision(n, m, level=0.95)
+    for late, early in ((int(u_id * n), 0), (0, int(u_ood * m))):
+        scores_id = np.concatenate([np.full(n - late, 1.0), np.full(late, -2.0)])
+        scores_ood = np.concatenate([np.full(m - early, -1.0), np.full(early, 2.0)])
+        rng = np.random.default_rng(0)
+        found = all_metrics(scores_id + 1e-3 * rng.random(n), scores_ood + 1e-3 * rng.random(m))
+        assert found["aupr_in"] >= low
+    assert 0.5 < low < 1
+    assert unmoved_interval("aupr_in", 1.0, n_id=n, n_ood=m) == (low, 1.0)
+    assert unmoved_interval("aupr_out", 1.0, n_id=m, n_ood=n) == (low, 1.0)
+
+
+def test_of_constant_scores_nothing_is_claimed():
+    assert unmoved_interval("aupr_in", 0.4, n_id=40, n_ood=60) == (0.4, 0.4)
+
+
+def record_of(scores_id, scores_ood):
+    return evaluation_record(
+        {"knn_1": scores_id},
+        {"knn_1": scores_ood},
+        backbone="m",
+        id_name="id",
+        ood_name="ood",
+        not_applicable={},
+        class_names=[""] * len(scores_ood),
+        params=EvaluateParams(resamples=50, replicates=20),
+    )
+
+
+def test_perfect_separation_has_an_interval_in_the_record():
+    cells = record_of(np.arange(50.0) + 100, np.arange(60.0))["methods"]["knn_1"]
+
+    assert cells["fpr95"]["value"] == 0
+    assert cells["fpr95"]["high"] == pytest.approx(1 - 0.025 ** (1 / 60))
+    assert cells["fpr95_ood"]["high"] == pytest.approx(1 - 0.025 ** (1 / 50))
+    assert cells["aupr_in"]["low"] < cells["aupr_in"]["value"] == cells["aupr_in"]["high"] == 1
+
+
+@pytest.mark.parametrize(("n_id", "n_ood", "name"), [(1, 60, "id"), (50, 1, "ood")])
+def test_a_single_image_is_refused_with_its_set(n_id, n_ood, name):
+    with pytest.raises(ValueError, match=f"'{name}' must have at least 2 images.*got 1; add"):
+        record_of(np.arange(float(n_id)), np.arange(float(n_ood)))
+
+
+def test_an_equal_fpr_of_two_methods_is_not_certain():
+    pair = np.arange(50.0) + 100, np.arange(60.0)
+    found = paired_comparison(pair, pair, fpr_replicates=np.zeros(100))
+
+    bound = 1 - 0.025 ** (1 / 60)
+    assert (found["fpr95_low"], found["fpr95_high"]) == (
+        pytest.approx(-bound),
+        pytest.approx(bound),
+    )
