@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.language.name_files import read_json_names, unique_keys
+from pipeline.language.text_file import read_text
 from pipeline.sources.listing import Entry
 from pipeline.sources.spec import ImageSet, SourceError
 
@@ -135,9 +136,9 @@ def _in_label_order(
 
 def _lines(path: str) -> list[str]:
     try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SourceError(f"the class list '{path}' cannot be read ({error})") from error
+        text = read_text(Path(path))
+    except (OSError, ValueError) as error:
+        raise SourceError(f"a list of classes cannot be read: {error}") from error
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from pipeline.language.text_file import read_text
+
 
 def read_names(path: Path) -> dict[str, str] | list[str]:
     """Read a list of names, or a mapping from keys to names.
@@ -41,7 +43,7 @@ def read_json_names(path: Path) -> dict[str, str] | list[str]:
         return unique_keys(pairs, told_by=str(path))
 
     try:
-        values = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=unique)
+        values = json.loads(read_text(path), object_pairs_hook=unique)
     except json.JSONDecodeError as error:
         raise ValueError(f"'{path}' must be JSON ({error})") from error
     if not isinstance(values, dict | list):
@@ -73,5 +75,5 @@ def unique_keys(pairs: Iterable[tuple[str, Any]], *, told_by: str) -> dict[str, 
 
 def text_lines(path: Path) -> list[str]:
     """Return the lines of a text file without blanks and # comments."""
-    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    lines = [line.strip() for line in read_text(path).splitlines()]
     return [line for line in lines if line and not line.startswith("#")]

@@ -6,6 +6,7 @@ The set moves AUROC by points, so its name and its sentences are stored with eve
 from pathlib import Path
 
 from pipeline.language.shipped import open_clip_metadata
+from pipeline.language.text_file import read_text
 
 PLP5 = (
     "a photo of a {c}.",
@@ -46,7 +47,7 @@ def prompt_set(name: str) -> list[str]:
             f"unknown prompt set '{name}'; known: {', '.join(NAMED)}, or the path of a text file "
             "with one sentence a line"
         )
-    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    lines = [line.strip() for line in read_text(path).splitlines()]
     prompts = [line.replace("{}", "{c}") for line in lines if line and not line.startswith("#")]
     if not prompts:
         raise ValueError(f"prompt file {path} holds no sentence; write one a line")

@@ -8,6 +8,7 @@ from jaxtyping import Float32
 
 from pipeline.language.negative_labels import candidate_words, clip_vocabulary, mine_negatives
 from pipeline.language.text import word_embeddings
+from pipeline.language.text_file import read_text
 from pipeline.language.text_params import TextParams
 
 
@@ -43,7 +44,7 @@ def word_list(source: str, class_names: Sequence[str], *, limit: int | None) -> 
             "file with one word a line"
         )
     own = {name.casefold() for name in class_names}
-    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    lines = [line.strip() for line in read_text(path).splitlines()]
     words = [word for word in dict.fromkeys(lines) if word and not word.startswith("#")]
     words = [word for word in words if word.casefold() not in own]
     if not words:

@@ -5,6 +5,7 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.language.text_file import decode_text
 from pipeline.sources.listing import Entry, Source, check_member, numbered_classes
 from pipeline.sources.spec import ListSet, SourceError
 from pipeline.sources.unpacked import without_lead
@@ -56,9 +57,13 @@ class ListSource:
     def _lines(self) -> list[tuple[int, str]]:
         try:
             data = self.path.read_bytes()
-            text = (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode()
-        except (OSError, UnicodeDecodeError, EOFError, zlib.error) as error:
+            plain = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
+        except (OSError, EOFError, zlib.error) as error:
             raise SourceError(f"the file list '{self.path}' cannot be read ({error})") from error
+        try:
+            text = decode_text(plain, told_by=str(self.path))
+        except ValueError as error:
+            raise SourceError(f"the file list cannot be read: {error}") from error
         return [(n, line.strip()) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
 
     def _entry(self, number: int, line: str) -> Entry:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from pipeline.language.text_file import read_text
 from pipeline.sources.listing import Entry
 from pipeline.sources.spec import SourceError
 
@@ -54,9 +55,9 @@ def told_classes(paths: Sequence[str], labels: Path) -> list[Entry]:
             several words, or the number of lines is not that of the files.
     """
     try:
-        lines = labels.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SourceError(f"the labels file '{labels}' cannot be read ({error})") from error
+        lines = read_text(labels).splitlines()
+    except (OSError, ValueError) as error:
+        raise SourceError(f"the labels file cannot be read: {error}") from error
     rows = [re.split(r"[,\s]+", line.strip()) for line in lines if line.strip()]
     if all(len(row) == 1 for row in rows):
         if len(rows) != len(paths):

@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pipeline.language.text_file import decode_text
 from pipeline.sources.handles import shared
 from pipeline.sources.ignored import IgnoredNames
 from pipeline.sources.listing import Entry, below, class_of, expand, numbered_classes
@@ -69,7 +70,11 @@ class TarSource:
     def _class(self, archive: Path, companions: dict[str, str], name: str) -> str:
         if "cls" in companions:
             self._numbered = True
-            return self._bytes(archive, companions["cls"]).decode(errors="replace").strip()
+            label = self._bytes(archive, companions["cls"])
+            try:
+                return decode_text(label, told_by=f"{archive}::{companions['cls']}").strip()
+            except ValueError as error:
+                raise SourceError(f"a label cannot be read: {error}") from error
         if "json" in companions:
             text = self._bytes(archive, companions["json"])
             try:
