@@ -1,9 +1,11 @@
 """The paper's benchmarks as configuration: they compose, and they read the real layouts."""
 
 import gzip
+import hashlib
 import io
 import pickle
 import re
+import struct
 import sys
 import tarfile
 import zipfile
@@ -68,6 +70,14 @@ def test_both_five_set_means_and_openoods_groups(composed):
     assert [len(means[key]) for key in ("five_with_imagenet_o", "five_with_textures")] == [5, 5]
     assert means["near"] == ["ssb_hard", "ninco"]
     assert means["far"] == ["inaturalist", "textures_openood", "openimage_o"]
+
+
+@pytest.mark.parametrize(("name", "other"), [("cifar10", "cifar100"), ("cifar100", "cifar10")])
+def test_the_cifar_groups_are_openoods(composed, name, other):
+    """Its near and far sets (arXiv:2306.09301), the grey digits among them."""
+    means = composed[name]["benchmark"]["means"]
+    assert means["near"] == [other, "tiny_imagenet"]
+    assert means["far"] == ["mnist", "svhn", "textures", "places365"]
 
 
 def test_the_two_lists_of_200_classes_are_two(composed):
@@ -138,6 +148,9 @@ def data_root(tmp_path_factory):
     (root / "svhn").mkdir()
     digits = {"X": np.zeros((32, 32, 3, 2), np.uint8), "y": np.array([[10], [1]], np.uint8)}
     savemat(root / "svhn/test_32x32.mat", digits)
+    (root / "mnist").mkdir()
+    grey = b"\0\0\x08\x03" + struct.pack(">3I", 2, 28, 28) + bytes(2 * 28 * 28)
+    (root / "mnist/t10k-images-idx3-ubyte.gz").write_bytes(gzip.compress(grey))
     tar(
         root / "dtd-r1.0.1.tar.gz",
         {
@@ -200,11 +213,12 @@ def test_every_set_is_read_from_its_real_layout(composed, data_root, name):
         entries = source.entries()
         expected = {"openimage_o": 1, "ninco": 1, "imagenet_o": 1, "ssb_hard": 1}
         expected |= {"places365": 2, "tiny_imagenet": 3, "textures_openood": 1}
-        expected |= {"textures": 1 if name == "imagenet200" else 2}
+        expected |= {"mnist": 2, "textures": 1 if name == "imagenet200" else 2}
         if dataset in expected:
             assert len(entries) == expected[dataset], dataset
         assert entries, dataset
-        assert Image.open(io.BytesIO(source.read(entries[0].path))).size[0] in (8, 32), dataset
+        side = Image.open(io.BytesIO(source.read(entries[0].path))).size[0]
+        assert side in (8, 28, 32), dataset
 
 
 @pytest.mark.real_data
@@ -239,3 +253,19 @@ def test_the_published_lists_fit_the_publishers_archives(composed, benchmark, da
 
     assert len(set(paths)) == len(paths) == config["benchmark"]["expected"][dataset]
     assert all(re.fullmatch(patterns[dataset], path) for path in paths)
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("benchmark", ["cifar10", "cifar100"])
+def test_mnist_s_own_file_is_the_one_that_is_fetched_and_counted(composed, benchmark):
+    entry = composed[benchmark]["datasets"]["mnist"]
+    file = ROOT.parent / "shared/data/mnist_omniglot" / Path(entry["path"]).name
+    if not file.is_file():
+        pytest.skip(f"MNIST's test images are not beside the project ({file})")
+    known = read_downloads(ROOT / "conf/downloads.yaml")[entry["path"]]
+    source = open_source(read_spec("mnist", entry | {"path": str(file)}))
+
+    content = file.read_bytes()
+    assert (known.bytes, known.md5) == (len(content), hashlib.md5(content).hexdigest())
+    assert len(source.entries()) == composed[benchmark]["benchmark"]["expected"]["mnist"]
+    assert Image.open(io.BytesIO(source.read("000000.pnm"))).size == (28, 28)
