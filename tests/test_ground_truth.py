@@ -44,6 +44,8 @@ def test_a_stricter_match_takes_its_line_from_a_looser_one(tmp_path):
         (["1.png"], "1.png cat\n1.png dog\n", r"'1\.png' twice, with the classes 'cat' and 'dog'"),
         (["1.png"], "1.png cat\n./1.png cat\n", r"'1\.png' twice"),
         (["1.png"], "1.png gold fish\n", r"one word as class, got 'gold fish' for '1\.png'"),
+        (["1.png"], "1.png bison bison\n", r"one word as class, got 'bison bison' for '1\.png'"),
+        (["1.png"], "1.png a 1 2 b 3 4\n", r"one class an image, got 'a' and 'b' for '1\.png'"),
     ],
 )
 def test_a_line_that_could_be_anothers_is_refused(paths, lines, message, tmp_path):
@@ -55,3 +57,10 @@ def test_numbers_behind_a_class_are_boxes(tmp_path):
     lines = "ImageId,PredictionString\nv_1,n01 1 2 3.5 -4\n"
 
     assert classes(tmp_path, ["v_1.JPEG"], lines) == ["n01"]
+
+
+def test_kaggle_repeats_the_class_before_the_box_of_each_object(tmp_path):
+    """A line of LOC_val_solution.csv as it is published."""
+    lines = "ImageId,PredictionString\nv_1,n03126707 85 1 499 272 n03126707 5 5 5 5 \n"
+
+    assert classes(tmp_path, ["v_1.JPEG"], lines) == ["n03126707"]

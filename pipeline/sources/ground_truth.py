@@ -1,5 +1,6 @@
 """Classes of a flat folder, told by a file beside it."""
 
+import itertools
 import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -46,13 +47,14 @@ def told_classes(paths: Sequence[str], labels: Path) -> list[Entry]:
     Args:
         paths: Files in sorted order.
         labels: "name class" or "name,class …" lines in any order, a header line allowed (as
-            Kaggle's LOC_val_solution.csv, whose numbers after the class are boxes); the name is a
-            path below the folder or a file's own name, with or without suffix. Or one class a
-            line in the order of the files (as ILSVRC2012_validation_ground_truth.txt).
+            Kaggle's LOC_val_solution.csv, where the class and four numbers are a box, of each
+            object one); the name is a path below the folder or a file's own name, with or without
+            suffix. Or one class a line in the order of the files (as
+            ILSVRC2012_validation_ground_truth.txt).
 
     Raises:
         SourceError: If a file has no line, two could be meant, a name stands twice, a class is of
-            several words, or the number of lines is not that of the files.
+            several words or there are two, or the number of lines is not that of the files.
     """
     try:
         lines = read_text(labels).splitlines()
@@ -115,13 +117,24 @@ def _matched(paths: Sequence[str], told: list[Told], labels: Path) -> dict[str, 
 
 
 def _class(line: Told, labels: Path) -> str:
-    """The class of a line; what follows it may be numbers only."""
-    if not all(re.fullmatch(r"[-+.\d]*", word) for word in line.words[1:]):
+    """The class of a line; boxes may follow it, each but the first behind the class again."""
+    for before, word in itertools.pairwise(line.words):
+        if _is_number(word) or (_is_number(before) and word == line.words[0]):
+            continue
+        if _is_number(before):
+            raise SourceError(
+                f"'{labels}' must tell one class an image, got '{line.words[0]}' and '{word}' for "
+                f"'{line.key}'; keep the one that is meant"
+            )
         raise SourceError(
             f"'{labels}' must have one word as class, got '{' '.join(line.words)}' for "
             f"'{line.key}'; join the words by _, and give names by class_names"
         )
     return line.words[0]
+
+
+def _is_number(word: str) -> bool:
+    return re.fullmatch(r"[-+.\d]*", word) is not None
 
 
 def _some(names: Sequence[str]) -> str:
