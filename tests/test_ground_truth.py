@@ -64,3 +64,17 @@ def test_kaggle_repeats_the_class_before_the_box_of_each_object(tmp_path):
     lines = "ImageId,PredictionString\nv_1,n03126707 85 1 499 272 n03126707 5 5 5 5 \n"
 
     assert classes(tmp_path, ["v_1.JPEG"], lines) == ["n03126707"]
+
+
+def test_one_class_a_line_is_refused_where_text_and_numbers_differ_in_order(tmp_path):
+    """By hand: as text val_10 comes before val_2, and the second line would be its class."""
+    paths = ["val_1.png", "val_10.png", "val_2.png"]
+
+    with pytest.raises(SourceError, match=r"'val_10\.png' comes before 'val_2\.png'.*name cl"):
+        classes(tmp_path, paths, "a\nb\nc\n")
+    assert classes(tmp_path, paths, "val_1 a\nval_2 b\nval_10 c\n") == ["a", "c", "b"]
+
+
+def test_one_class_a_line_is_taken_where_both_orders_agree(tmp_path):
+    assert classes(tmp_path, ["v_01.png", "v_02.png", "v_10.png"], "a\nb\nc\n") == ["a", "b", "c"]
+    assert classes(tmp_path, ["B.png", "a.png", "x/1.png"], "a\nb\nc\n") == ["a", "b", "c"]

@@ -50,11 +50,12 @@ def told_classes(paths: Sequence[str], labels: Path) -> list[Entry]:
             Kaggle's LOC_val_solution.csv, where the class and four numbers are a box, of each
             object one); the name is a path below the folder or a file's own name, with or without
             suffix. Or one class a line in the order of the files (as
-            ILSVRC2012_validation_ground_truth.txt).
+            ILSVRC2012_validation_ground_truth.txt), where that is the order of their numbers too.
 
     Raises:
         SourceError: If a file has no line, two could be meant, a name stands twice, a class is of
-            several words or there are two, or the number of lines is not that of the files.
+            several words or there are two; or, without names, if the number of lines is not that
+            of the files, or their order is not certain.
     """
     try:
         lines = read_text(labels).splitlines()
@@ -67,6 +68,7 @@ def told_classes(paths: Sequence[str], labels: Path) -> list[Entry]:
                 f"'{labels}' must have one line for each of the {len(paths)} images, got "
                 f"{len(rows)}"
             )
+        _check_order(paths, labels)
         return [Entry(path, row[0]) for path, row in zip(paths, rows, strict=True)]
     told = [Told(row[0].removeprefix("./"), tuple(row[1:])) for row in rows if len(row) > 1]
     matched = _matched(paths, _unique(told, labels), labels)
@@ -76,6 +78,21 @@ def told_classes(paths: Sequence[str], labels: Path) -> list[Entry]:
             f"'{missing[0]}'"
         )
     return [Entry(path, _class(matched[path], labels)) for path in paths]
+
+
+def _check_order(paths: Sequence[str], labels: Path) -> None:
+    """Refuse an order of text that is not that of the numbers in the names."""
+    for path, counted in zip(paths, sorted(paths, key=_by_number), strict=True):
+        if path != counted:
+            raise SourceError(
+                f"'{labels}' has one class a line, in the order of the files; as text '{path}' "
+                f"comes before '{counted}', by number behind it: which line is meant for which is "
+                'not certain. Give "name class" lines'
+            )
+
+
+def _by_number(path: str) -> list[str | int]:
+    return [int(piece) if piece.isdecimal() else piece for piece in re.split(r"(\d+)", path)]
 
 
 def _unique(told: list[Told], labels: Path) -> list[Told]:
