@@ -220,7 +220,7 @@ def test_a_damaged_detector_is_refused(detector, tmp_path):
         read_detector(folder)
     facts = json.loads((folder / "detector.json").read_text())
     (folder / "detector.json").write_text(json.dumps(facts | {"format": 99}))
-    with pytest.raises(DetectorError, match="has detector format 99, this code reads 1"):
+    with pytest.raises(DetectorError, match="has detector format 99, this code reads 2"):
         read_detector(folder)
 
 

@@ -3,7 +3,8 @@
 Scores are computed from a detector without the training features; only neighbour scores look at
 the bank again, which the detector names by the key of its store. Parts are named kind/name, such
 as ``heads/plp`` or ``gaussians/labels``, and hold named arrays; facts are what a reader of
-detector.json wants to know: what was fitted on what, condition numbers, classes left out.
+detector.json wants to know: what was fitted on what, condition numbers, classes left out. Scores
+look up some of them, so the hash in it covers the facts and the arrays.
 """
 
 import hashlib
@@ -11,6 +12,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,9 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-FORMAT = 1
+from pipeline.detectors.detector_schema import check_contents
+
+FORMAT = 2  # 1 had no hash of the facts
 _NAMED_IN = {
     "energies": "fit.head_statistics",
     "gaussians": "fit.gaussians",
@@ -27,7 +31,14 @@ _NAMED_IN = {
     "residuals": "fit.residuals",
 }  # where a kind of part is asked for
 _ARRAYS, _FACTS = "detector.safetensors", "detector.json"
-_ENTRIES = {"backbone": str, "features": dict, "facts": dict, "not_applicable": dict, "sha256": str}
+_ENTRIES = {
+    "arrays_sha256": str,
+    "backbone": str,
+    "facts": dict,
+    "features": dict,
+    "not_applicable": dict,
+    "sha256": str,
+}
 
 
 class NotApplicableError(Exception):
@@ -48,6 +59,7 @@ class Detector:
         parts: Named arrays by kind/name.
         facts: JSON-ready statements by kind/name, and ``fitted_on``.
         not_applicable: Parts that this backbone cannot have, with the reason.
+        sha256: Of facts and arrays, by which score tables name it; empty before it is written.
     """
 
     backbone: str
@@ -55,6 +67,7 @@ class Detector:
     parts: dict[str, dict[str, np.ndarray]]
     facts: dict[str, Any] = field(default_factory=dict)
     not_applicable: dict[str, str] = field(default_factory=dict)
+    sha256: str = ""
 
     def part(self, kind: str, name: str) -> dict[str, np.ndarray]:
         """Arrays of a fitted part.
@@ -103,20 +116,21 @@ def write_detector(folder: Path, detector: Detector) -> None:
         for name, array in sorted(named.items())
     }
     content = save(arrays)
-    facts = {
+    told = {
         "format": FORMAT,
         "backbone": detector.backbone,
         "features": detector.features,
         "facts": detector.facts,
         "not_applicable": detector.not_applicable,
-        "sha256": hashlib.sha256(content).hexdigest(),
+        "arrays_sha256": hashlib.sha256(content).hexdigest(),
     }
+    told["sha256"] = digest(told)
     folder.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         unfinished.chmod(0o777 & ~_umask())
         (unfinished / _ARRAYS).write_bytes(content)
-        text = json.dumps(facts, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+        text = json.dumps(told, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
         (unfinished / _FACTS).write_text(text + "\n", encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         unfinished.rename(folder)
@@ -124,47 +138,63 @@ def write_detector(folder: Path, detector: Detector) -> None:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
+def digest(told: Mapping[str, Any]) -> str:
+    """Hash of what detector.json says, its own hash apart; the arrays enter by theirs."""
+    body = {key: value for key, value in told.items() if key != "sha256"}
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+
+
 def read_detector(folder: Path) -> Detector:
     """Read a detector folder.
 
     Raises:
-        DetectorError: If a file is missing or damaged, or another version wrote it.
+        DetectorError: If a file is missing, damaged or changed since, another version wrote it, or
+            it holds what no fit writes.
     """
-    cure = "run `dvc repro` for its fit stage (with -f if it is said to be up to date)"
+    facts_file, arrays_file = folder / _FACTS, folder / _ARRAYS
+    cure = f"fit again: `dvc repro -f fit@{folder.name}`"
     try:
-        facts = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
-        content = (folder / _ARRAYS).read_bytes()
+        told = json.loads(facts_file.read_text(encoding="utf-8"))
+        content = arrays_file.read_bytes()
     except (OSError, ValueError) as error:
         raise DetectorError(f"{folder} holds no readable detector ({error}); {cure}") from error
-    if not isinstance(facts, dict):
-        raise DetectorError(
-            f"{folder / _FACTS} must hold a mapping, got a {type(facts).__name__}; {cure}"
-        )
-    if facts.get("format") != FORMAT:
-        raise DetectorError(
-            f"{folder} has detector format {facts.get('format')}, this code reads {FORMAT}; {cure}"
-        )
-    for entry, kind in _ENTRIES.items():
-        if not isinstance(facts.get(entry), kind):
-            raise DetectorError(
-                f"{folder / _FACTS} must say '{entry}' as a {kind.__name__}, got "
-                f"{facts.get(entry)!r}; {cure}"
-            )
-    if hashlib.sha256(content).hexdigest() != facts["sha256"]:
-        raise DetectorError(f"{folder / _ARRAYS} is not the file that was written; {cure}")
+    _check_entries(facts_file, told, cure)
+    if hashlib.sha256(content).hexdigest() != told["arrays_sha256"]:
+        raise DetectorError(f"{arrays_file} is not the file that was written; {cure}")
+    if digest(told) != told["sha256"]:
+        raise DetectorError(f"{facts_file} was changed after it was written; {cure}")
     try:
         arrays = load(content)
     except SafetensorError as error:
-        raise DetectorError(
-            f"{folder / _ARRAYS} is no safetensors file ({error}); {cure}"
-        ) from error
+        raise DetectorError(f"{arrays_file} is no safetensors file ({error}); {cure}") from error
     parts: dict[str, dict[str, np.ndarray]] = {}
     for key, array in arrays.items():
         part, _, name = key.rpartition("/")
         parts.setdefault(part, {})[name] = array
-    return Detector(
-        facts["backbone"], facts["features"], parts, facts["facts"], facts["not_applicable"]
-    )
+    contents = told["features"], told["facts"], told["not_applicable"]
+    try:
+        check_contents(*contents, parts)
+    except ValueError as error:
+        raise DetectorError(
+            f"{folder} holds a detector that no fit writes: {error}; {cure}"
+        ) from error
+    features, facts, not_applicable = contents
+    return Detector(told["backbone"], features, parts, facts, not_applicable, told["sha256"])
+
+
+def _check_entries(path: Path, told: Any, cure: str) -> None:
+    """Refuse a description of another form or version."""
+    if not isinstance(told, dict):
+        raise DetectorError(f"{path} must hold a mapping, got a {type(told).__name__}; {cure}")
+    if told.get("format") != FORMAT:
+        raise DetectorError(
+            f"{path} has detector format {told.get('format')}, this code reads {FORMAT}; {cure}"
+        )
+    for entry, kind in _ENTRIES.items():
+        if not isinstance(told.get(entry), kind):
+            raise DetectorError(
+                f"{path} must say '{entry}' as a {kind.__name__}, got {told.get(entry)!r}; {cure}"
+            )
 
 
 def _umask() -> int:
