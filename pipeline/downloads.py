@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from pipeline.download_errors import DownloadError, reading, writing
 from pipeline.downloaded_archives import damage, unpacked
@@ -74,7 +73,7 @@ def fetch(download: Download, folder: Path, *, report: Report | None = None) -> 
         return there
     if download.url is None:
         raise DownloadError(f"'{download.file}' cannot be downloaded by a program: {download.note}")
-    if urlsplit(download.url).scheme not in ("http", "https"):
+    if not download.url.startswith(("http://", "https://")):
         raise DownloadError(f"a download must be http or https, got {download.url}")
     if target.is_dir():
         raise DownloadError(f"{target} must be a file, it is a folder; move it away")

@@ -10,14 +10,21 @@ from collections.abc import Callable
 from http.client import HTTPResponse
 from pathlib import Path
 
+from pipeline.connection import (
+    AGENT,
+    BLOCK,
+    SLOWEST,
+    WINDOW,
+    BrokenOff,
+    ask,
+    blocks,
+    stated_length,
+)
 from pipeline.download_errors import DownloadError, reading, writing
 
-BLOCK = 1 << 20
-TIMEOUT = 60.0  # seconds without a byte
 SIZE_TIMEOUT = 10.0  # seconds to wait for the answer how large a file is
 ATTEMPTS = 5  # in a row that bring nothing new
 HEADROOM = 64 << 20  # bytes of disk to leave free
-AGENT = "clip-ood-cache"
 
 Report = Callable[[int, int | None], None]  # bytes so far, bytes in all where known
 
@@ -46,19 +53,20 @@ def receive(url: str, partial: Path, report: Report) -> int | None:
                 with writing(partial):
                     partial.unlink()
                 continue
+            what = f"answers {error.code} {error.reason}"
+            if 300 <= error.code < 400:  # the library's own text has several lines
+                what = f"redirects in a circle, or to no place of the web ({error.code})"
             raise DownloadError(
-                f"{url} answers {error.code} {error.reason}; look for the file's new place, put it "
-                f"at {partial.with_suffix('')} by hand, or mend conf/downloads.yaml"
+                f"{url} {what}; look for the file's new place, put it at "
+                f"{partial.with_suffix('')} by hand, or mend conf/downloads.yaml"
             ) from error
-        except (http.client.HTTPException, OSError) as error:
+        except BrokenOff as broken:
             after = _size(partial)
-            fruitless = 0 if after > furthest else fruitless + 1
+            enough = SLOWEST * WINDOW if broken.slow else 0
+            fruitless = 0 if after > furthest + enough else fruitless + 1
             furthest = max(furthest, after)
             if fruitless >= ATTEMPTS:
-                raise DownloadError(
-                    f"{url} broke off after {after:,} bytes ({error}); they are kept in "
-                    f"{partial.name}: run the same command again"
-                ) from error
+                raise DownloadError(_given_up(url, partial, after, broken)) from broken
             time.sleep(0.1 * 2**fruitless)
 
 
@@ -82,11 +90,8 @@ def forget(partial: Path) -> None:
 
 def _one_request(url: str, partial: Path, have: int, report: Report) -> int | None:
     """Append what one answer brings; a short answer raises. Return the whole file's size."""
-    request = urllib.request.Request(url, headers={"User-Agent": AGENT})
-    if have and (same := _known(partial)):
-        request.add_header("Range", f"bytes={have}-")
-        request.add_header("If-Range", same)
-    with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
+    same = _known(partial) if have else None
+    with ask(url, {"Range": f"bytes={have}-", "If-Range": same} if same else {}) as answer:
         if answer.headers.get_content_type() == "text/html":
             raise DownloadError(
                 f"{url} gave a web page, not '{partial.stem}'; open the address in a browser and "
@@ -94,24 +99,29 @@ def _one_request(url: str, partial: Path, have: int, report: Report) -> int | No
             )
         resumed = answer.status == 206
         if resumed and not answer.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
-            raise http.client.HTTPException("the server resumed at another place")
-        start = have if resumed else 0
-        length = answer.headers.get("Content-Length")
-        total = None if length is None else start + int(length)
-        _check_space(partial.parent, 0 if total is None else total - start)
+            raise BrokenOff("the server resumed at another place")
+        start, length = have if resumed else 0, stated_length(answer)
+        total = None if length is None else start + length
+        _check_space(partial.parent, length or 0)
         _remember(partial, answer)
-        with writing(partial):
-            file = partial.open("ab" if resumed else "wb")
-        with file:
-            while block := answer.read(BLOCK):
-                with writing(partial):
-                    file.write(block)
-                    file.flush()
+        # What arrived reaches the disk however the block ends.
+        with writing(partial), partial.open("ab" if resumed else "wb", buffering=BLOCK) as file:
+            for block in blocks(answer, length):
+                file.write(block)
                 report(file.tell(), total)
-            received = file.tell()
-    if total is not None and received < total:
-        raise http.client.IncompleteRead(b"", total - received)
     return total
+
+
+def _given_up(url: str, partial: Path, size: int, broken: BrokenOff) -> str:
+    if not size:
+        return (
+            f"{url} brings nothing ({broken}); see that this machine reaches the network and run "
+            f"the same command again, or put the file at {partial.with_suffix('')} by hand"
+        )
+    return (
+        f"{url} broke off after {size:,} bytes ({broken}); they are kept in {partial.name}: run "
+        "the same command again"
+    )
 
 
 def _known(partial: Path) -> str | None:

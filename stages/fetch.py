@@ -138,9 +138,10 @@ def run(wanted: list[Wanted], root: Path) -> list[str]:
 
 def _bar(name: str) -> Any:
     shown = [0]
+    step = (1 if sys.stderr.isatty() else 256) << 20
 
     def report(done: int, total: int | None) -> None:
-        if not sys.stderr.isatty() and done - shown[0] < 256 << 20:
+        if 0 <= done - shown[0] < step:
             return
         shown[0] = done
         of = "" if total is None else f" of {total / 1e6:,.0f}"

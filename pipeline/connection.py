@@ -1,0 +1,87 @@
+"""One answer of a server: its bytes as they come, and what ends a connection before its time."""
+
+import http.client
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from http.client import HTTPResponse
+
+from pipeline.download_errors import DownloadError
+
+BLOCK = 1 << 20  # bytes to ask for at a time
+TIMEOUT = 60.0  # seconds without a byte
+WINDOW = 60.0  # seconds of waiting over which the rate is taken
+SLOWEST = 1000  # bytes a second below which a connection counts as broken
+AGENT = "clip-ood-cache"
+
+
+class BrokenOff(Exception):  # noqa: N818 - an event that is tried again, told to nobody
+    """A connection that ended before its file did, or crawls; the next attempt may go further.
+
+    Attributes:
+        slow: Whether it was given up because it crawled.
+    """
+
+    def __init__(self, reason: str, *, slow: bool = False) -> None:
+        """Say why, in words that fit between brackets."""
+        super().__init__(" ".join(reason.split()))
+        self.slow = slow
+
+
+def ask(url: str, headers: Mapping[str, str]) -> HTTPResponse:
+    """Open an address and return the answer, its body still to come.
+
+    Raises:
+        BrokenOff: If the server cannot be reached.
+        HTTPError: If it refuses.
+        DownloadError: If the address is none.
+    """
+    try:
+        request = urllib.request.Request(url, headers={"User-Agent": AGENT, **headers})
+        return urllib.request.urlopen(request, timeout=TIMEOUT)
+    except urllib.error.HTTPError as refusal:
+        refusal.close()
+        raise
+    except (http.client.InvalidURL, ValueError) as error:
+        raise DownloadError(
+            f"{url} must be an address of the web ({error}); mend conf/downloads.yaml"
+        ) from error
+    except (http.client.HTTPException, OSError) as error:
+        raise BrokenOff(str(getattr(error, "reason", error))) from error
+
+
+def stated_length(answer: HTTPResponse) -> int | None:
+    """Bytes that the answer says it has; None where it does not, or says no number."""
+    length = answer.headers.get("Content-Length", "").strip()
+    return int(length) if length.isascii() and length.isdecimal() else None
+
+
+def blocks(answer: HTTPResponse, length: int | None) -> Iterator[bytes]:
+    """Yield the bytes of an answer as they arrive: none waits for others that may never come.
+
+    Args:
+        answer: What `ask` returned.
+        length: Bytes it states; with None it ends where the connection does.
+
+    Raises:
+        BrokenOff: If it ends early, or brings less than `SLOWEST` over `WINDOW` of waiting.
+    """
+    left, waited, came = length, 0.0, 0
+    while left is None or left > 0:
+        asked = time.monotonic()
+        try:
+            block = answer.read1(BLOCK if left is None else min(BLOCK, left))
+        except (http.client.HTTPException, OSError, ValueError) as error:
+            raise BrokenOff(str(error) or type(error).__name__) from error
+        waited, came = waited + time.monotonic() - asked, came + len(block)
+        if not block:
+            break
+        yield block
+        left = None if left is None else left - len(block)
+        if waited >= WINDOW:
+            if came < SLOWEST * waited and left != 0:
+                raise BrokenOff(f"only {came:,} bytes in {waited:.0f} s", slow=True)
+            waited, came = 0.0, 0
+    if left:
+        raise BrokenOff(f"{left:,} bytes less than the server stated")
