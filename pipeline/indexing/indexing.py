@@ -9,7 +9,8 @@ import polars as pl
 
 from pipeline.datasets.images import ImageParams
 from pipeline.indexing.inspection import inspect_files
-from pipeline.indexing.labels import Classes, by_position, check_classes, resolve_classes
+from pipeline.indexing.labels import Classes, check_classes, resolve_classes
+from pipeline.indexing.positions import by_position
 from pipeline.sources import Entry, ImageSet, Source, SourceError, open_source
 
 
@@ -75,12 +76,13 @@ def list_images(
         raise SourceError(f"'{dataset}' must hold images; '{spec.path}' holds none")
     numbered = source.class_order()
     if isinstance(spec.classes, list | str) and numbered is not None:
-        entries = by_position(entries, spec, dataset=dataset)
+        entries = by_position(entries, spec, numbered=numbered, dataset=dataset)
     own = resolve_classes(
         spec,
         declared=numbered,
         present=(entry.class_key for entry in entries),
         dataset=dataset,
+        own_names=getattr(source, "readable", {}),
     )
     if spec.include_classes is not None or spec.exclude_classes is not None:
         kept = set(own.keys)
@@ -102,6 +104,7 @@ def list_images(
         classes,
         dataset=dataset,
         reference=None if reference is None else reference[0],
+        numbered=numbered is not None and spec.classes is True,
     )
     return entries, classes, source
 

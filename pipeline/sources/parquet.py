@@ -1,12 +1,12 @@
 """Parquet files with image bytes in a column, read a few rows at a time."""
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from pipeline.sources.class_label import ClassLabel, class_label, one_label
 from pipeline.sources.listing import Entry, expand, numbered_classes
 from pipeline.sources.spec import ParquetSet, SourceError
 
@@ -21,6 +21,7 @@ class ParquetSource:
     files: list[Path]
     image_column: str
     label_column: str | None
+    readable: dict[str, str] = field(default_factory=dict)  # name by key, where they differ
     _classes: list[str] | None = None
     _blocks: dict[tuple[str, int], list[bytes | None]] = field(default_factory=dict, repr=False)
 
@@ -38,11 +39,13 @@ class ParquetSource:
         return {**self.__dict__, "_blocks": {}}
 
     def entries(self) -> list[Entry]:
-        """All rows, files in name order; labels are numbers with names, or text."""
+        """All rows, files in name order; labels are numbers, with names or without, or text.
+
+        Each file's numbers go by its own names.
+        """
         entries: list[Entry] = []
-        names: list[str] | None = None
+        named: list[tuple[Path, ClassLabel | None]] = []
         for file in self.files:
-            names = names or _label_names(file, self.label_column)
             columns = self._columns(file)
             if self.image_column not in columns:
                 raise SourceError(
@@ -59,12 +62,16 @@ class ParquetSource:
             if self.label_column is not None and self.label_column in columns:
                 column = pl.scan_parquet(file).select(self.label_column).collect().to_series()
                 keys = _keys(column, file)
+                label = class_label(file, column.name) if column.dtype.is_integer() else None
+                keys = label.keys_of(keys) if label else keys
+                named += [(file, label)] if any(keys) else []  # of a test split all may be -1
             width = max(6, len(str(rows)))
             entries += [Entry(f"{file.name}::{row:0{width}d}", key) for row, key in enumerate(keys)]
-        self._classes = numbered_classes(entry.class_key for entry in entries)
-        if names and self._classes is not None and len(self._classes) <= len(names):
-            self._classes = names
-            return [Entry(e.path, names[int(e.class_key)] if e.class_key else "") for e in entries]
+        if label := one_label(named):
+            self._classes = label.keys
+            self.readable = dict(zip(label.keys, label.names, strict=True))
+        else:
+            self._classes = numbered_classes(entry.class_key for entry in entries)
         return entries
 
     def class_order(self) -> list[str] | None:
@@ -132,16 +139,3 @@ def _keys(column: pl.Series, file: Path) -> list[str]:
             f"got {column.dtype}; convert it, or set label_column"
         )
     return ["" if value in (None, -1) else str(value) for value in column]
-
-
-def _label_names(file: Path, column: str | None) -> list[str] | None:
-    """Class names that the `datasets` library writes into a file's metadata, if any."""
-    try:
-        metadata = pl.read_parquet_metadata(file).get("huggingface")
-    except (pl.exceptions.PolarsError, OSError):
-        return None
-    if column is None or not metadata:
-        return None
-    features = json.loads(metadata).get("info", {}).get("features", {})
-    names = features.get(column, {}).get("names")
-    return list(names) if isinstance(names, list) and names else None
