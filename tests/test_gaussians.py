@@ -102,6 +102,36 @@ def test_five_digits_where_classes_are_far_apart():
     np.testing.assert_allclose(shared.matrix, within, rtol=1e-6, atol=1e-9 * np.abs(within).max())
 
 
+@pytest.mark.parametrize("extra", [0, 3, 30])
+def test_auto_shrinks_where_rows_are_few_although_the_condition_is_good(extra):
+    """64 dimensions, 5 classes: just above n - C = d, plain distances rank OOD by noise."""
+    rng = np.random.default_rng(0)
+    centres = rng.standard_normal((5, 64))
+    labels = np.arange(69 + extra) % 5
+    bank, near = (centres[y] + rng.standard_normal((len(y), 64)) for y in (labels, labels))
+    far = rng.standard_normal((100, 64)) + rng.standard_normal((100, 64))
+
+    def auroc(shrinkage):
+        gaussians, shared = ClassGaussians.fit(bank, labels, shrinkage=shrinkage)
+        inside, outside = (gaussians.distances(rows)[0] for rows in (near, far))
+        return (inside[:, None] < outside).mean(), shared
+
+    plain, of_plain = auroc("none")
+    automatic, shared = auroc("auto")
+
+    assert of_plain.condition < 1e6
+    assert plain < 0.99
+    assert automatic > 0.999
+    assert shared.shrinkage == "ledoit_wolf"
+
+
+def test_auto_leaves_ten_rows_a_dimension_as_they_are():
+    """Counted without one row a class, which its mean takes: 5 dimensions, 4 classes."""
+    features, labels = clusters(n=54)
+    assert ClassGaussians.fit(features, labels)[1].shrinkage == "none"
+    assert ClassGaussians.fit(features[1:], labels[1:])[1].shrinkage == "ledoit_wolf"
+
+
 def test_fewer_rows_than_dimensions_is_refused_or_shrunk():
     features, labels = clusters(n=40, d=60)
     with pytest.raises(ValueError, match="from 40 rows in 60 dimensions, must have a condition"):

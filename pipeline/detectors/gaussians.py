@@ -89,13 +89,14 @@ class ClassGaussians:
         shared = invertible(
             within,
             n=n,
+            freedom=n - len(classes),
             fourth_moment=lambda: _fourth_moment(features, rows, means),
             shrinkage=shrinkage,
             what="the covariance within classes",
         )
         scaled = (means - centre) * np.sqrt(counts / n)[:, None]
         between = scaled.T @ scaled
-        overall, _ = shrink(
+        overall, _ = shrink(  # of no fewer rows than the shared one, and of no less spread
             within + between,
             n=n,
             fourth_moment=lambda: _fourth_moment(features, np.minimum(rows, 0), centre[None]),

@@ -8,6 +8,7 @@ from jaxtyping import Float64
 
 SHRINKAGE = ("auto", "none", "ledoit_wolf", "oas")
 LARGEST_CONDITION = 1e11  # float64 distances keep five digits up to here
+ROWS_A_DIMENSION = 10  # from here on ``auto`` leaves an estimate as it is
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ def invertible(
     matrix: Float64[np.ndarray, "d d"],
     *,
     n: int,
+    freedom: int,
     fourth_moment: Callable[[], float],
     shrinkage: str,
     what: str,
@@ -33,11 +35,18 @@ def invertible(
 
     Ledoit-Wolf (J. Multivariate Analysis 88, 2004) and OAS (Chen, Wiesel, Eldar & Hero, IEEE
     Trans. Signal Processing 2010, arXiv:0907.4698), as in scikit-learn with centred data.
-    ``auto`` keeps a well-conditioned estimate as it is and takes Ledoit-Wolf otherwise.
+    ``auto`` keeps a well-conditioned estimate from ten rows a dimension on and takes Ledoit-Wolf
+    otherwise. From f rows around their own means, d dimensions of one variance are estimated at
+    (1 - sqrt(d/f))^2 to (1 + sqrt(d/f))^2 of it (Marchenko & Pastur, Math. USSR Sbornik 1, 1967),
+    and the inverse comes out 1 / (1 - d/f) times too large (Haff, J. Multivariate Analysis 9,
+    1979): 0.47 to 1.73 and 1.11 at ten rows a dimension. As f falls towards d the smallest
+    variances fall to nothing, distances of new images are those along a few directions of noise,
+    and yet the condition number looks harmless.
 
     Args:
         matrix: Mean of x x' over the centred rows.
         n: How many rows.
+        freedom: How many less the means that they were centred by.
         fourth_moment: Computes the mean of |x|^4 over the centred rows; only Ledoit-Wolf asks.
         shrinkage: One of `SHRINKAGE`.
         what: Named in errors.
@@ -60,7 +69,8 @@ def invertible(
             "shrinkage ledoit_wolf, oas or auto"
         )
     if shrinkage == "auto":
-        shrinkage = "none" if before <= LARGEST_CONDITION else "ledoit_wolf"
+        enough = freedom >= ROWS_A_DIMENSION * d and before <= LARGEST_CONDITION
+        shrinkage = "none" if enough else "ledoit_wolf"
     shrunk, intensity = shrink(matrix, n=n, fourth_moment=fourth_moment, shrinkage=shrinkage)
     mean_variance = np.trace(matrix) / d
     after = _condition((1 - intensity) * eigenvalues + intensity * mean_variance)
