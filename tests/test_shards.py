@@ -121,3 +121,48 @@ def test_a_label_in_json_that_is_no_label_is_refused(tmp_path):
 
     with pytest.raises(SourceError, match=r"'label' of '1\.json' .* number or text, got \[0, 1\]"):
         opened(str(path)).entries()
+
+
+@pytest.mark.parametrize("pattern", ["x-{0..1}.tar", "x-*.tar", "sub/x-{0..1}.tar", "sub/x-?.tar"])
+def test_a_pattern_is_looked_for_below_the_data_root_too(pattern, tmp_path, monkeypatch):
+    """The working directory always exists, and so may a folder of the same name in it."""
+    for folder in ("", "sub/"):
+        for number in range(2):
+            write_tar(tmp_path / f"data/{folder}x-{number}.tar", {"a/x.jpg": b"1"})
+    (tmp_path / "sub").mkdir()
+    monkeypatch.chdir(tmp_path)
+
+    spec = read_spec("mine", {"source": "tar", "path": pattern}, data_root=Path("data"))
+
+    assert [entry.class_key for entry in open_source(spec).entries()] == ["a", "a"]
+
+
+def test_the_working_directory_comes_first_and_its_gaps_are_told(tmp_path, monkeypatch):
+    for file in ("x-0.tar", "data/x-0.tar", "data/x-1.tar"):
+        write_tar(tmp_path / file, {"a/x.jpg": b"1"})
+    monkeypatch.chdir(tmp_path)
+
+    spec = read_spec("mine", {"source": "tar", "path": "x-{0..1}.tar"}, data_root=Path("data"))
+
+    with pytest.raises(SourceError, match=r"1 of 2 shards of 'x-{0\.\.1}\.tar' are missing"):
+        open_source(spec)
+
+
+def test_a_pattern_without_a_file_names_every_place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(
+        SourceError,
+        match=r"'datasets\.mine\.path' matches no file; tried 'x-\*\.tar' and 'data/x-\*\.tar'",
+    ):
+        read_spec("mine", {"source": "tar", "path": "x-*.tar"}, data_root=Path("data"))
+
+
+def test_a_folder_may_have_the_signs_of_a_pattern_in_its_name(tmp_path, monkeypatch):
+    (tmp_path / "data/photos [old]/a").mkdir(parents=True)
+    (tmp_path / "data/photos [old]/a/1.jpg").touch()
+    monkeypatch.chdir(tmp_path)
+
+    spec = read_spec("mine", "photos [old]", data_root=Path("data"))
+
+    assert [entry.path for entry in open_source(spec).entries()] == ["a/1.jpg"]

@@ -1,8 +1,7 @@
-"""What every source lists: paths with their classes, and the files of a pattern."""
+"""What every source lists: paths with their classes."""
 
 import re
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from pipeline.sources.spec import SourceError
@@ -95,54 +94,3 @@ def numbered_classes(keys: Iterable[str]) -> list[str] | None:
             f"classes than that, got {shown}; number the classes from 0, or write them as text"
         )
     return [str(number) for number in range(int(largest) + 1)]
-
-
-def expand(pattern: str) -> list[Path]:
-    """Files of a brace or wildcard pattern, in order: ``train-{0000..0012}.tar``, ``*.tar``.
-
-    Raises:
-        SourceError: If a file of the brace range is missing, nothing matches, or two files have
-            the same name, by which an index could not tell them apart.
-    """
-    braces = re.findall(r"\{(\d+)\.\.(\d+)\}", pattern)
-    if len(braces) > 1 or any(int(last) < int(first) for first, last in braces):
-        raise SourceError(
-            f"'{pattern}' must have at most one range in braces, and that counts up; write a "
-            "wildcard instead, such as *.tar, or put links to the files in one folder"
-        )
-    files = _in_range(pattern, *braces[0]) if braces else _matching(Path(pattern))
-    known: dict[str, Path] = {}
-    for file in files:
-        if file.name in known:
-            raise SourceError(
-                f"the files of '{pattern}' must have different names, as paths in the index begin "
-                f"with them; '{known[file.name]}' and '{file}' have the same. Rename them, or put "
-                "links with different names in one folder"
-            )
-        known[file.name] = file
-    return files
-
-
-def _in_range(pattern: str, first: str, last: str) -> list[Path]:
-    files = [
-        Path(pattern.replace(f"{{{first}..{last}}}", str(number).zfill(len(first))))
-        for number in range(int(first), int(last) + 1)
-    ]
-    if missing := [file for file in files if not file.exists()]:
-        raise SourceError(
-            f"{len(missing)} of {len(files)} shards of '{pattern}' are missing, the first is "
-            f"'{missing[0]}'"
-        )
-    return files
-
-
-def _matching(path: Path) -> list[Path]:
-    """The file itself, or those of a wildcard in its name."""
-    if path.exists():
-        return [path]
-    wild = any(sign in path.name for sign in "*?[")
-    if not (files := sorted(path.parent.glob(path.name)) if wild else []):
-        raise SourceError(
-            f"no file matches '{path}'; a wildcard may stand in the name of a file, not of a folder"
-        )
-    return files

@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import polars as pl
 
 from pipeline.sources.class_label import ClassLabel, class_label, one_label
-from pipeline.sources.listing import Entry, expand, numbered_classes
+from pipeline.sources.listing import Entry, numbered_classes
+from pipeline.sources.patterns import expand
 from pipeline.sources.spec import ParquetSet, SourceError
 
 BLOCK = 64  # rows read at once; neighbours in order are asked for next
@@ -17,6 +18,8 @@ KEPT = 4  # blocks kept
 @dataclass
 class ParquetSource:
     """Rows of one or several Parquet files in order; the path is ``file.parquet::row``."""
+
+    fork_safe: ClassVar[bool] = False  # a forked process lacks Polars' threads and would wait
 
     files: list[Path]
     image_column: str

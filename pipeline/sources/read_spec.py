@@ -7,6 +7,7 @@ from typing import Any
 
 from pipeline.params import from_mapping, read_section
 from pipeline.sources.options import check_options
+from pipeline.sources.patterns import RULE, is_pattern, matches
 from pipeline.sources.spec import (
     CifarSet,
     FolderSet,
@@ -114,29 +115,35 @@ def _guess(path: str) -> str:
 
 
 def resolve(path: str, *, section: str, data_root: Path) -> Path:
-    """Find a path as given, or below ``data_root``.
+    """Find a path, or any file of a pattern, as given or below ``data_root``.
 
     Raises:
         SourceError: If it is at neither place, or may not be read.
     """
     given = Path(path).expanduser()
-    if any(sign in path for sign in "{*?["):  # a pattern: its folder must exist
-        return resolve(str(given.parent), section=section, data_root=data_root) / given.name
+    pattern = is_pattern(path)
     places = [given] if given.is_absolute() else [given, data_root.expanduser() / given]
     for place in places:
         try:
             found = place.exists()
+            searched = pattern and not found and place.parent.exists()
         except PermissionError:  # of a folder above
             raise _unreadable(section, place) from None
-        if found:
-            if not os.access(place, os.R_OK | (os.X_OK if place.is_dir() else 0)):
-                raise _unreadable(section, place)
+        here = place.parent if searched else place
+        if (found or searched) and not _may_read(here):
+            raise _unreadable(section, here)
+        if found or (pattern and matches(str(place))):
             return place
     tried = " and ".join(f"'{place}'" for place in places)
     raise SourceError(
-        f"'{section}' does not exist; tried {tried}. Relative paths are taken from the "
-        "working directory, then from data_root"
+        f"'{section}' {'matches no file' if pattern else 'does not exist'}; tried {tried}. "
+        "Relative paths are taken from the working directory, then from data_root"
+        + (f"; {RULE}" if pattern else "")
     )
+
+
+def _may_read(place: Path) -> bool:
+    return os.access(place, os.R_OK | (os.X_OK if place.is_dir() else 0))
 
 
 def _unreadable(section: str, place: Path) -> SourceError:

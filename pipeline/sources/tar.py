@@ -8,7 +8,8 @@ from pathlib import Path
 from pipeline.language.text_file import decode_text
 from pipeline.sources.handles import shared
 from pipeline.sources.ignored import IgnoredNames
-from pipeline.sources.listing import Entry, below, class_of, expand, numbered_classes
+from pipeline.sources.listing import Entry, below, class_of, numbered_classes
+from pipeline.sources.patterns import expand
 from pipeline.sources.spec import SourceError, TarSet
 from pipeline.sources.tar_archive import TarArchive
 
