@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
+from pipeline.findings.overall_mean import counted_sets
 from pipeline.language.shipped import imagenet_wnids
 from pipeline.sources import open_source, read_spec
 from stages.fetch import read_downloads, wanted_files
@@ -78,6 +79,19 @@ def test_the_cifar_groups_are_openoods(composed, name, other):
     means = composed[name]["benchmark"]["means"]
     assert means["near"] == [other, "tiny_imagenet"]
     assert means["far"] == ["mnist", "svhn", "textures", "places365"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_mean_counts_an_image_twice(composed, name):
+    """OpenOOD's part of the Textures stands in its own far mean, not beside the whole of them."""
+    config = composed[name]
+    means = {key: tuple(sets) for key, sets in config["benchmark"]["means"].items()}
+    counted = counted_sets(tuple(config["matrix"]["ood"]), means)
+
+    for sets in (counted, *means.values()):
+        archives = [config["datasets"][dataset] for dataset in sets]
+        places = [entry.get("root", entry["path"]) for entry in archives]
+        assert len(set(places)) == len(places), sets
 
 
 def test_the_two_lists_of_200_classes_are_two(composed):

@@ -112,11 +112,11 @@ def test_prompts_and_class_names(compose):
     }
 
 
-def test_the_six_imagenet_sets_and_both_five_set_means(compose):
+def test_the_mean_of_six_imagenet_sets_and_both_of_five(compose):
     benchmark = compose("benchmark=imagenet1k", "study=clip10", "backbone=vit_bigg")["benchmark"]
     six = {"inaturalist", "sun", "places", "textures", "imagenet_o", "ninco"}
 
-    assert set(benchmark["means"]["six"]) == six
+    assert set(benchmark["means"]["overall"]) == six
     assert set(benchmark["means"]["five_with_imagenet_o"]) == six - {"textures"}
     assert set(benchmark["means"]["five_with_textures"]) == six - {"imagenet_o"}
     images = {"inaturalist": 10000, "sun": 10000, "places": 10000, "imagenet_o": 2000}

@@ -86,6 +86,15 @@ def test_every_mean_of_a_difference_has_its_column(records):
     assert "mean: all 3 OOD sets; near: greek, digits; far: photo_patches." in table.note
 
 
+def test_the_differences_name_the_sets_of_a_mean_that_leaves_some_out(records):
+    means = {"overall": ("greek", "digits"), "far": ("photo_patches",)}
+    scope = dataclasses.replace(records.scope, means=means)
+    table = differences_table(dataclasses.replace(records, scope=scope))
+
+    assert table.header[2:] == ("mean", "mean far", "tests")
+    assert "mean: greek, digits; far: photo_patches." in table.note
+
+
 def test_a_line_of_each_set_by_hand(records):
     table = lines_table(records)
 

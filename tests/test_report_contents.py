@@ -7,6 +7,10 @@ from report_world import write_world
 from pipeline.report import background, contents
 from pipeline.report.comparisons import comparisons_table
 from pipeline.report.document import sections
+from pipeline.report.figure_methods import backbones_figure, mean_figure
+from pipeline.report.figure_scatter import accuracy_figure
+from pipeline.report.headline import headline_metrics
+from pipeline.report.long_table import long_table
 from pipeline.report.read import read_records
 from pipeline.report.records import Scope
 
@@ -71,6 +75,51 @@ def test_the_mean_column_is_the_mean_of_the_sets(study):
     assert cell(table, "knn_1", "mean").split()[0] == f"{100 * sum(values) / 2:.1f}"
     assert [row[0] for row in table.rows] == ["mcm", "knn_1"]
     assert "each of the 2 OOD sets once, without smooth" in table.note
+
+
+def test_a_mean_over_some_of_the_sets_names_them_wherever_it_stands(study):
+    """What else is evaluated stands in its own column, and the metrics have another key."""
+    records, _ = study
+    scope = dataclasses.replace(records.scope, means={"overall": ("digits",), "near": ("greek",)})
+    records = dataclasses.replace(records, scope=scope)
+    counted = "The mean counts 1 of 2 OOD sets: digits."
+
+    tables = [contents.headline_table(records), contents.metric_table(records, "fpr95")]
+
+    for table in tables:
+        assert table.header == ("method", "mean", "mean near", "greek", "digits", "smooth")
+        assert counted in table.note
+    backbones = contents.backbones_table(records)
+    assert backbones.title == "Mean AUROC over 1 of 2 OOD sets, every backbone"
+    assert backbones.note.endswith(counted)
+    assert [row[1] for row in background.sets_table(records).rows] == [
+        "ID",
+        "OOD near",
+        "OOD mean",
+        "OOD crafted",
+    ]
+    assert set(headline_metrics(records)["mean"]) == {"overall", "near"}
+    rows = long_table(records).filter(dataset="mean", method="knn_1", metric="auroc")
+    assert set(rows["n"]) == {1}
+
+
+def test_figures_say_what_their_mean_is_over(study):
+    records, _ = study
+    scope = dataclasses.replace(records.scope, means={"overall": ("digits",)})
+
+    def texts(figure):
+        axes = figure.axes[0]
+        return axes.get_xlabel(), axes.get_title(loc="left")
+
+    some = dataclasses.replace(records, scope=scope)
+    for found, over, each in (
+        (records, "the OOD sets", "every OOD set"),
+        (some, "1 of 2 OOD sets", "each of these sets"),
+    ):
+        xlabel, title = texts(mean_figure(found))
+        assert (over in xlabel, title) == (True, f"every method, {each} counted once")
+        assert over in texts(backbones_figure(found))[0]
+        assert texts(accuracy_figure(found))[1] == f"mean over {over.replace('OOD ', '')}"
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)

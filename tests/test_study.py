@@ -166,6 +166,26 @@ def test_differences_are_paired(world):
     assert cell.value > 0
 
 
+def test_a_benchmark_may_say_which_sets_its_mean_counts(world):
+    """A set that is a part of another would be counted twice; it is still evaluated beside it."""
+    means = {"overall": ("digits",), "near": ("greek",)}
+    records = read_study(world, replace(SCOPE, means=means))
+    results, claims = results_table(records), claims_table(records, PARAMS)
+    of = {"backbone": "mini_m", "method": "knn_1"}
+
+    for metric in ("auroc", "fpr95", "aupr_in"):
+        mean = row(results, dataset="mean", metric=metric, **of)
+        counted = row(results, dataset="digits", metric=metric, **of)
+        assert (mean["value"], mean["n"]) == (pytest.approx(counted["value"], abs=2e-6), 1)
+    assert set(results["dataset"]) == {*SETS, "mean", "mean_near", "capitals_test"}
+    assert set(comparisons_table(records)["dataset"]) == {"greek", "digits", "mean", "mean_near"}
+    assert list(lines_table(records, PARAMS)["set"]) == ["mean", "mean_near", "greek", "digits"]
+    assert set(study_numbers(records, PARAMS)["b"]["mini_m"]["plp_msp"]) == {"mean", "mean_near"}
+    better = row(claims, claim="b", of="mini_m", mean="mean")
+    assert better["on"] == "mini_m; glyphs, mean over 1 of 2 OOD sets"
+    assert "of 1 (Holm" in better["p"]
+
+
 def test_p_values_are_corrected_over_backbones_and_sets(world):
     comparisons = comparisons_table(read_study(world, SCOPE))
     tested = comparisons.filter(pl.col("p").is_not_null())
@@ -432,6 +452,12 @@ def test_means_name_evaluated_sets(world):
 
     with pytest.raises(ValueError, match=r"means\.far must name sets among greek, got sun"):
         read_study(world, scope)
+    for means, message in (
+        ({"overall": ("sun",)}, r"means\.overall must name sets among greek, got sun"),
+        ({"all": ("greek",)}, r"must not name a mean 'all', .* name it 'overall' to say which"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            read_study(world, replace(scope, means=means))
     with pytest.raises(ValueError, match=r"matrix\.ood must name at least one"):
         read_study(world, StudyScope("glyphs", ("mini_s",), "capitals_test", ()))
 

@@ -35,7 +35,9 @@ def points(cell: Cell) -> tuple[str, str, str]:
 
 def where(records: StudyRecords, group: str) -> str:
     """Say which mean over OOD sets a number is, and of how many."""
+    scope, count = records.scope, len(records.scope.groups[group])
+    if group == "mean" and count < len(scope.ood):
+        return f"{scope.benchmark}, mean over {count} of {len(scope.ood)} OOD sets"
     label = "all" if group == "mean" else group.removeprefix("mean_")
-    count = len(records.scope.groups[group])
     sets = "1 OOD set" if count == 1 else f"{count} OOD sets"
-    return f"{records.scope.benchmark}, mean over {label} ({sets})"
+    return f"{scope.benchmark}, mean over {label} ({sets})"

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from pipeline.findings.overall_mean import OVERALL, counted_sets, named_means
 from pipeline.json_text import read_json
 from pipeline.statistics.bootstrap import percentile_interval
 from pipeline.statistics.replicates import restored
@@ -53,9 +54,9 @@ class StudyScope:
         benchmark: Name of the benchmark.
         backbones: Every compared backbone.
         id_test: The ID test set.
-        ood: The OOD sets that the means count.
+        ood: The OOD sets, which the means count.
         crafted: Each adversarial set with the OOD set its images came from.
-        means: Named means and their OOD sets.
+        means: Named means and their OOD sets; ``overall`` says what the mean without a name counts.
     """
 
     benchmark: str
@@ -68,7 +69,9 @@ class StudyScope:
     @property
     def groups(self) -> dict[str, tuple[str, ...]]:
         """The means by the name they have in tables: ``mean`` over all sets, ``mean_<name>``."""
-        return {"mean": self.ood} | {f"mean_{name}": sets for name, sets in self.means.items()}
+        named = named_means(self.means)
+        overall = counted_sets(self.ood, self.means)
+        return {"mean": overall} | {f"mean_{name}": sets for name, sets in named.items()}
 
 
 @dataclass(frozen=True)
@@ -190,6 +193,11 @@ def read_study(reports: Path, scope: StudyScope) -> StudyRecords:
 def _check_groups(scope: StudyScope) -> None:
     if not scope.ood:
         raise ValueError("matrix.ood must name at least one OOD set, got none")
+    if "all" in scope.means:
+        raise ValueError(
+            "benchmark.means must not name a mean 'all', which is the mean over every OOD set; "
+            f"name it '{OVERALL}' to say which sets that mean counts, or choose another name"
+        )
     for name, sets in scope.means.items():
         wrong = [dataset for dataset in sets if dataset not in scope.ood]
         if wrong or not sets:

@@ -1,5 +1,6 @@
 """What a reader needs beside the numbers: gaps and their reasons, sets, warnings."""
 
+from pipeline.findings.overall_mean import OVERALL
 from pipeline.report.records import Records
 from pipeline.report.tables import Table, percent
 
@@ -24,7 +25,11 @@ def sets_table(records: Records) -> Table:
     """How many images each set holds."""
     first = records.evaluations[records.scope.backbone]
     members = {
-        dataset: ", ".join(name for name, group in records.scope.means.items() if dataset in group)
+        dataset: ", ".join(
+            "mean" if name == OVERALL else name
+            for name, group in records.scope.means.items()
+            if dataset in group
+        )
         for dataset in records.scope.sets
     } | dict.fromkeys(records.scope.crafted, "crafted")
     n_id = max(record["n_id"] for record in first.values())

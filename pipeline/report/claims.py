@@ -1,6 +1,6 @@
 """The paper's claims beside what was measured, and its differences mean by mean."""
 
-from pipeline.report.records import ALL_SETS, Records
+from pipeline.report.records import Records, mean_key, mean_title
 from pipeline.report.tables import Table
 
 BELOW = "next table"
@@ -34,7 +34,7 @@ def claims_table(records: Records) -> Table:
 
 def differences_table(records: Records) -> Table:
     """Claims b and c: one row a backbone and score, one column a named mean."""
-    means = {("mean" if name == ALL_SETS else f"mean_{name}"): name for name in records.mean_names}
+    means = {mean_key(name): name for name in records.mean_names}
     found: dict[tuple[str, str], dict[str, dict[str, str]]] = {}
     for cell in _cells(records):
         if _is_difference(cell):
@@ -45,7 +45,7 @@ def differences_table(records: Records) -> Table:
         (*key, *(_points(cells.get(mean)) for mean in means), cells.get("mean", {}).get("p", ""))
         for key, cells in found.items()
     )
-    titles = ("mean" if name == ALL_SETS else f"mean {name}" for name in means.values())
+    titles = map(mean_title, means.values())
     return Table(
         title="Claims b and c, by mean over OOD sets",
         header=("claim", "first minus second", *titles, "tests"),
@@ -81,6 +81,8 @@ def _points(cell: dict[str, str] | None) -> str:
 
 def _members(records: Records) -> str:
     """Say what each mean counts."""
-    counted = [f"mean: all {len(records.scope.ood)} OOD sets"]
-    counted += [f"{name}: {', '.join(sets)}" for name, sets in records.scope.means.items()]
+    scope = records.scope
+    every = f"all {len(scope.ood)} OOD sets"
+    counted = [f"mean: {every if scope.counts_all else ', '.join(scope.counted)}"]
+    counted += [f"{name}: {', '.join(sets)}" for name, sets in scope.named.items()]
     return f"{'; '.join(counted)}. "

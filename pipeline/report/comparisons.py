@@ -1,6 +1,6 @@
 """Pairs of methods on the same images: how far apart they are, and whether that may be chance."""
 
-from pipeline.report.records import ALL_SETS, Records
+from pipeline.report.records import Records, mean_key
 from pipeline.report.tables import Table
 
 
@@ -8,7 +8,7 @@ def comparisons_table(records: Records) -> Table:
     """Every compared pair of the headline backbone on every OOD set and mean."""
     backbone = records.scope.backbone
     means = records.mean_names if len(records.scope.ood) > 1 else ()
-    wanted = {("mean" if name == ALL_SETS else f"mean_{name}"): name for name in means}
+    wanted = {mean_key(name): name for name in means}
     wanted |= {name: name for name in records.scope.ood}
     found = {
         (row["first"], row["second"], row["dataset"]): row

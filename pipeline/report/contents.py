@@ -1,6 +1,6 @@
 """Tables of numbers: the headline, every metric on every set, accuracies, hardest classes."""
 
-from pipeline.report.records import ALL_SETS, Records
+from pipeline.report.records import ALL_SETS, Records, mean_title
 from pipeline.report.tables import NOT_APPLICABLE, Table, percent
 
 TITLES = {"auroc": "AUROC", "fpr95": "fpr95"}
@@ -27,7 +27,7 @@ def headline_table(records: Records) -> Table:
         rows.append((method, *cells))
     return Table(
         title=f"AUROC (%) on {records.scope.benchmark} with {backbone}",
-        header=("method", *(_mean_title(name) for name in means), *records.scope.sets),
+        header=("method", *(mean_title(name) for name in means), *records.scope.sets),
         rows=tuple(rows),
         note=(
             f"Higher = better, 50 = chance. {_intervals(records)} {_means_sentence(records)} "
@@ -50,14 +50,14 @@ def metric_table(records: Records, metric: str) -> Table:
     )
     return Table(
         title=f"{TITLES[metric]} of every method on every OOD set, {backbone}",
-        header=("method", *(_mean_title(name) for name in means), *records.scope.sets),
+        header=("method", *(mean_title(name) for name in means), *records.scope.sets),
         rows=rows,
         note=f"{_sense(records, metric)} {_intervals(records)} {_means_sentence(records)}",
     )
 
 
 def backbones_table(records: Records) -> Table:
-    """Mean AUROC over all OOD sets of every method on every backbone."""
+    """Mean AUROC over the counted OOD sets of every method on every backbone."""
     rows = tuple(
         (
             method,
@@ -69,10 +69,10 @@ def backbones_table(records: Records) -> Table:
         for method in records.methods
     )
     return Table(
-        title="Mean AUROC over the OOD sets, every backbone",
+        title=f"Mean AUROC over {records.scope.over}, every backbone",
         header=("method", *records.scope.backbones),
         rows=rows,
-        note=f"{_sense(records, 'auroc')} {_intervals(records)}",
+        note=f"{_sense(records, 'auroc')} {_intervals(records)} {_counted(records)}".rstrip(),
     )
 
 
@@ -135,10 +135,6 @@ def _mean_columns(records: Records) -> tuple[str, ...]:
     return records.mean_names if len(records.scope.ood) > 1 else ()
 
 
-def _mean_title(name: str) -> str:
-    return "mean" if name == ALL_SETS else f"mean {name}"
-
-
 def _intervals(records: Records) -> str:
     return f"In brackets: {100 * records.setting('level'):g} % intervals."
 
@@ -151,7 +147,15 @@ def _means_sentence(records: Records) -> str:
     if len(records.scope.ood) < 2:
         return ""
     left_out = f", without {', '.join(records.scope.crafted)}" if records.scope.crafted else ""
-    return f"The mean counts each of the {len(records.scope.ood)} OOD sets once{left_out}."
+    each = f"The mean counts each of the {len(records.scope.ood)} OOD sets once{left_out}."
+    return _counted(records) or each
+
+
+def _counted(records: Records) -> str:
+    """Name the sets of the overall mean where it leaves some out."""
+    if records.scope.counts_all:
+        return ""
+    return f"The mean counts {records.scope.over}: {', '.join(records.scope.counted)}."
 
 
 def _accuracy_sentence(records: Records) -> str:

@@ -15,7 +15,7 @@ SHOWN_FROM, SHOWN_TO = 50.0, 100.0  # AUROC in percent; below chance takes the d
 
 def mean_figure(records: Records) -> Figure:
     """Draw every method's mean AUROC: the headline backbone with 95 % intervals, others hollow."""
-    headline = records.scope.backbone
+    headline, over = records.scope.backbone, records.scope.over
     others = [name for name in records.scope.backbones if name != headline]
     if len(others) > len(PALETTE) - 1:
         others = []  # the heat map over backbones shows them
@@ -58,9 +58,10 @@ def mean_figure(records: Records) -> Figure:
             panel.axvline(50, color=FAINT, linewidth=0.8, linestyle=":")
         panel.set_yticks(range(len(methods)), methods)
         panel.set_ylim(-0.7, len(methods) - 0.3)
-        panel.set_xlabel("mean AUROC over the OOD sets (%), higher = better; 50 = chance")
+        panel.set_xlabel(f"mean AUROC over {over} (%), higher = better; 50 = chance")
         panel.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
-        panel.set_title("every method, every OOD set counted once", loc="left")
+        each = "every OOD set" if records.scope.counts_all else "each of these sets"
+        panel.set_title(f"every method, {each} counted once", loc="left")
     return figure
 
 
@@ -80,14 +81,13 @@ def sets_figure(records: Records) -> Figure:
 
 
 def backbones_figure(records: Records) -> Figure:
-    """Heat map of the mean AUROC over all OOD sets: a row a method, a column a backbone."""
+    """Heat map of the overall mean of AUROC: a row a method, a column a backbone."""
     values = [
         [records.mean(name, ALL_SETS, method, "auroc")[0] for name in records.scope.backbones]
         for method in records.methods
     ]
-    return _heat_map(
-        values, records.methods, list(records.scope.backbones), "mean AUROC over the OOD sets (%)"
-    )
+    title = f"mean AUROC over {records.scope.over} (%)"
+    return _heat_map(values, records.methods, list(records.scope.backbones), title)
 
 
 def _width(names: Sequence[str]) -> float:

@@ -18,7 +18,7 @@ MARKER = 5.0  # diameter of the points, in typographic points
 
 
 def accuracy_figure(records: Records) -> Figure:
-    """Draw 1-NN AUROC against 20-NN accuracy: the mean over all OOD sets, then one set a panel.
+    """Draw 1-NN AUROC against 20-NN accuracy: the overall mean, then one OOD set a panel.
 
     Filled points are the CLIP backbones of the claim; the line and its R² are theirs alone. Bars
     are 95 % intervals.
@@ -35,7 +35,8 @@ def accuracy_figure(records: Records) -> Figure:
         margins=(0.65, 0.62, 1.75 if keyed else 0.25, 0.45),
     )
     with mpl.rc_context(STYLE):
-        for panel, name in zip(axes, ("mean over the sets", *sets), strict=True):
+        overall = f"mean over {records.scope.over}".replace("OOD ", "")
+        for panel, name in zip(axes, (overall, *sets), strict=True):
             points = [
                 (
                     backbone,

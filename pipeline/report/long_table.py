@@ -40,8 +40,8 @@ def long_table(records: Records) -> pl.DataFrame:
             (backbone, records.scope.id_test, how, "accuracy", *_cell(cell), accuracy.get("n"))
             for how, cell in accuracy["classifiers"].items()
         ]
-    sizes = {"mean": len(records.scope.ood)} | {
-        f"mean_{name}": len(members) for name, members in records.scope.means.items()
+    sizes = {"mean": len(records.scope.counted)} | {
+        f"mean_{name}": len(members) for name, members in records.scope.named.items()
     }
     means = records.means.filter(pl.col("dataset").is_in(list(sizes)))
     rows += [

@@ -6,15 +6,28 @@ from typing import Any
 
 import polars as pl
 
+from pipeline.findings.overall_mean import OVERALL, counted_sets, named_means
+
 ALL_SETS = "all"  # the name of the mean over every OOD set
+
+
+def mean_key(name: str) -> str:
+    """What the tables of the study call a mean."""
+    return "mean" if name in (ALL_SETS, OVERALL) else f"mean_{name}"
+
+
+def mean_title(name: str) -> str:
+    """What a reader sees as the name of a mean."""
+    return mean_key(name).replace("_", " ", 1)
 
 
 @dataclass(frozen=True)
 class Scope:
     """Which records belong to the report: names, never a listing of a folder.
 
-    ``ood`` are the sets that the means count, ``crafted`` the adversarial ones beside them;
-    ``clip`` are the backbones that claim a draws its line through.
+    ``ood`` are the sets that the means count, ``crafted`` the adversarial ones beside them; of
+    ``means`` the one named ``overall`` says what the mean without a name counts; ``clip`` are the
+    backbones that claim a draws its line through.
     """
 
     backbone: str
@@ -31,6 +44,27 @@ class Scope:
     def sets(self) -> tuple[str, ...]:
         """Every evaluated set."""
         return (*self.ood, *self.crafted)
+
+    @property
+    def counted(self) -> tuple[str, ...]:
+        """The OOD sets that the mean without a name counts."""
+        return counted_sets(self.ood, self.means)
+
+    @property
+    def named(self) -> dict[str, tuple[str, ...]]:
+        """The means with a name of their own."""
+        return named_means(self.means)
+
+    @property
+    def counts_all(self) -> bool:
+        """Whether the mean without a name leaves no OOD set out."""
+        return len(self.counted) == len(self.ood)
+
+    @property
+    def over(self) -> str:
+        """What the mean without a name is over, in words."""
+        each = "the OOD sets"
+        return each if self.counts_all else f"{len(self.counted)} of {len(self.ood)} OOD sets"
 
 
 @dataclass(frozen=True)
@@ -84,8 +118,8 @@ class Records:
 
     @property
     def mean_names(self) -> tuple[str, ...]:
-        """The named means: over all OOD sets first, then those of the benchmark."""
-        return (ALL_SETS, *self.scope.means)
+        """The named means: the overall one first, then those of the benchmark."""
+        return (OVERALL if OVERALL in self.scope.means else ALL_SETS, *self.scope.named)
 
     def setting(self, name: str) -> float:
         """Return a number of section ``evaluate`` that the records were made with."""
@@ -110,8 +144,7 @@ class Records:
         self, backbone: str, name: str, method: str, metric: str
     ) -> tuple[float | None, float | None, float | None]:
         """Return value, low and high of a metric's mean over the OOD sets of one named mean."""
-        dataset = "mean" if name == ALL_SETS else f"mean_{name}"
-        key = (backbone, dataset, method, metric)
+        key = (backbone, mean_key(name), method, metric)
         return self._mean_cells.get(key, (None, None, None))
 
     def accuracy(
