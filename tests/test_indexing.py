@@ -18,6 +18,7 @@ from pipeline.datasets.index import read_excluded, read_index
 from pipeline.extraction.content_key import index_digest
 from pipeline.indexing.indexing import IndexParams, UnreadableImagesError, check_id, list_images
 from pipeline.indexing.inspection import inspect_files
+from pipeline.language.shipped import imagenet_wnids
 from pipeline.sources import SourceError, open_source, read_spec
 from stages.index import Role, run
 
@@ -159,6 +160,23 @@ def test_a_ground_truth_that_does_not_fit_is_refused(tmp_path):
         truth.write_text(text)
         with pytest.raises(SourceError, match=message):
             list_images("mine", read_spec("mine", {**entry, "classes": classes}))
+
+
+def test_official_numbers_are_no_places_in_the_sorted_wordnet_ids(tmp_path):
+    """By hand: ILSVRC2012's number 1 is n02119789; the first of the sorted ids is n01440764."""
+    photo(tmp_path / "val/ILSVRC2012_val_00000001.JPEG", 1)
+    truth = tmp_path / "truth.txt"
+    entry = {"path": str(tmp_path / "val"), "labels": str(truth)}
+    sorted_ids = list(imagenet_wnids())
+
+    truth.write_text("1\n")
+    with pytest.raises(SourceError, match="1 is n02119789, .*stages.sort_validation --meta"):
+        list_images("mine", read_spec("mine", {**entry, "classes": sorted_ids, "first_label": 1}))
+    own = {**entry, "classes": ["n02119789", "n02100735"], "first_label": 1}
+    assert list_images("mine", read_spec("mine", own))[0][0].class_key == "n02119789"
+    truth.write_text("0\n")
+    from_zero = read_spec("mine", {**entry, "classes": sorted_ids})
+    assert list_images("mine", from_zero)[0][0].class_key == "n01440764"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipeline.language.shipped import imagenet_wnids
 from pipeline.language.text_file import read_text
 from pipeline.sources.listing import Entry
 from pipeline.sources.spec import ImageSet, SourceError
@@ -42,7 +43,7 @@ def by_position(
 
     Raises:
         SourceError: If a number is outside the list, or has a name and the list is of another
-            length or of some of the names only.
+            length or of some of the names only; or the numbers seem to be ILSVRC2012's own.
     """
     keys = listed_classes(spec)
     present = {entry.class_key for entry in entries} - {""}
@@ -51,6 +52,7 @@ def by_position(
     if have_names(numbered):
         listed = _for_names(keys, spec, numbered=numbered, dataset=dataset)
         return [Entry(entry.path, listed[entry.class_key]) for entry in entries]
+    _check_official(keys, spec, dataset=dataset)
     by_number = {str(number): key for number, key in enumerate(keys, start=spec.first_label)}
     if unknown := sorted(present - set(by_number)):
         raise SourceError(
@@ -59,6 +61,19 @@ def by_position(
             "see datasets.<name>.first_label"
         )
     return [Entry(entry.path, by_number.get(entry.class_key, "")) for entry in entries]
+
+
+def _check_official(keys: list[str], spec: ImageSet, *, dataset: str) -> None:
+    """Refuse the sorted ids of ImageNet-1k, counted from 1, for a file of labels."""
+    told = getattr(spec, "labels", None)
+    if told is not None and spec.first_label == 1 and tuple(keys) == imagenet_wnids():
+        raise SourceError(
+            f"the numbers in '{told}' would be places in the sorted WordNet ids, counted from 1; "
+            "ILSVRC2012's own numbers have another order: 1 is n02119789, not n01440764. Sort the "
+            "validation folder by python -m stages.sort_validation --meta, or list the ids of "
+            f"datasets.{dataset}.classes in the order of the numbers. If they do count the sorted "
+            "ids, write them from 0 and leave first_label out"
+        )
 
 
 def _for_names(

@@ -49,8 +49,9 @@ def told_classes(paths: Sequence[str], labels: Path) -> list[Entry]:
         labels: "name class" or "name,class …" lines in any order, a header line allowed (as
             Kaggle's LOC_val_solution.csv, where the class and four numbers are a box, of each
             object one); the name is a path below the folder or a file's own name, with or without
-            suffix. Or one class a line in the order of the files (as
-            ILSVRC2012_validation_ground_truth.txt), where that is the order of their numbers too.
+            suffix. Or one class a line in the order of the files, where that is the order of their
+            numbers too; as ILSVRC2012_validation_ground_truth.txt, whose numbers are no places in
+            the sorted WordNet ids: ``python -m stages.sort_validation --meta`` knows them.
 
     Raises:
         SourceError: If a file has no line, two could be meant, a name stands twice, a class is of

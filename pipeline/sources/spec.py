@@ -26,9 +26,11 @@ class ImageSet:
         path: Folder, archive or file, read in place and never written to.
         classes: ``true``: the source's own classes, in sorted order (or its own numbering);
             ``false``: no labels; a list, or a file with one class a line: classes in label order.
-            Where the source has numbers, they are positions in that list.
-        first_label: The number of the first class where the source has numbers; ILSVRC's own
-            begin at 1.
+            Where the source has numbers, with names or without, they are positions in that list.
+        first_label: The number of the first class of that list where the source has numbers.
+            ILSVRC2012's own numbers begin at 1, but are no places in the sorted WordNet ids: 1 is
+            n02119789. The list must have their order, which the development kit's meta.mat holds;
+            ``python -m stages.sort_validation --meta`` reads it.
         class_names: Readable names: a JSON file or a mapping {class: name}, a JSON list in label
             order, or a text file of "class name" lines.
         include_classes: Keep images of these classes only.
@@ -67,7 +69,8 @@ class FolderSet(TreeSet):
     """A folder tree; the class is the first directory (the first two with ``class_depth: 2``).
 
     For a flat folder ``labels`` may be a file that tells the classes: "name class" or "name,class"
-    lines, or one class a line in the sorted order of the names, as ImageNet's ground truth.
+    lines, or one class a line in the sorted order of the names. ImageNet's official ground truth
+    is of that form, but holds numbers of an order of its own: see ``first_label``.
     """
 
     source: Literal["folder"] = "folder"
