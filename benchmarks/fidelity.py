@@ -67,11 +67,11 @@ def main() -> None:
 
     import torch
 
-    from pipeline.backbones.backbone import load_backbone
+    from pipeline.backbones.backbone import load_backbone, pick_device
     from pipeline.backbones.weights import weights_record, write_record
     from pipeline.datasets.images import ImageParams, decode_image
     from pipeline.extraction.decoding import resize_target
-    from pipeline.extraction.encoder import TorchEncoder, resolve_device
+    from pipeline.extraction.encoder import TorchEncoder
     from pipeline.storage.dtypes import to_dtype
 
     parser = argparse.ArgumentParser(
@@ -80,7 +80,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=200)
     parser.add_argument("--device", default="auto")
     args = parser.parse_args()
-    device = resolve_device(args.device)
+    device = pick_device(args.device).type
     archive = DATA / "flowers5/flowers5_300perclass_128.zip"
     first = photos(archive, KNOWN, args.images)
     second = photos(archive, STRANGE, args.images // 2)

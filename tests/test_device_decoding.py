@@ -11,12 +11,13 @@ from PIL import Image
 from torchvision import transforms
 from torchvision.transforms import InterpolationMode
 
+import pipeline.extraction.torchvision_pixels as torchvision_pixels_module
 from pipeline.backbones.backbone import load_backbone
 from pipeline.backbones.weights import write_record
 from pipeline.datasets.images import ImageError, ImageParams
 from pipeline.extraction.encoder import TorchEncoder
 from pipeline.extraction.extract_params import ExtractParams, key_parts
-from pipeline.extraction.torchvision_pixels import Encoded, torchvision_pixels
+from pipeline.extraction.torchvision_pixels import Encoded, plain_jpeg_size, torchvision_pixels
 from pipeline.storage.store import read_features
 
 CPU = torch.device("cpu")
@@ -121,14 +122,72 @@ def test_a_damaged_file_is_named(data, late):
 
 def test_a_good_file_beside_a_damaged_one_is_not_blamed():
     pixels = torchvision_pixels(STEPS, CPU)
-    object.__setattr__(pixels, "late", True)
     items = [
-        pixels.read(data, path, ImageParams())
+        Encoded(data, path, ImageParams(), 1)
         for path, data in (("good", photo()), ("bad", photo()[:900]))
     ]
 
     with pytest.raises(ImageError, match="bad: "):
         pixels.finish(items)
+
+
+def test_a_batch_is_decoded_in_groups_that_fit():
+    """Large pictures one after the other, small ones together, in order."""
+    sizes = [30, 30, 50, 20, 100, 10]
+    jpegs = [Encoded(b"", str(n), ImageParams(), size) for n, size in enumerate(sizes)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torchvision_pixels_module, "TOGETHER", 64)
+        groups = torchvision_pixels_module._groups(jpegs)
+
+    assert [[jpeg.pixels for jpeg in group] for group in groups] == [
+        [30, 30],
+        [50],
+        [20],
+        [100],
+        [10],
+    ]
+
+
+def test_a_failure_of_the_device_is_not_blamed_on_a_file(monkeypatch):
+    """With the decoder out of memory, Pillow's pixels instead would depend on what is free."""
+
+    def fails(*_, **__):
+        raise RuntimeError("nvjpegCreate: out of memory")
+
+    pixels = torchvision_pixels(STEPS, CPU)
+    object.__setattr__(pixels, "late", True)
+    item = pixels.read(photo(), "p", ImageParams())
+    monkeypatch.setattr(torchvision_pixels_module, "decode_jpeg", fails)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        pixels.finish([item])
+
+
+@pytest.mark.parametrize(
+    ("data", "plain"),
+    [
+        (photo(10, 8), 80),
+        (photo(10, 8, mode="L"), 80),
+        (photo(10, 8, mode="CMYK"), 0),
+        (photo(10, 8, kind="png"), 0),
+        (photo(10, 8, keep_rgb=True), 0),
+        (photo(300, 200)[:-200], 0),
+        (b"nothing", 0),
+    ],
+)
+def test_only_plain_jpegs_are_decoded_on_the_device(data, plain):
+    assert plain_jpeg_size(data, path="p", params=ImageParams()) == plain
+
+
+def test_a_steep_reduction_leaves_the_device(monkeypatch):
+    """CUDA's kernel has no room for it; which images go is a matter of size alone."""
+    pixels = torchvision_pixels(STEPS, CPU)
+    object.__setattr__(pixels, "late", True)
+    moved = []
+    monkeypatch.setattr(torch.Tensor, "cpu", lambda tensor: moved.append(tensor.shape) or tensor)
+
+    for side in (1280, 1290):
+        pixels.finish([pixels.read(photo(side, side), "p", ImageParams())])
+    assert [shape[1] for shape in moved] == [1290]
 
 
 def test_a_bomb_is_refused_before_it_is_decoded():

@@ -15,6 +15,7 @@ from pipeline.datasets.images import ImageError, ImageParams, decode_image
 from pipeline.extraction.run_ahead import run_ahead
 
 PIECE = 16  # images handed over at once
+AHEAD = 4  # pieces that a worker process has ready
 
 
 @runtime_checkable
@@ -152,9 +153,11 @@ def decode_in_workers(
         batch_size=None,
         sampler=pieces,  # type: ignore[arg-type]
         num_workers=workers,
-        prefetch_factor=4,
+        prefetch_factor=AHEAD,
         pin_memory=pin,
         worker_init_fn=die_with_parent,
+        # forked, a worker has no copy of the paths; but threads of a library do not survive that
+        multiprocessing_context=None if getattr(reader.source, "fork_safe", True) else "forkserver",
     )
     for item in loader:
         if not isinstance(item, torch.Tensor):
@@ -173,14 +176,14 @@ class _Pieces:
 
         try:
             return torch.stack([self.reader(row) for row in piece])
-        except (ImageError, ChangedFileError) as error:
+        except ValueError as error:  # ours, or the source's
             return {"error": type(error).__name__, "arguments": list(map(str, error.args))}
 
 
 def worker_error(item: dict[str, Any]) -> Exception:
     """Return the error that a worker process met."""
     kinds = {kind.__name__: kind for kind in (ImageError, ChangedFileError)}
-    return kinds[item["error"]](*item["arguments"])
+    return kinds.get(item["error"], ValueError)(*item["arguments"])
 
 
 def die_with_parent(_: int = 0) -> None:

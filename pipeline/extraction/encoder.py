@@ -71,8 +71,11 @@ class TorchEncoder:
 
         Images are what `prepare` makes of them, or have gone through the whole transform.
         """
-        moved = [self._moved(piece) for piece in pieces]
-        images = moved[0] if len(moved) == 1 else torch.cat(moved)
+        if self.pixels is not None and self.pixels.late:
+            images = self.pixels.finish([item for piece in pieces for item in piece])
+        else:
+            moved = [self._moved(piece) for piece in pieces]
+            images = moved[0] if len(moved) == 1 else torch.cat(moved)
         if self.finish is not None and images.dtype == torch.uint8:
             images = self.finish(images)
         mixed = self.precision != torch.float32
@@ -89,8 +92,6 @@ class TorchEncoder:
         return features
 
     def _moved(self, piece: Any) -> torch.Tensor:
-        if self.pixels is not None and self.pixels.late:
-            return self.pixels.finish(piece)
         stacked = piece if isinstance(piece, torch.Tensor) else torch.stack(piece)
         return stacked.to(self.device, non_blocking=True)
 
@@ -115,13 +116,20 @@ class TorchEncoder:
 
 
 def resolve_device(device: str) -> str:
-    """Return "cpu" or "cuda" for a parameter that may be "auto".
+    """Return "cpu" or "cuda" for a parameter that may be "auto"; asked where a GPU seems to be.
 
     Raises:
         ValueError: If a GPU is asked for and torch sees none.
     """
     if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
+        if torch.cuda.is_available():
+            return "cuda"
+        print(
+            "this machine seems to have a GPU, but torch cannot use it (is its driver too old for "
+            f"CUDA {torch.version.cuda}?): extracting on the CPU",
+            file=sys.stderr,
+        )
+        return "cpu"
     if device == "cuda" and not torch.cuda.is_available():
         raise ValueError("extract.device is cuda, but torch sees no GPU; set it to auto or cpu")
     return device

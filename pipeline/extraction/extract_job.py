@@ -7,19 +7,23 @@ cache. Which device encodes which batch changes no byte of the store.
 import multiprocessing
 import os
 import queue
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pipeline.datasets.images import ImageParams
 from pipeline.extraction.cache import SideCache
 from pipeline.extraction.decoding import (
+    AHEAD,
+    PIECE,
     ImageBytes,
     ImageReader,
     die_with_parent,
     resize_target,
 )
-from pipeline.extraction.extract_params import ExtractParams, threads_on
+from pipeline.extraction.extract_params import ExtractParams, threads_on, usable_cores
 from pipeline.extraction.loop import Encoder, encode_batches
 
 RUN = 16  # consecutive batches that go to one device
@@ -85,7 +89,24 @@ def decoding_workers(params: ExtractParams, device: str, devices: int) -> int:
         return params.workers
     if device == "cpu" or params.decode == "device":
         return 0
-    return max(2, min(24, (os.cpu_count() or 2) // devices))
+    workers = max(2, min(24, usable_cores() // devices))
+    return workers if _shared_memory(workers * devices) else 0
+
+
+def _shared_memory(workers: int) -> bool:
+    """Tell whether what workers hand over fits; say so where it does not."""
+    needed = workers * AHEAD * PIECE * 3 * 224**2
+    if not Path("/dev/shm").is_dir():  # not Linux
+        return True
+    status = os.statvfs("/dev/shm")
+    free = status.f_bavail * status.f_frsize
+    if free < needed:
+        print(
+            f"/dev/shm has {free >> 20} MiB free and {workers} decoding processes need "
+            f"{needed >> 20}: decoding in threads, slower on a GPU (docker run --shm-size=2g)",
+            file=sys.stderr,
+        )
+    return free >= needed
 
 
 def share(batches: Sequence[tuple[int, int]], devices: int) -> list[list[tuple[int, int]]]:

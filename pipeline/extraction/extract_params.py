@@ -83,7 +83,12 @@ def expected_device(device: str) -> str:
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None and visible.strip() in ("", "-1"):
         return "cpu"
-    signs = [*Path("/proc/driver/nvidia/gpus").glob("*"), Path("/dev/dxg"), Path("/dev/kfd")]
+    signs = [
+        *Path("/proc/driver/nvidia/gpus").glob("*"),
+        *Path("/dev").glob("nvidia[0-9]*"),
+        Path("/dev/dxg"),
+        Path("/dev/kfd"),
+    ]
     return "cuda" if any(sign.exists() for sign in signs) else "cpu"
 
 
@@ -108,6 +113,11 @@ def threads_on(params: ExtractParams) -> int:
     told = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
     if told.isdecimal() and int(told) > 0:
         return int(told)
+    return usable_cores()
+
+
+def usable_cores() -> int:
+    """Return the cores that this process may use."""
     affinity = getattr(os, "sched_getaffinity", None)  # Linux; a container's share of the cores
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 

@@ -1,7 +1,6 @@
 """The loop of the cache: decode ahead, encode, and put finished rows away in a thread."""
 
 import math
-import os
 import time
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,6 +18,7 @@ from pipeline.extraction.decoding import (
     decode_in_workers,
     pieces_of,
 )
+from pipeline.extraction.extract_params import usable_cores
 from pipeline.extraction.run_ahead import run_ahead
 from pipeline.storage.dtypes import to_dtype
 
@@ -80,7 +80,7 @@ def encode_batches(
         return span, encoder.encode(parts)
 
     pieces = pieces_of(batches)
-    threads = os.cpu_count() or 1
+    threads = usable_cores()
     if workers:
         stream: Generator[Any, None, None] = decode_in_workers(
             reader, pieces, workers=workers, pin=pin

@@ -24,8 +24,11 @@ from torchvision.transforms.v2 import functional
 
 from pipeline.datasets.images import ImageError, ImageParams, check_size, decode_image
 
+TOGETHER = 1 << 26  # pixels decoded in one call: 200 MB
+STEEPEST = 40  # CUDA's bicubic kernel runs out of shared memory where it shrinks 47-fold
 NO_PIXELS = ("MaybeConvertMode", "_convert_to_rgb")  # steps that only make a picture RGB
 ORIENTATION = 0x0112
+END = b"\xff\xd9"
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class Encoded:
     data: bytes
     path: str
     params: ImageParams
+    pixels: int
 
 
 @dataclass(frozen=True)
@@ -64,8 +68,8 @@ class TorchvisionPixels:
         Raises:
             ImageError: If the bytes are no image that can be shown in RGB.
         """
-        if is_plain_jpeg(data, path=path, params=params):
-            encoded = Encoded(data, path, params)
+        if size := plain_jpeg_size(data, path=path, params=params):
+            encoded = Encoded(data, path, params, size)
             return encoded if self.late else self._resized(self._decode([encoded])[0])
         pixels = _by_pillow(data, path, params)
         return pixels if self.late else self._resized(pixels)
@@ -73,18 +77,22 @@ class TorchvisionPixels:
     def finish(self, items: Sequence[Tensor | Encoded]) -> UInt8[Tensor, "b h w 3"]:
         """Return what `read` handed over as one batch on the device."""
         jpegs = [item for item in items if isinstance(item, Encoded)]
-        decoded = iter(self._decode(jpegs) if jpegs else [])
-        pictures = [
-            next(decoded) if isinstance(item, Encoded) else item.to(self.device) for item in items
-        ]
-        return torch.stack([self._resized(picture) for picture in pictures])
+        decoded = (picture for group in _groups(jpegs) for picture in self._decode(group))
+        return torch.stack(
+            [
+                self._resized(next(decoded) if isinstance(item, Encoded) else item.to(self.device))
+                for item in items
+            ]
+        )
 
     def _decode(self, jpegs: Sequence[Encoded]) -> list[UInt8[Tensor, "3 h w"]]:
         try:
             return list(decode_jpeg([jpeg.data for jpeg in jpegs], device=self.device))
-        except torch.OutOfMemoryError:
-            raise
-        except RuntimeError:
+        except RuntimeError as error:
+            if isinstance(error, torch.AcceleratorError | torch.OutOfMemoryError) or (
+                self.late and "memory" in str(error).lower()
+            ):
+                raise  # not the file's fault: other pixels would depend on what is free
             if len(jpegs) > 1:  # one of them
                 return [picture for jpeg in jpegs for picture in self._decode([jpeg])]
         # Pillow reads it, or says what is wrong with it
@@ -92,12 +100,14 @@ class TorchvisionPixels:
         return [_by_pillow(jpeg.data, jpeg.path, jpeg.params).to(self.device)]
 
     def _resized(self, picture: UInt8[Tensor, "3 h w"]) -> UInt8[Tensor, "height width 3"]:
+        if self.late and min(picture.shape[1:]) > STEEPEST * max(self.size):
+            picture = picture.cpu()
         picture = functional.resize(
             picture, list(self.size), interpolation=self.interpolation, antialias=True
         )
         if self.crop is not None:
             picture = functional.center_crop(picture, list(self.crop))
-        return picture.permute(1, 2, 0).contiguous()
+        return picture.permute(1, 2, 0).contiguous().to(self.device)
 
 
 def torchvision_pixels(steps: Sequence[Any], device: torch.device) -> TorchvisionPixels:
@@ -126,8 +136,11 @@ def torchvision_pixels(steps: Sequence[Any], device: torch.device) -> Torchvisio
     return TorchvisionPixels(size, resize.interpolation, crop, device, device.type != "cpu")
 
 
-def is_plain_jpeg(data: bytes, *, path: str, params: ImageParams) -> bool:
-    """Tell whether torchcodec shows a file as Pillow does: a grey or RGB JPEG that is upright.
+def plain_jpeg_size(data: bytes, *, path: str, params: ImageParams) -> int:
+    """Return the pixels of a file that torchcodec shows as Pillow does, 0 for any other.
+
+    That is a grey or YCbCr JPEG that is upright (torchcodec turns what is not) and has its end (a
+    GPU may show half a file without a word).
 
     Raises:
         ImageError: If it is too large to be decoded.
@@ -135,12 +148,31 @@ def is_plain_jpeg(data: bytes, *, path: str, params: ImageParams) -> bool:
     try:
         with Image.open(io.BytesIO(data)) as image:
             check_size(image, path=path, max_pixels=params.max_pixels)
-            upright = image.getexif().get(ORIENTATION, 1) == 1  # torchcodec turns what is not
-            return image.format == "JPEG" and image.mode in ("RGB", "L") and upright
+            plain = (
+                image.format == "JPEG"
+                and image.mode in ("RGB", "L")
+                and image.info.get("adobe_transform") != 0
+                and image.getexif().get(ORIENTATION, 1) == 1
+                and END in data[-1024:]
+            )
+            return image.width * image.height if plain else 0
     except ImageError:
         raise
     except Exception:  # Pillow's own decoding says it better
-        return False
+        return 0
+
+
+def _groups(jpegs: Sequence[Encoded]) -> list[list[Encoded]]:
+    """Cut a batch where its pictures would take too much memory at once."""
+    groups: list[list[Encoded]] = []
+    free = 0
+    for jpeg in jpegs:
+        if jpeg.pixels > free:
+            groups.append([])
+            free = max(TOGETHER, jpeg.pixels)
+        groups[-1].append(jpeg)
+        free -= jpeg.pixels
+    return groups
 
 
 def _try_decoding(device: torch.device) -> None:
