@@ -5,6 +5,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
+from email.utils import parsedate_to_datetime
 from http.client import HTTPResponse
 
 from pipeline.download_errors import DownloadError
@@ -13,6 +14,7 @@ BLOCK = 1 << 20  # bytes to ask for at a time
 TIMEOUT = 60.0  # seconds without a byte
 WINDOW = 60.0  # seconds of waiting over which the rate is taken
 SLOWEST = 1000  # bytes a second below which a connection counts as broken
+BUSY = (408, 425, 429)  # and all from 500 on: refusals that pass
 AGENT = "clip-ood-cache"
 
 
@@ -21,20 +23,24 @@ class BrokenOff(Exception):  # noqa: N818 - an event that is tried again, told t
 
     Attributes:
         slow: Whether it was given up because it crawled.
+        busy: Whether the server answered that it has no time now.
+        wait: Seconds after which the server asks to come back.
     """
 
-    def __init__(self, reason: str, *, slow: bool = False) -> None:
+    def __init__(
+        self, reason: str, *, slow: bool = False, busy: bool = False, wait: float = 0.0
+    ) -> None:
         """Say why, in words that fit between brackets."""
         super().__init__(" ".join(reason.split()))
-        self.slow = slow
+        self.slow, self.busy, self.wait = slow, busy, wait
 
 
 def ask(url: str, headers: Mapping[str, str]) -> HTTPResponse:
     """Open an address and return the answer, its body still to come.
 
     Raises:
-        BrokenOff: If the server cannot be reached.
-        HTTPError: If it refuses.
+        BrokenOff: If the server cannot be reached, or has no time now.
+        HTTPError: If it refuses for good.
         DownloadError: If the address is none.
     """
     try:
@@ -42,13 +48,27 @@ def ask(url: str, headers: Mapping[str, str]) -> HTTPResponse:
         return urllib.request.urlopen(request, timeout=TIMEOUT)
     except urllib.error.HTTPError as refusal:
         refusal.close()
-        raise
+        if refusal.code not in BUSY and refusal.code < 500:
+            raise
+        wait = _asked_wait(refusal.headers.get("Retry-After") or "")
+        reason = f"answers {refusal.code} {refusal.reason}"
+        raise BrokenOff(reason, busy=True, wait=wait) from refusal
     except (http.client.InvalidURL, ValueError) as error:
         raise DownloadError(
             f"{url} must be an address of the web ({error}); mend conf/downloads.yaml"
         ) from error
     except (http.client.HTTPException, OSError) as error:
         raise BrokenOff(str(getattr(error, "reason", error))) from error
+
+
+def _asked_wait(after: str) -> float:
+    """Seconds that ``Retry-After`` asks for, as a number or as a date; 0 where it is neither."""
+    if after.isascii() and after.strip().isdecimal():
+        return float(after)
+    try:
+        return max(0.0, parsedate_to_datetime(after).timestamp() - time.time())
+    except (ValueError, OverflowError):
+        return 0.0
 
 
 def stated_length(answer: HTTPResponse) -> int | None:

@@ -24,6 +24,7 @@ from pipeline.download_errors import DownloadError, reading, writing
 
 SIZE_TIMEOUT = 10.0  # seconds to wait for the answer how large a file is
 ATTEMPTS = 5  # in a row that bring nothing new
+PATIENCE = 120.0  # seconds that a busy server may ask to wait
 HEADROOM = 64 << 20  # bytes of disk to leave free
 
 Report = Callable[[int, int | None], None]  # bytes so far, bytes in all where known
@@ -65,9 +66,9 @@ def receive(url: str, partial: Path, report: Report) -> int | None:
             enough = SLOWEST * WINDOW if broken.slow else 0
             fruitless = 0 if after > furthest + enough else fruitless + 1
             furthest = max(furthest, after)
-            if fruitless >= ATTEMPTS:
+            if fruitless >= ATTEMPTS or broken.wait > PATIENCE:
                 raise DownloadError(_given_up(url, partial, after, broken)) from broken
-            time.sleep(0.1 * 2**fruitless)
+            time.sleep(max(broken.wait, (1.0 if broken.busy else 0.1) * 2**fruitless))
 
 
 def size_of(url: str) -> int | None:
@@ -113,6 +114,10 @@ def _one_request(url: str, partial: Path, have: int, report: Report) -> int | No
 
 
 def _given_up(url: str, partial: Path, size: int, broken: BrokenOff) -> str:
+    if broken.busy:
+        when = f"after {broken.wait:,.0f} s" if broken.wait > PATIENCE else "later"
+        kept = f"{size:,} bytes are kept in {partial.name}" if size else "nothing came"
+        return f"{url} {broken}, for now; {kept}: run the same command again {when}"
     if not size:
         return (
             f"{url} brings nothing ({broken}); see that this machine reaches the network and run "

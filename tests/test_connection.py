@@ -8,6 +8,7 @@ import socket
 import struct
 import threading
 import time
+from email.utils import formatdate
 
 import numpy as np
 import pytest
@@ -29,6 +30,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if wanted := self.headers.get("Range"):
             begin = int(wanted.removeprefix("bytes=").removesuffix("-"))
         server.starts.append(begin)
+        if self.path in server.refusals and (answers := server.refusals[self.path]):
+            code, wait = answers.pop(0)
+            self.send_response(code)
+            if wait is not None:
+                self.send_header("Retry-After", wait)
+            self.end_headers()
+            return
         if self.path == "/circle":
             self.send_response(302)
             self.send_header("Location", "/circle")
@@ -46,7 +54,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 self.wfile.write(CONTENT[place : place + 10])
                 if server.over.wait(0.02):
                     return
-        stop = begin + 90_000 if self.path in ("/stall", "/reset") else len(CONTENT)
+        stop = begin + 90_000 if self.path in ("/stall", "/reset", "/busy") else len(CONTENT)
         self.wfile.write(CONTENT[begin:stop])
         if self.path == "/stall" and stop < len(CONTENT):
             server.over.wait(5)
@@ -74,7 +82,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 def server(monkeypatch):
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     running = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    running.starts, running.over = [], threading.Event()
+    running.starts, running.over, running.refusals = [], threading.Event(), {}
     thread = threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     running.address = f"http://127.0.0.1:{running.server_port}"
@@ -157,3 +165,62 @@ def test_a_server_that_cannot_be_reached_is_named_with_two_cures(tmp_path, monke
         address = f"http://127.0.0.1:{taken.getsockname()[1]}/x"
         with pytest.raises(DownloadError, match="brings nothing .* the network .* by hand"):
             fetch(Download(file="set.bin", url=address), tmp_path)
+
+
+@pytest.fixture
+def pauses(monkeypatch):
+    """The seconds that are waited between attempts, none of them really."""
+    waited = []
+    monkeypatch.setattr(transfer.time, "sleep", waited.append)
+    return waited
+
+
+def test_a_busy_server_is_asked_again_after_the_time_that_it_names(server, tmp_path, pauses):
+    """Twice refused; each wait doubles, and is longer where the server asks for more."""
+    server.refusals["/a"] = [(503, None), (429, "7"), (500, "1")]
+
+    assert fetch(at(server, "/a", md5=MD5), tmp_path).read_bytes() == CONTENT
+    assert pauses == [2.0, 7.0, 8.0]
+
+
+def test_a_date_may_say_when_a_busy_server_has_time(server, tmp_path, pauses):
+    past, soon = (formatdate(time.time() + seconds, usegmt=True) for seconds in (-60, 60))
+    server.refusals["/a"] = [(503, past), (503, soon), (503, "soon"), (503, "")]
+
+    fetch(at(server, "/a", md5=MD5), tmp_path)
+    assert [round(pauses[0]), round(pauses[2]), round(pauses[3])] == [2, 8, 16]
+    assert 57 < pauses[1] <= 60
+
+
+def test_a_server_that_stays_busy_is_left_for_later_and_the_bytes_are_kept(
+    server, tmp_path, pauses
+):
+    """It has not moved: the cure is no other place."""
+    server.refusals["/a"] = [(503, None)] * 10
+    with pytest.raises(DownloadError, match=r"answers 503 .* nothing came: run .* again later"):
+        fetch(at(server, "/a", md5=MD5), tmp_path)
+    assert len(server.starts) == transfer.ATTEMPTS
+
+    (tmp_path / "set.bin.partial").write_bytes(CONTENT[:1000])
+    (tmp_path / "set.bin.partial.json").write_text('{"same": "\\"one\\""}')
+    with pytest.raises(DownloadError, match=r"1,000 bytes .* in set.bin.partial") as raised:
+        fetch(at(server, "/a", md5=MD5), tmp_path)
+    assert "new place" not in str(raised.value)
+
+
+def test_a_busy_server_that_gives_some_bytes_in_between_is_no_lost_cause(server, tmp_path, pauses):
+    """Four refusals before each 90,000 bytes: sixteen in all, but never five in a row."""
+    server.refusals["/busy"] = [(503, None)] * 4
+
+    def after_each(*_):
+        server.refusals["/busy"] = [(503, None)] * 4
+
+    fetch(at(server, "/busy", md5=MD5), tmp_path, report=after_each)
+    assert len(server.starts) == 20
+
+
+def test_a_server_that_asks_for_an_hour_is_not_waited_for(server, tmp_path, pauses):
+    server.refusals["/a"] = [(429, "3600")]
+    with pytest.raises(DownloadError, match=r"answers 429 .* run .* again after 3,600 s"):
+        fetch(at(server, "/a", md5=MD5), tmp_path)
+    assert pauses == []
