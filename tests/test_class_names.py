@@ -142,6 +142,44 @@ def test_a_users_file_that_says_two_things_is_refused(tmp_path, name, text, said
         class_names(str(tmp_path / name), ["w1", "w2"])
 
 
+@pytest.mark.parametrize("gap", [" ", "\t", ", ", ": "])
+def test_a_line_that_begins_with_a_wordnet_id_goes_by_it(gap, tmp_path):
+    """Kaggle's LOC_synset_mapping.txt; the id used to stand in each prompt."""
+    path = tmp_path / "LOC_synset_mapping.txt"
+    path.write_text(f"n01440764{gap}tench, Tinca tinca\nn02012849{gap}crane\nn03126707{gap}crane\n")
+
+    assert class_names(str(path), ["n03126707", "n01440764"]) == ["crane", "tench, Tinca tinca"]
+    assert class_names(str(path), ["0", "2"]) == ["tench, Tinca tinca", "crane"]
+    with pytest.raises(ValueError, match=r"none of its keys \(n01440764, .*\): cat, dog"):
+        class_names(str(path), ["cat", "dog", "eel"])
+
+
+def test_a_line_that_begins_with_a_number_goes_by_it(tmp_path):
+    path = tmp_path / "names.txt"
+    path.write_text("1 goldfish\n0 tench\n")
+
+    assert class_names(str(path), ["0", "1"]) == ["tench", "goldfish"]
+
+
+@pytest.mark.parametrize("text", ["n01440764\nn01443537\n", "n01440764 tench\ngoldfish\n"])
+def test_a_wordnet_id_is_no_name(text, tmp_path):
+    (tmp_path / "n.txt").write_text(text)
+
+    with pytest.raises(ValueError, match="'n01440764.*' begins with a WordNet id.*id<TAB>name in"):
+        class_names(str(tmp_path / "n.txt"), ["a", "b"])
+
+
+def test_lines_that_begin_with_the_folders_are_not_guessed_to_be_keys_or_names(tmp_path):
+    """By key the first would be a bird, by position a crane bird."""
+    (tmp_path / "n.txt").write_text("crane bird\nseal animal\n")
+
+    with pytest.raises(ValueError, match="first word of every line .* class folder.*a tab behind"):
+        class_names(str(tmp_path / "n.txt"), ["crane", "seal"])
+    assert class_names(str(tmp_path / "n.txt"), ["a", "b"]) == ["crane bird", "seal animal"]
+    (tmp_path / "n.txt").write_text("crane\nseal\n")
+    assert class_names(str(tmp_path / "n.txt"), ["crane", "seal"]) == ["crane", "seal"]
+
+
 def test_a_list_by_position(tmp_path):
     path = tmp_path / "names.txt"
     path.write_text("# two\nblue whale\nred fox\n", encoding="utf-8")

@@ -72,8 +72,9 @@ def class_names(
 
     Args:
         source: A shipped list (`LISTS`), the path of a user's file (one name a line; or
-            ``folder<TAB>name`` lines; or JSON, a list or a mapping), the names themselves (a list
-            or a mapping), or None for the bank's own folder names.
+            ``folder<TAB>name`` lines, where a WordNet id needs no tab; or JSON, a list or a
+            mapping), the names themselves (a list or a mapping), or None for the bank's own folder
+            names.
         folders: The bank's class folders in label order.
         underscores_to_spaces: Whether folder names lose their underscores.
 
@@ -84,7 +85,7 @@ def class_names(
     if source is None:
         return [f.replace("_", " ") if underscores_to_spaces else f for f in folders]
     what = f"class-name list '{source}'" if isinstance(source, str) else "the list of class names"
-    listed = named_list(source) if isinstance(source, str) else source
+    listed = named_list(source, folders=folders) if isinstance(source, str) else source
     if isinstance(listed, Mapping):
         keyed = {str(key): str(name) for key, name in listed.items()}
         names = names_by_key(keyed, folders, what=what)
@@ -107,8 +108,8 @@ def equal_names(names: Sequence[str]) -> dict[str, list[int]]:
     return {name: where for name, where in places.items() if len(where) > 1}
 
 
-def named_list(source: str) -> dict[str, str] | list[str]:
-    """Return a shipped list of class names, or a user's file.
+def named_list(source: str, *, folders: Sequence[str] = ()) -> dict[str, str] | list[str]:
+    """Return a shipped list of class names, or a user's file for these class folders.
 
     Raises:
         ValueError: If it is neither, or the file is of another form.
@@ -121,4 +122,4 @@ def named_list(source: str) -> dict[str, str] | list[str]:
             f"unknown class-name list '{source}'; known: {', '.join(LISTS)}, or the path of a "
             "file with one name a line"
         )
-    return read_names(path)
+    return read_names(path, folders=folders)

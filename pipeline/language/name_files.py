@@ -1,27 +1,39 @@
 """Files of class names: one name a line, or a name for each key, where no key stands twice."""
 
 import json
-from collections.abc import Iterable
+import re
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
 from pipeline.language.text_file import read_text
 
+# What no name begins with: a WordNet id or a number, as in Kaggle's LOC_synset_mapping.txt.
+_ID = re.compile(r"n\d{8}\b")
+_KEYED = re.compile(r"(n\d{8}|\d+)[\s,:]+(\S.*)")
 
-def read_names(path: Path) -> dict[str, str] | list[str]:
+
+def read_names(path: Path, *, folders: Collection[str] = ()) -> dict[str, str] | list[str]:
     """Read a list of names, or a mapping from keys to names.
 
     Args:
-        path: JSON, a list or a mapping; or text, one name a line or ``key<TAB>name`` lines.
+        path: JSON, a list or a mapping; or text, one name a line or ``key<TAB>name`` lines. Where
+            every line begins with a WordNet id or a number, those are keys without a tab too.
+        folders: The class folders that the names are for.
 
     Raises:
-        ValueError: If the file is of another form, or a key stands twice in it.
+        ValueError: If the file is of another form, a key stands twice in it, or it is not certain
+            whether its lines begin with keys.
     """
     if path.suffix == ".json":
         return read_json_names(path)
     lines = text_lines(path)
     without = [line for line in lines if "\t" not in line]
     if len(without) == len(lines):
+        keyed = [match.groups() for match in map(_KEYED.fullmatch, lines) if match]
+        if lines and len(keyed) == len(lines):
+            return unique_keys(keyed, told_by=str(path))
+        _check_no_keys(path, lines, folders)
         return lines
     if without:
         raise ValueError(
@@ -30,6 +42,20 @@ def read_names(path: Path) -> dict[str, str] | list[str]:
         )
     pairs = (line.partition("\t") for line in lines)
     return unique_keys(((key.strip(), name.strip()) for key, _, name in pairs), told_by=str(path))
+
+
+def _check_no_keys(path: Path, lines: list[str], folders: Collection[str]) -> None:
+    if marked := next((line for line in lines if _ID.match(line)), None):
+        raise ValueError(
+            f"{marked!r} in '{path}' begins with a WordNet id, which is no name; give "
+            "id<TAB>name in every line, or names alone"
+        )
+    words = [line.split() for line in lines]
+    if lines and all(len(parts) > 1 and parts[0] in folders for parts in words):
+        raise ValueError(
+            f"the first word of every line of '{path}' is a class folder: is it a key, or part of "
+            f"the name? Put a tab behind the key, as in {words[0][0]!r}<TAB>name"
+        )
 
 
 def read_json_names(path: Path) -> dict[str, str] | list[str]:
