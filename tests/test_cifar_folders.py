@@ -12,9 +12,9 @@ import pytest
 from pipeline.sources import SourceError, open_source, read_spec
 
 
-def write_cifar10(folder: Path) -> None:
+def write_cifar10(folder: Path, label: int = 1) -> None:
     folder.mkdir(parents=True)
-    batch = {"data": np.zeros((1, 3072), np.uint8), "labels": [1]}
+    batch = {"data": np.zeros((1, 3072), np.uint8), "labels": [label]}
     (folder / "test_batch").write_bytes(pickle.dumps(batch, 2))
     (folder / "batches.meta").write_bytes(pickle.dumps({"label_names": ["zebra", "ant"]}, 2))
 
@@ -70,3 +70,12 @@ def test_a_row_that_an_array_no_longer_has_is_named(tmp_path):
     for name in ("000002.pnm", "a/1.png", "-1.pnm"):
         with pytest.raises(SourceError, match=f"has 2 images and no '{name}', though the index"):
             source.read(name)
+
+
+@pytest.mark.parametrize("label", [2, 12, -1])
+def test_a_label_that_no_class_has_is_refused(label, tmp_path):
+    """By hand: -1 used to be the last class, for Python counts from the end."""
+    write_cifar10(tmp_path / "ten", label)
+
+    with pytest.raises(SourceError, match=f"ten' holds the label {label}, .* 2 classes, 0 to 1; g"):
+        classes(tmp_path / "ten")

@@ -43,7 +43,8 @@ def load(path: Path, *, split: str, coarse: bool) -> tuple[np.ndarray, list[str]
         Images [n 32 32 3] in the order of the batches, class names by row, classes in label order.
 
     Raises:
-        SourceError: If a batch is missing, a file is no CIFAR batch, or there are two sets.
+        SourceError: If a batch is missing, a file is no CIFAR batch, a label is no class, or there
+            are two sets.
     """
     files = _read_all(path)
     if "meta" in files:
@@ -68,6 +69,11 @@ def load(path: Path, *, split: str, coarse: bool) -> tuple[np.ndarray, list[str]
     labels = [int(label) for content in contents for label in content[key]]
     if len(labels) != len(pixels):
         raise SourceError(f"'{path}' holds {len(pixels)} images and {len(labels)} labels")
+    if strange := next((label for label in labels if not 0 <= label < len(classes)), None):
+        raise SourceError(
+            f"'{path}' holds the label {strange}, but names {len(classes)} classes, 0 to "
+            f"{len(classes) - 1}; get it again"
+        )
     images = np.ascontiguousarray(pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
     return images, [classes[label] for label in labels], list(classes)
 
