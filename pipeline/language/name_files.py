@@ -30,7 +30,7 @@ def read_names(path: Path, *, folders: Collection[str] = ()) -> dict[str, str] |
     lines = text_lines(path)
     without = [line for line in lines if "\t" not in line]
     if len(without) == len(lines):
-        keyed = [match.groups() for match in map(_KEYED.fullmatch, lines) if match]
+        keyed = [(match[1], match[2]) for match in map(_KEYED.fullmatch, lines) if match]
         if lines and len(keyed) == len(lines):
             return unique_keys(keyed, told_by=str(path))
         _check_no_keys(path, lines, folders)
