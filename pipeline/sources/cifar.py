@@ -69,9 +69,9 @@ def load(path: Path, *, split: str, coarse: bool) -> tuple[np.ndarray, list[str]
     labels = [int(label) for content in contents for label in content[key]]
     if len(labels) != len(pixels):
         raise SourceError(f"'{path}' holds {len(pixels)} images and {len(labels)} labels")
-    if strange := next((label for label in labels if not 0 <= label < len(classes)), None):
+    if strange := [label for label in labels if not 0 <= label < len(classes)]:
         raise SourceError(
-            f"'{path}' holds the label {strange}, but names {len(classes)} classes, 0 to "
+            f"'{path}' holds the label {strange[0]}, but names {len(classes)} classes, 0 to "
             f"{len(classes) - 1}; get it again"
         )
     images = np.ascontiguousarray(pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
