@@ -225,17 +225,21 @@ def test_all_bad_files_are_listed_not_the_first(animals, tmp_path):
     (animals / "cat" / "notes.txt").write_text("no image")
     (animals / "dog" / "empty.jpg").write_bytes(b"")
     (animals / "dog" / "gone.jpg").symlink_to("nowhere")
+    (animals / "dog" / "self.jpg").symlink_to("self.jpg")
+    (animals / "self").symlink_to("self")
     path = tmp_path / "data" / "i.parquet"
 
-    with pytest.raises(UnreadableImagesError, match="3 files of 'mine'") as caught:
+    with pytest.raises(UnreadableImagesError, match="5 files of 'mine'") as caught:
         index_of(str(animals), path)
 
     assert [bad for bad, _ in caught.value.bad] == [
         "cat/notes.txt",
         "dog/empty.jpg",
         "dog/gone.jpg",
+        "dog/self.jpg",
+        "self",
     ]
-    assert len((path.parent / "i.unreadable.txt").read_text().splitlines()) == 3
+    assert len((path.parent / "i.unreadable.txt").read_text().splitlines()) == 5
     assert not path.exists()
 
     index = index_of(str(animals), path, params={"unreadable": "exclude"})

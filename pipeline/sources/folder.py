@@ -59,7 +59,7 @@ class FolderSource:
                 f"{folder}{entry.name}/"
                 for folder in folders
                 for entry in os.scandir(self.root / folder)
-                if entry.is_dir() and not ignored.folder(entry.name)
+                if _is_folder(entry) and not ignored.folder(entry.name)
             ]
         return [folder.removesuffix("/") for folder in folders]
 
@@ -101,7 +101,7 @@ def walk(root: Path, ignored: IgnoredNames) -> list[str]:
         try:
             with os.scandir(folder) as listing:
                 for entry in listing:
-                    if entry.is_dir():
+                    if _is_folder(entry):
                         if ignored.folder(entry.name):
                             continue
                         below = f"{prefix}{entry.name}/"
@@ -112,6 +112,14 @@ def walk(root: Path, ignored: IgnoredNames) -> list[str]:
             raise SourceError(f"'{folder}' cannot be listed: permission denied") from error
     _check_utf8(found, root)
     return found
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder; a link that leads to itself or nowhere is a file, a bad one."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def _identity(folder: str) -> tuple[int, int]:
