@@ -1,10 +1,13 @@
 """A labels file tells the class of each file, or is refused where it could be another's."""
 
+import io
+import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
 
-from pipeline.sources import SourceError
+from pipeline.sources import SourceError, open_source, read_spec
 from pipeline.sources.ground_truth import told_classes
 
 
@@ -78,3 +81,67 @@ def test_one_class_a_line_is_refused_where_text_and_numbers_differ_in_order(tmp_
 def test_one_class_a_line_is_taken_where_both_orders_agree(tmp_path):
     assert classes(tmp_path, ["v_01.png", "v_02.png", "v_10.png"], "a\nb\nc\n") == ["a", "b", "c"]
     assert classes(tmp_path, ["B.png", "a.png", "x/1.png"], "a\nb\nc\n") == ["a", "b", "c"]
+
+
+FLAT = {f"ILSVRC2012_val_{number:08d}.JPEG": b"%d" % number for number in (1, 2, 3)}
+
+
+def write_tar(path: Path, files: dict[str, bytes]) -> Path:
+    with tarfile.open(path, "w") as archive:
+        for name, data in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    return path
+
+
+def write_zip(path: Path, files: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return path
+
+
+def write_folder(path: Path, files: dict[str, bytes]) -> Path:
+    for name, data in files.items():
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("lines", ["7\n0\n7\n", "ILSVRC2012_val_00000002 0\nv 1\n*1,7\n*3,7\n"])
+@pytest.mark.parametrize(
+    ("write", "name"), [(write_tar, "val.tar"), (write_zip, "val.zip"), (write_folder, "val")]
+)
+def test_a_flat_archive_takes_its_classes_from_a_file_as_a_folder_does(
+    write, name, lines, tmp_path
+):
+    path = write(tmp_path / name, {f"val/{file}": data for file, data in FLAT.items()})
+    (tmp_path / "truth.txt").write_text(lines.replace("*", "ILSVRC2012_val_0000000"))
+    entry = {"path": str(path), "subfolder": "val", "labels": str(tmp_path / "truth.txt")}
+
+    source = open_source(read_spec("mine", entry))
+
+    assert [tuple(one) for one in source.entries()] == list(zip(FLAT, "707", strict=True))
+    assert source.class_order() == [str(number) for number in range(8)]
+    assert source.read("ILSVRC2012_val_00000002.JPEG") == b"2"
+
+
+def test_a_file_tells_the_classes_of_several_shards(tmp_path):
+    """It goes before the .cls beside an image, as it goes before class directories."""
+    for number in range(2):
+        write_tar(tmp_path / f"x{number}.tar", {f"{number}.png": b"1", f"{number}.cls": b"9"})
+    (tmp_path / "truth.txt").write_text("1.png a\nx0.tar::0.png b\n")
+    entry = {"path": str(tmp_path / "x{0..1}.tar"), "labels": str(tmp_path / "truth.txt")}
+
+    source = open_source(read_spec("mine", {"source": "tar", **entry}))
+
+    assert [entry.class_key for entry in source.entries()] == ["b", "a"]
+    assert source.class_order() is None
+
+
+def test_the_depth_of_classes_that_a_file_tells_is_refused(tmp_path):
+    entry = {"path": "val.zip", "labels": "truth.txt", "class_depth": 2}
+
+    with pytest.raises(SourceError, match="but the classes are told by 'datasets.mine.labels'"):
+        read_spec("mine", entry)

@@ -1,4 +1,4 @@
-"""Classes of a flat folder, told by a file beside it."""
+"""Classes of images without class directories, told by a file beside them."""
 
 import itertools
 import re
@@ -24,11 +24,11 @@ def _path(name: str) -> str:
 
 
 def _name(name: str) -> str:
-    return PurePosixPath(name).name
+    return PurePosixPath(name).name.rpartition("::")[2]  # of a member, behind its shard
 
 
 def _stem(name: str) -> str:
-    return PurePosixPath(name).stem
+    return PurePosixPath(_name(name)).stem
 
 
 # How a file and a line may be the same, strictest first: by path, by name, and without suffix,

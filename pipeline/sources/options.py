@@ -1,6 +1,6 @@
 """Options of a data set that its kind, or another option, leaves without effect are refused."""
 
-from pipeline.sources.spec import FolderSet, ImageSet, ListSet, RowsSet, SourceError, TreeSet
+from pipeline.sources.spec import ImageSet, ListSet, RowsSet, SourceError, TreeSet
 
 
 def check_options(spec: ImageSet, *, section: str) -> None:
@@ -33,7 +33,7 @@ def check_options(spec: ImageSet, *, section: str) -> None:
             f"'{section}.class_depth' must be at least 1, got {spec.class_depth}; for images "
             f"without classes set '{section}.classes: false'"
         )
-    if isinstance(spec, FolderSet) and spec.labels is not None and spec.class_depth != 1:
+    if isinstance(spec, TreeSet) and spec.labels is not None and spec.class_depth != 1:
         raise SourceError(
             f"'{section}.class_depth' counts directories, but the classes are told by "
             f"'{section}.labels'; remove one of the two"

@@ -57,24 +57,23 @@ class TreeSet(ImageSet):
         subfolder: Where the data set begins.
         class_depth: How many directories, from there, are the class.
         ignore: Further file name patterns that are no images, such as ``*.csv``.
+        labels: For images without class directories, a file that tells the classes: "name class" or
+            "name,class" lines (as Kaggle's LOC_val_solution.csv), or one class a line in the sorted
+            order of the names. ImageNet's official ground truth is of that form, but holds numbers
+            of an order of its own: see ``first_label``.
     """
 
     subfolder: str = ""
     class_depth: int = 1
     ignore: list[str] = dataclasses.field(default_factory=list)
+    labels: str | None = None
 
 
 @dataclass(frozen=True)
 class FolderSet(TreeSet):
-    """A folder tree; the class is the first directory (the first two with ``class_depth: 2``).
-
-    For a flat folder ``labels`` may be a file that tells the classes: "name class" or "name,class"
-    lines, or one class a line in the sorted order of the names. ImageNet's official ground truth
-    is of that form, but holds numbers of an order of its own: see ``first_label``.
-    """
+    """A folder tree; the class is the first directory (the first two with ``class_depth: 2``)."""
 
     source: Literal["folder"] = "folder"
-    labels: str | None = None
 
 
 @dataclass(frozen=True)

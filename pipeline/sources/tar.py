@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.language.text_file import decode_text
+from pipeline.sources.ground_truth import told_classes
 from pipeline.sources.handles import shared
 from pipeline.sources.ignored import IgnoredNames
 from pipeline.sources.listing import Entry, below, class_of, numbered_classes
@@ -25,14 +26,16 @@ class TarSource:
     subfolder: str
     class_depth: int
     ignore: tuple[str, ...]
+    labels: Path | None = None
     left_out: Counter[str] = field(default_factory=Counter, compare=False, repr=False)
     _classes: list[str] | None = None
-    _numbered: bool = False  # classes come from .cls or .json, not from folders
+    _numbered: bool = False  # classes come from a labels file, .cls or .json, not from folders
 
     @classmethod
     def open(cls, spec: TarSet) -> "TarSource":
         """Find the archives."""
-        return cls(expand(spec.path), spec.subfolder, spec.class_depth, tuple(spec.ignore))
+        labels = Path(spec.labels) if spec.labels else None
+        return cls(expand(spec.path), spec.subfolder, spec.class_depth, tuple(spec.ignore), labels)
 
     def entries(self) -> list[Entry]:
         """All images of all shards, sorted by shard and path."""
@@ -45,6 +48,9 @@ class TarSource:
             prefix = f"{archive.name}::" if len(self.archives) > 1 else ""
             entries += [Entry(prefix + name, key) for name, key in self._classified(archive, names)]
         self.left_out = ignored.counts
+        if self.labels is not None:
+            entries = told_classes(sorted(entry.path for entry in entries), self.labels)
+            self._numbered = True
         if self._numbered:
             self._classes = numbered_classes(entry.class_key for entry in entries)
         return sorted(entries)
@@ -69,6 +75,8 @@ class TarSource:
         return [(name, self._class(archive, companions.get(key, {}), name)) for name, key in images]
 
     def _class(self, archive: Path, companions: dict[str, str], name: str) -> str:
+        if self.labels is not None:
+            return ""
         if "cls" in companions:
             self._numbered = True
             label = self._bytes(archive, companions["cls"])

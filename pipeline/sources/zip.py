@@ -7,9 +7,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pipeline.sources.ground_truth import told_classes
 from pipeline.sources.handles import shared
 from pipeline.sources.ignored import IgnoredNames
-from pipeline.sources.listing import Entry, below, check_member, class_of
+from pipeline.sources.listing import Entry, below, check_member, class_of, numbered_classes
 from pipeline.sources.spec import SourceError, ZipSet
 
 
@@ -21,12 +22,14 @@ class ZipSource:
     subfolder: str
     class_depth: int
     ignore: tuple[str, ...]
+    labels: Path | None = None
     left_out: Counter[str] = field(default_factory=Counter, compare=False, repr=False)
 
     @classmethod
     def open(cls, spec: ZipSet) -> "ZipSource":
         """Name the archive; it is opened when first read."""
-        return cls(Path(spec.path), spec.subfolder, spec.class_depth, tuple(spec.ignore))
+        labels = Path(spec.labels) if spec.labels else None
+        return cls(Path(spec.path), spec.subfolder, spec.class_depth, tuple(spec.ignore), labels)
 
     def _opened(self) -> zipfile.ZipFile:
         try:
@@ -49,10 +52,15 @@ class ZipSource:
         if len(set(paths)) < len(paths):
             twice = next(path for path, after in itertools.pairwise(paths) if path == after)
             raise SourceError(f"{container} holds '{twice}' more than once; get a clean copy")
+        if self.labels is not None:
+            return told_classes(paths, self.labels)
         return [Entry(path, class_of(path, depth=self.class_depth)) for path in paths]
 
-    def class_order(self) -> None:
-        """None: directories have no order of their own."""
+    def class_order(self) -> list[str] | None:
+        """None for directories, which have no order of their own; numbers of a labels file."""
+        if self.labels is None:
+            return None
+        return numbered_classes(entry.class_key for entry in self.entries())
 
     def read(self, path: str) -> bytes:
         """The bytes of one member, its checksum verified by the format.
