@@ -275,6 +275,15 @@ def test_in_distribution_sets_need_classes_and_training_two(animals, tmp_path):
         check_id(entries, dataset="mine", training=False)
 
 
+def test_the_flat_validation_folder_is_told_both_cures(tmp_path):
+    photo(tmp_path / "val/ILSVRC2012_val_00000001.JPEG", 1)
+    entries = list_images("te", read_spec("te", str(tmp_path / "val")))[0]
+
+    with pytest.raises(SourceError, match=r"datasets\.te\.labels") as told:
+        check_id(entries, dataset="te", training=False)
+    assert "python -m stages.sort_validation" in str(told.value)
+
+
 def test_test_labels_are_positions_in_the_training_classes(animals, tmp_path):
     train = "train", list_images("train", read_spec("train", str(animals)))[1]
     only_dogs = {"path": str(animals), "include_classes": ["dog"]}

@@ -3,6 +3,7 @@
 import io
 import subprocess
 import tarfile
+import zipfile
 from pathlib import Path
 
 import polars as pl
@@ -166,3 +167,21 @@ def test_a_folder_may_have_the_signs_of_a_pattern_in_its_name(tmp_path, monkeypa
     spec = read_spec("mine", "photos [old]", data_root=Path("data"))
 
     assert [entry.path for entry in open_source(spec).entries()] == ["a/1.jpg"]
+
+
+@pytest.mark.parametrize("form", ["x.tar", "x.zip", "x"])
+def test_archives_in_place_of_images_are_told_how_to_unpack(form, tmp_path):
+    """As ILSVRC2012_img_train.tar, a tar of one tar a class."""
+    names = ("n01440764.tar", "n01443537.tar")
+    if form == "x.tar":
+        write_tar(tmp_path / form, dict.fromkeys(names, b"1"))
+    elif form == "x.zip":
+        with zipfile.ZipFile(tmp_path / form, "w") as archive:
+            for name in names:
+                archive.writestr(name, b"1")
+    else:
+        for name in names:
+            write_tar(tmp_path / form / name, {"a.jpg": b"1"})
+
+    with pytest.raises(SourceError, match=r"archives .*2, the first is 'n01440764\.tar'.*class"):
+        opened(str(tmp_path / form)).entries()

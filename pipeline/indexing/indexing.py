@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Literal
 
 import numpy as np
@@ -119,7 +120,13 @@ def check_id(entries: list[Entry], *, dataset: str, training: bool) -> None:
         raise SourceError(
             f"every image of '{dataset}' needs a class, as it is in-distribution; "
             f"{len(unlabelled)} have none, the first is '{unlabelled[0]}'. Put them in one "
-            "directory a class"
+            f"directory a class; of a folder or archive a file may tell them, datasets.{dataset}."
+            "labels"
+            + (
+                "; ImageNet's validation folder is sorted by python -m stages.sort_validation"
+                if PurePosixPath(unlabelled[0]).name.startswith("ILSVRC2012_val_")
+                else ""
+            )
         )
     present = {entry.class_key for entry in entries}
     if training and len(present) < 2:

@@ -8,7 +8,13 @@ from pathlib import Path
 
 from pipeline.sources.ground_truth import told_classes
 from pipeline.sources.ignored import IgnoredNames
-from pipeline.sources.listing import Entry, check_member, class_of, numbered_classes
+from pipeline.sources.listing import (
+    Entry,
+    check_member,
+    check_no_archives,
+    class_of,
+    numbered_classes,
+)
 from pipeline.sources.spec import FolderSet, SourceError
 
 READ = ".zip, .tar, .tar.gz, .tgz, .parquet, .mat"
@@ -46,6 +52,7 @@ class FolderSource:
         paths = sorted(walk(self.root, ignored))
         self.left_out.clear()
         self.left_out.update(ignored.counts)
+        check_no_archives(paths, container=f"'{self.root}'")
         if self.labels is not None:
             return told_classes(paths, self.labels)
         return [Entry(path, class_of(path, depth=self.class_depth)) for path in paths]

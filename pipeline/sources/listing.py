@@ -58,6 +58,17 @@ def check_member(path: str, *, container: str) -> str:
     return path
 
 
+def check_no_archives(paths: Sequence[str], *, container: str) -> None:
+    """Refuse archives where images should be, as in ImageNet's tar of one tar a class."""
+    if paths and all(path.lower().endswith((".tar", ".tar.gz", ".tgz", ".zip")) for path in paths):
+        raise SourceError(
+            f"{container} holds archives where images should be: {len(paths)}, the first is "
+            f"'{min(paths)}'. Unpack each into a folder of its name, which is then the class (for "
+            't in *.tar; do mkdir "${t%.tar}" && tar -xf "$t" -C "${t%.tar}"; done); or, if they '
+            "are shards of one data set, give source: tar and a pattern such as *.tar as path"
+        )
+
+
 def below(paths: Sequence[str], subfolder: str, *, container: str) -> list[str]:
     """Keep the paths below a subfolder, relative to it."""
     if not subfolder:

@@ -9,7 +9,13 @@ from pipeline.language.text_file import decode_text
 from pipeline.sources.ground_truth import told_classes
 from pipeline.sources.handles import shared
 from pipeline.sources.ignored import IgnoredNames
-from pipeline.sources.listing import Entry, below, class_of, numbered_classes
+from pipeline.sources.listing import (
+    Entry,
+    below,
+    check_no_archives,
+    class_of,
+    numbered_classes,
+)
 from pipeline.sources.patterns import expand
 from pipeline.sources.spec import SourceError, TarSet
 from pipeline.sources.tar_archive import TarArchive
@@ -43,8 +49,10 @@ class TarSource:
         entries: list[Entry] = []
         for archive in self.archives:
             members = list(shared(archive, TarArchive).members())
-            held = below(members, self.subfolder, container=f"the archive '{archive}'")
+            container = f"the archive '{archive}'"
+            held = below(members, self.subfolder, container=container)
             names = [name for name in held if not ignored.member(name)]
+            check_no_archives(names, container=container)
             prefix = f"{archive.name}::" if len(self.archives) > 1 else ""
             entries += [Entry(prefix + name, key) for name, key in self._classified(archive, names)]
         self.left_out = ignored.counts

@@ -10,7 +10,14 @@ from pathlib import Path
 from pipeline.sources.ground_truth import told_classes
 from pipeline.sources.handles import shared
 from pipeline.sources.ignored import IgnoredNames
-from pipeline.sources.listing import Entry, below, check_member, class_of, numbered_classes
+from pipeline.sources.listing import (
+    Entry,
+    below,
+    check_member,
+    check_no_archives,
+    class_of,
+    numbered_classes,
+)
 from pipeline.sources.spec import SourceError, ZipSet
 
 
@@ -49,6 +56,7 @@ class ZipSource:
         paths = sorted(path for path in held if not ignored.member(path))
         self.left_out.clear()
         self.left_out.update(ignored.counts)
+        check_no_archives(paths, container=container)
         if len(set(paths)) < len(paths):
             twice = next(path for path, after in itertools.pairwise(paths) if path == after)
             raise SourceError(f"{container} holds '{twice}' more than once; get a clean copy")
