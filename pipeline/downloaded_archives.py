@@ -1,6 +1,9 @@
 """Archives that came over the web: whole to the last byte, and unpacked beside themselves once."""
 
+import gzip
+import lzma
 import shutil
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -8,7 +11,17 @@ from pathlib import Path
 
 from pipeline.download_errors import DownloadError, writing
 
-DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, NotImplementedError)
+DAMAGE = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    gzip.BadGzipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    ValueError,
+    RuntimeError,  # an encrypted member; NotImplementedError is one too
+)
 
 
 def damage(path: Path, *, name: str) -> str | None:
@@ -32,9 +45,10 @@ def damage(path: Path, *, name: str) -> str | None:
             with tarfile.open(path) as members:
                 for _ in members:
                     pass
+                while members.fileobj and members.fileobj.read(1 << 20):
+                    pass  # to the end, where gzip compares its checksum
     except DAMAGE as error:
-        reason = " ".join(str(error).split())
-        return f"is no whole archive ({type(error).__name__}: {reason})"
+        return f"is no whole archive ({_reason(error)})"
     return None
 
 
@@ -59,14 +73,20 @@ def unpack(archive: Path, folder: str) -> Path:
             with zipfile.ZipFile(archive) as opened:
                 _check_paths(opened, archive, folder)
                 opened.extractall(partial)
+        except DownloadError:
+            raise
         except DAMAGE as error:
             raise DownloadError(
-                f"{archive} is no whole zip archive ({error}); move it and {archive.name}.sha256, "
-                "if there is one, away and fetch it again"
+                f"{archive} is no whole zip archive ({_reason(error)}); move it and "
+                f"{archive.name}.sha256, if there is one, away and fetch it again"
             ) from error
         (partial / folder).replace(archive.parent / folder)
         shutil.rmtree(partial)
     return archive.parent / folder
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _check_paths(opened: zipfile.ZipFile, archive: Path, folder: str) -> None:

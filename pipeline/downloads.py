@@ -5,8 +5,9 @@ from pathlib import Path
 
 from pipeline.download_errors import DownloadError, reading, writing
 from pipeline.downloaded_archives import damage, unpacked
-from pipeline.files import file_hash
-from pipeline.transfer import Report, forget, receive, size_of
+from pipeline.files import file_hash, write_text
+from pipeline.partial_files import forget, partial_of, size
+from pipeline.transfer import Report, receive, size_of
 
 PAGES = (b"<!doctype html", b"<html", b"<?xml", b"<!--")
 
@@ -79,12 +80,12 @@ def fetch(download: Download, folder: Path, *, report: Report | None = None) -> 
         raise DownloadError(f"{target} must be a file, it is a folder; move it away")
     with writing(target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(target.name + ".partial")
+    partial = partial_of(target)
     total = receive(download.url, partial, report or (lambda done, total: None))
     _check_received(download, partial, target, total)
     with writing(target):
         if _published(download) is None:
-            _record(target).write_text(f"{file_hash(partial)}  {target.name}\n", encoding="utf-8")
+            write_text(_record(target), f"{file_hash(partial)}  {target.name}\n")
         partial.replace(target)
     forget(partial)
     return target
@@ -122,9 +123,7 @@ def missing_bytes(download: Download, folder: Path) -> int | None:
         return 0
     if download.bytes is None:
         return None
-    target = folder / download.file
-    partial = target.with_name(target.name + ".partial")
-    return max(0, download.bytes - (partial.stat().st_size if partial.is_file() else 0))
+    return max(0, download.bytes - size(partial_of(folder / download.file)))
 
 
 def _check_received(download: Download, partial: Path, target: Path, total: int | None) -> None:
@@ -134,17 +133,17 @@ def _check_received(download: Download, partial: Path, target: Path, total: int 
         DownloadError: Names the rule, what came and the cure.
     """
     with reading(partial):
-        size = partial.stat().st_size
+        came = partial.stat().st_size
         with partial.open("rb") as file:
             beginning = file.read(512).removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-    if size == 0:
+    if came == 0:
         raise DownloadError(
             f"{download.url} gave an empty file; try again later, or put the file at {target} by "
             "hand"
         )
-    if total is not None and size != total:
+    if total is not None and came != total:
         wrong = _aside(partial, target)
-        raise DownloadError(f"{download.url} gave {size} bytes instead of {total}; see {wrong}")
+        raise DownloadError(f"{download.url} gave {came:,} bytes instead of {total:,}; see {wrong}")
     if beginning.startswith(PAGES):
         wrong = _aside(partial, target)
         raise DownloadError(

@@ -1,13 +1,11 @@
 """One file over HTTP: continued where it broke off, given up when nothing new comes."""
 
 import http.client
-import json
 import shutil
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from http.client import HTTPResponse
 from pathlib import Path
 
 from pipeline.connection import (
@@ -20,7 +18,8 @@ from pipeline.connection import (
     blocks,
     stated_length,
 )
-from pipeline.download_errors import DownloadError, reading, writing
+from pipeline.download_errors import DownloadError, writing
+from pipeline.partial_files import begin, discard, origin, size
 
 SIZE_TIMEOUT = 10.0  # seconds to wait for the answer how large a file is
 ATTEMPTS = 5  # in a row that bring nothing new
@@ -42,17 +41,16 @@ def receive(url: str, partial: Path, report: Report) -> int | None:
     Raises:
         DownloadError: If the file cannot be had; what arrived so far is kept.
     """
-    furthest, fruitless = _size(partial), 0
+    furthest, fruitless = size(partial), 0
     while True:
-        before = _size(partial)
+        before = size(partial)
         try:
             return _one_request(url, partial, before, report)
         except urllib.error.HTTPError as error:
             if error.code == 416 and before:  # asked for bytes beyond the end
                 if error.headers.get("Content-Range") == f"bytes */{before}":
                     return before  # nothing is missing: only what follows was interrupted
-                with writing(partial):
-                    partial.unlink()
+                discard(partial)
                 continue
             what = f"answers {error.code} {error.reason}"
             if 300 <= error.code < 400:  # the library's own text has several lines
@@ -62,7 +60,7 @@ def receive(url: str, partial: Path, report: Report) -> int | None:
                 f"{partial.with_suffix('')} by hand, or mend conf/downloads.yaml"
             ) from error
         except BrokenOff as broken:
-            after = _size(partial)
+            after = size(partial)
             enough = SLOWEST * WINDOW if broken.slow else 0
             fruitless = 0 if after > furthest + enough else fruitless + 1
             furthest = max(furthest, after)
@@ -83,15 +81,9 @@ def size_of(url: str) -> int | None:
     return int(length) if length.isdecimal() and int(length) > 0 and not is_page else None
 
 
-def forget(partial: Path) -> None:
-    """Drop what is known of a partial file's origin, once it has another name."""
-    with writing(partial):
-        _stamp(partial).unlink(missing_ok=True)
-
-
 def _one_request(url: str, partial: Path, have: int, report: Report) -> int | None:
     """Append what one answer brings; a short answer raises. Return the whole file's size."""
-    same = _known(partial) if have else None
+    same = origin(partial) if have else None
     with ask(url, {"Range": f"bytes={have}-", "If-Range": same} if same else {}) as answer:
         if answer.headers.get_content_type() == "text/html":
             raise DownloadError(
@@ -104,47 +96,30 @@ def _one_request(url: str, partial: Path, have: int, report: Report) -> int | No
         start, length = have if resumed else 0, stated_length(answer)
         total = None if length is None else start + length
         _check_space(partial.parent, length or 0)
-        _remember(partial, answer)
+        if not resumed:
+            begin(partial, answer)
         # What arrived reaches the disk however the block ends.
-        with writing(partial), partial.open("ab" if resumed else "wb", buffering=BLOCK) as file:
+        with writing(partial), partial.open("ab", buffering=BLOCK) as file:
             for block in blocks(answer, length):
                 file.write(block)
                 report(file.tell(), total)
     return total
 
 
-def _given_up(url: str, partial: Path, size: int, broken: BrokenOff) -> str:
+def _given_up(url: str, partial: Path, have: int, broken: BrokenOff) -> str:
     if broken.busy:
         when = f"after {broken.wait:,.0f} s" if broken.wait > PATIENCE else "later"
-        kept = f"{size:,} bytes are kept in {partial.name}" if size else "nothing came"
+        kept = f"{have:,} bytes are kept in {partial.name}" if have else "nothing came"
         return f"{url} {broken}, for now; {kept}: run the same command again {when}"
-    if not size:
+    if not have:
         return (
             f"{url} brings nothing ({broken}); see that this machine reaches the network and run "
             f"the same command again, or put the file at {partial.with_suffix('')} by hand"
         )
     return (
-        f"{url} broke off after {size:,} bytes ({broken}); they are kept in {partial.name}: run "
+        f"{url} broke off after {have:,} bytes ({broken}); they are kept in {partial.name}: run "
         "the same command again"
     )
-
-
-def _known(partial: Path) -> str | None:
-    """What the server said of the file that the partial one is the beginning of."""
-    stamp = _stamp(partial)
-    with reading(stamp):
-        return json.loads(stamp.read_text(encoding="utf-8"))["same"] if stamp.is_file() else None
-
-
-def _remember(partial: Path, answer: HTTPResponse) -> None:
-    """Note what tells whether the server still has the same file: a weak ETag cannot."""
-    etag = answer.headers.get("ETag", "")
-    same = answer.headers.get("Last-Modified") if etag.startswith("W/") or not etag else etag
-    with writing(partial):
-        if same:
-            _stamp(partial).write_text(json.dumps({"same": same}), encoding="utf-8")
-        else:
-            _stamp(partial).unlink(missing_ok=True)
 
 
 def _check_space(folder: Path, needed: int) -> None:
@@ -154,12 +129,3 @@ def _check_space(folder: Path, needed: int) -> None:
             f"{needed:,} bytes are still to come, but {folder} has {free:,} free; free some space, "
             "or set data_root to a larger disk"
         )
-
-
-def _size(path: Path) -> int:
-    with reading(path):
-        return path.stat().st_size if path.is_file() else 0
-
-
-def _stamp(partial: Path) -> Path:
-    return partial.with_name(partial.name + ".json")

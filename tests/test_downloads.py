@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import downloads, transfer
+from pipeline import downloads, partial_files, transfer
 from pipeline.download_errors import DownloadError
 from pipeline.downloaded_archives import unpack
 from pipeline.downloads import Download, fetch, find, missing_bytes
@@ -182,6 +182,33 @@ def test_a_whole_partial_file_is_not_downloaded_again(server, tmp_path, kept, st
 def test_a_partial_file_of_unknown_origin_is_not_continued(server, tmp_path):
     (tmp_path / "set.bin.partial").write_bytes(b"something else")
     assert fetch(at(server, "/good.bin", md5=MD5), tmp_path).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("note", ['{"sa', "", "[]", "null", '{"same": 3}', '{"other": 1}', b"\xff"])
+def test_half_a_note_beside_a_partial_file_is_none(server, tmp_path, note):
+    """As a process leaves that is killed while it writes; the other files came to a stop too."""
+    (tmp_path / "set.bin.partial").write_bytes(b"something else")
+    data = note if isinstance(note, bytes) else note.encode()
+    (tmp_path / "set.bin.partial.json").write_bytes(data)
+
+    assert fetch(at(server, "/good.bin"), tmp_path).read_bytes() == CONTENT
+    assert server.starts == [0]
+
+
+def test_a_note_is_never_of_other_bytes_than_those_beside_it(server, tmp_path, monkeypatch):
+    """Killed between emptying the file of one version and noting the next."""
+    (tmp_path / "set.bin.partial").write_bytes(b"an older version")
+    (tmp_path / "set.bin.partial.json").write_text('{"same": "\\"old\\""}')
+
+    def killed(path, text):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(partial_files, "write_text", killed)
+        with pytest.raises(KeyboardInterrupt):
+            fetch(at(server, "/good.bin"), tmp_path)
+    assert not (tmp_path / "set.bin.partial").read_bytes()
+    assert names(tmp_path) == ["set.bin.partial"]
 
 
 def test_a_server_that_never_gets_there_is_given_up_and_the_bytes_kept(server, tmp_path):
@@ -374,6 +401,31 @@ def test_damaged_archives_are_told_without_a_hash(tmp_path):
             fetch(Download(file=file), tmp_path)
     with pytest.raises(DownloadError, match="is no whole zip archive .* fetch it again"):
         unpack(tmp_path / "lists.zip", "lists")
+
+
+def test_an_encrypted_archive_is_named_and_the_other_files_are_fetched(server, tmp_path):
+    data = bytearray(packed(["lists/a.txt"]))
+    data[6] |= 1  # of the member's own header
+    data[data.index(b"PK\x01\x02") + 8] |= 1  # and of the directory
+    (tmp_path / "lists.zip").write_bytes(data)
+    lists = Download(file="lists.zip", url="http://127.0.0.1:9/lists.zip", unpacks="lists")
+
+    plan = [stage.Wanted(("a",), lists), stage.Wanted(("b",), at(server, "/good.bin", md5=MD5))]
+    [problem] = stage.run(plan, tmp_path)
+    assert "is no whole archive (RuntimeError: File 'lists/a.txt' is encrypted" in problem
+    assert (tmp_path / "set.bin").read_bytes() == CONTENT
+    with pytest.raises(DownloadError, match=r"no whole zip archive \(RuntimeError: .*encrypted"):
+        unpack(tmp_path / "lists.zip", "lists")
+
+
+def test_the_checksum_at_the_end_of_gzip_is_told_as_damage_not_as_a_refusal(tmp_path):
+    with tarfile.open(tmp_path / "set.tar.gz", "w:gz") as archive:
+        archive.add(__file__, "a.py")
+    data = bytearray((tmp_path / "set.tar.gz").read_bytes())
+    data[-6] ^= 1
+    (tmp_path / "set.tar.gz").write_bytes(data)
+    with pytest.raises(DownloadError, match=r"is no whole archive \(BadGzipFile: CRC check"):
+        fetch(Download(file="set.tar.gz"), tmp_path)
 
 
 def test_an_archive_of_another_folder_is_refused(tmp_path):
