@@ -119,9 +119,46 @@ def test_the_mean_of_six_imagenet_sets_and_both_of_five(compose):
     assert set(benchmark["means"]["overall"]) == six
     assert set(benchmark["means"]["five_with_imagenet_o"]) == six - {"textures"}
     assert set(benchmark["means"]["five_with_textures"]) == six - {"imagenet_o"}
+    assert set(benchmark["means"]) == {
+        "overall",
+        "five_with_imagenet_o",
+        "five_with_textures",
+        "near",
+        "far",
+    }
     images = {"inaturalist": 10000, "sun": 10000, "places": 10000, "imagenet_o": 2000}
     images |= {"textures": 5640, "ninco": 5879, "imagenet1k_train": 1281167}
     assert {name: benchmark["expected"][name] for name in images} == images
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "judged"),
+    [
+        ("cifar10", (("cifar100",),)),
+        ("cifar100", (("cifar10",),)),
+        (
+            "imagenet1k",
+            (
+                ("inaturalist", "sun", "places", "imagenet_o", "ninco"),
+                ("inaturalist", "sun", "places", "textures", "ninco"),
+            ),
+        ),
+    ],
+)
+@pytest.mark.parametrize("study", ["clip10", "single"])
+def test_claims_are_judged_over_the_paper_s_own_sets(compose, benchmark, judged, study):
+    """Of the sets beside them, and of other papers' means, no claim is made."""
+    params = compose(f"benchmark={benchmark}", f"study={study}", "backbone=vit_bigg")
+    names = from_mapping(StudyParams, params["study"], section="study").means
+
+    assert tuple(tuple(params["benchmark"]["means"][name]) for name in names) == judged
+
+
+@pytest.mark.parametrize("benchmark", sorted(set(BENCHMARKS) - set(PAPER)))
+def test_other_benchmarks_judge_claims_over_every_mean_they_have(compose, benchmark):
+    params = compose(f"benchmark={benchmark}", "study=clip10", "backbone=vit_bigg")
+
+    assert "means" not in params["study"]
 
 
 def test_fine_tuned_checkpoints_stand_beside_the_towers_they_began_as(compose):

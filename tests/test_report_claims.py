@@ -95,6 +95,20 @@ def test_the_differences_name_the_sets_of_a_mean_that_leaves_some_out(records):
     assert "mean: greek, digits; far: photo_patches." in table.note
 
 
+def test_only_the_means_that_claims_are_judged_over_have_a_column(records):
+    """Without the mean over every set, each of the others has its own verdict."""
+    judged = records.claims.filter(~pl.col("mean").eq_missing("mean"))
+    both = differences_table(dataclasses.replace(records, claims=judged))
+    one = records.claims.filter(~pl.col("mean").is_in(["mean", "mean_near"]))
+    far = differences_table(dataclasses.replace(records, claims=one))
+
+    assert both.header[2:] == ("mean near", "mean far", "tests")
+    assert both.rows[0][-1] == "near: better on 2 of 3; far: better on 3 of 3"
+    assert "first is better. near: greek, digits; far: photo_patches. Tests" in both.note
+    assert far.header[2:] == ("mean far", "tests")
+    assert far.rows[0][2:] == ("+3.0 (-1.0 to +9.0)", "better on 3 of 3")
+
+
 def test_a_line_of_each_set_by_hand(records):
     table = lines_table(records)
 

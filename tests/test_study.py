@@ -280,6 +280,26 @@ def test_the_claimed_differences_are_over_each_named_mean(world):
     )
 
 
+def test_claims_are_judged_over_the_means_that_the_study_names(world):
+    """The paper's number is over certain sets; the numbers of other means stay in study.json."""
+    params = replace(PARAMS, finetuned={"mini_s": "plain"}, means=("near",))
+    records = read_study(world, replace(SCOPE, means={"near": ("greek",), "far": ("digits",)}))
+    claims, every = (claims_table(records, p) for p in (params, replace(params, means=())))
+    numbers = study_numbers(records, params)
+
+    assert set(claims.filter(pl.col("claim").is_in(["a", "b"]))["mean"]) == {"mean_near"}
+    measured = claims.filter(claim="c", mean="mean_near")
+    assert len(measured) == 1
+    assert len(claims) < len(every)
+    shared = pl.concat([claims, every]).unique()
+    assert len(shared) == len(every)  # the same rows, fewer of them
+    assert set(numbers["b"]["mini_m"]["plp_msp"]) == {"mean", "mean_near", "mean_far"}
+    overall = claims_table(records, replace(params, means=("overall", "far")))
+    assert set(overall.filter(claim="a")["mean"]) == {"mean", "mean_far"}
+    with pytest.raises(ValueError, match="got 'sun'; known: overall, near, far"):
+        claims_table(records, replace(params, means=("sun",)))
+
+
 def test_the_verdict_by_hand():
     """Of four sets one is better and one worse for sure, one is open and one was not tested."""
     tests = pl.DataFrame(

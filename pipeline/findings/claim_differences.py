@@ -1,7 +1,7 @@
-"""Claims b and c: differences of AUROCs on the same images, for every named mean over OOD sets.
+"""Claims b and c: differences of AUROCs on the same images, for means over OOD sets.
 
-The paper's means are over five ImageNet sets; a benchmark names those (`benchmark.means`) beside
-the mean over all the sets that it holds.
+The paper's means are over five ImageNet sets; a benchmark names those (`benchmark.means`), and
+says that the claims are judged over them (`study.means`).
 """
 
 from collections.abc import Iterator
@@ -10,18 +10,19 @@ import polars as pl
 
 from pipeline.findings.claim_row import OVER_IMAGES, Claim, points, where
 from pipeline.findings.holm_verdict import verdict
+from pipeline.findings.judged_means import judged_means
 from pipeline.findings.study_records import StudyParams, StudyRecords
 from pipeline.findings.study_tables import comparisons_table, paired
 
 
 def plp_rows(records: StudyRecords, params: StudyParams) -> Iterator[Claim]:
-    """Claim b: PLP against MCM, for every score, backbone and named mean."""
+    """Claim b: PLP against MCM, for every score, backbone and judged mean."""
     tests = comparisons_table(records)
     paper = "+3.4 (ViT-bigG, 5 ImageNet pairs)"
     found = False
     for method in params.plp:
         for backbone in records.scope.backbones:
-            for name, sets in records.scope.groups.items():
+            for name, sets in judged_means(records, params).items():
                 cell = paired(records, backbone, sets, method, params.mcm)
                 if cell is None:
                     continue
@@ -52,7 +53,7 @@ def plp_rows(records: StudyRecords, params: StudyParams) -> Iterator[Claim]:
 
 
 def fine_tuning_rows(records: StudyRecords, params: StudyParams) -> Iterator[Claim]:
-    """Claim c: the linear probe against fine-tuning, for every pair, score and named mean."""
+    """Claim c: the linear probe against fine-tuning, for every pair, score and judged mean."""
     said = ("c", "AUROC of linear probing minus fine-tuning", "+7.3 (ViT-H, ImageNet pairs)")
     for backbone, tuned in params.finetuned.items():
         if missing := [name for name in (backbone, tuned) if name not in records.scope.backbones]:
@@ -60,7 +61,7 @@ def fine_tuning_rows(records: StudyRecords, params: StudyParams) -> Iterator[Cla
             continue
         for probe, score in zip(params.probe, params.finetuned_scores, strict=True):
             of = f"{probe} of {backbone} minus {score} of {tuned}"
-            for name, sets in records.scope.groups.items():
+            for name, sets in judged_means(records, params).items():
                 one = records.mean(backbone, sets, probe)
                 other = records.mean(tuned, sets, score)
                 if one is None or other is None:

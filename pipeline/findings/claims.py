@@ -12,6 +12,7 @@ import polars as pl
 from pipeline.findings.claim_differences import fine_tuning_rows, plp_rows
 from pipeline.findings.claim_line import LineClaim, line_claim
 from pipeline.findings.claim_row import OVER_IMAGES, Claim, where
+from pipeline.findings.judged_means import judged_means
 from pipeline.findings.study_records import StudyParams, StudyRecords
 from pipeline.findings.study_tables import adversarial_table
 
@@ -30,10 +31,11 @@ def claims_table(records: StudyRecords, params: StudyParams) -> pl.DataFrame:
 
 def _claim_a(records: StudyRecords, params: StudyParams) -> Iterator[Claim]:
     said = ("a", "R² of 1-NN AUROC on 20-NN ID accuracy over CLIP models", "≥ 0.92")
-    groups = records.scope.groups
-    results = {name: line_claim(records, params, sets) for name, sets in groups.items()}
-    if len(set(results.values())) == 1 and isinstance(reason := results["mean"], str):
-        yield Claim(*said, f"not run: {reason}")
+    means = judged_means(records, params)
+    results = {name: line_claim(records, params, sets) for name, sets in means.items()}
+    first, *others = results.values()
+    if isinstance(first, str) and all(other == first for other in others):
+        yield Claim(*said, f"not run: {first}")
         return
     for name, result in results.items():
         if isinstance(result, str):

@@ -33,6 +33,8 @@ class StudyParams:
         mcm: The zero-shot score of claim b.
         probe: Scores of the LP head, each compared with its namesake of claim c.
         finetuned_scores: Scores of the fine-tuned classifier, in the order of `probe`.
+        means: Means of the benchmark that claims a to c are judged over, each a reading of the
+            paper's; every mean if none is named.
     """
 
     family: list[str]
@@ -44,6 +46,7 @@ class StudyParams:
     mcm: str = "mcm"
     probe: tuple[str, ...] = ("lp_msp", "lp_energy")
     finetuned_scores: tuple[str, ...] = ("ft_msp", "ft_energy")
+    means: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """The paper's claims beside what was measured, and its differences mean by mean."""
 
+from collections.abc import Collection
+
 from pipeline.report.records import Records, mean_key, mean_title
 from pipeline.report.tables import Table
 
@@ -33,16 +35,17 @@ def claims_table(records: Records) -> Table:
 
 
 def differences_table(records: Records) -> Table:
-    """Claims b and c: one row a backbone and score, one column a named mean."""
-    means = {mean_key(name): name for name in records.mean_names}
+    """Claims b and c: one row a backbone and score, one column a mean that they are judged over."""
+    differences = [cell for cell in _cells(records) if _is_difference(cell)]
+    judged = {cell["mean"] for cell in differences}
+    means = {mean_key(name): name for name in records.mean_names if mean_key(name) in judged}
     found: dict[tuple[str, str], dict[str, dict[str, str]]] = {}
-    for cell in _cells(records):
-        if _is_difference(cell):
-            what = cell["statement"].removeprefix("AUROC of ")
-            what = f"{what}, {cell['of']}" if cell["claim"] == "b" else cell["of"]
-            found.setdefault((cell["claim"], what), {})[cell["mean"]] = cell
+    for cell in differences:
+        what = cell["statement"].removeprefix("AUROC of ")
+        what = f"{what}, {cell['of']}" if cell["claim"] == "b" else cell["of"]
+        found.setdefault((cell["claim"], what), {})[cell["mean"]] = cell
     rows = tuple(
-        (*key, *(_points(cells.get(mean)) for mean in means), cells.get("mean", {}).get("p", ""))
+        (*key, *(_points(cells.get(mean)) for mean in means), _tests(records, cells, means))
         for key, cells in found.items()
     )
     titles = map(mean_title, means.values())
@@ -52,8 +55,8 @@ def differences_table(records: Records) -> Table:
         rows=rows,
         note=(
             f"Differences of AUROC in points with {100 * records.setting('level'):g} % intervals, "
-            f"paired over images: above 0, the first is better. {_members(records)}Tests: DeLong's "
-            "on each set, with Holm's correction over all backbones and sets of the pair."
+            f"paired over images: above 0, the first is better. {_members(records, means)}Tests: "
+            "DeLong's on each set, with Holm's correction over all backbones and sets of the pair."
         ),
     )
 
@@ -79,10 +82,20 @@ def _points(cell: dict[str, str] | None) -> str:
     return f"{cell['ours']} ({cell['low']} to {cell['high']})" if cell else ""
 
 
-def _members(records: Records) -> str:
-    """Say what each mean counts."""
+def _tests(records: Records, cells: dict[str, dict[str, str]], means: dict[str, str]) -> str:
+    """The verdict over every OOD set, where there is one; else that of each mean."""
+    if "mean" in means and records.scope.counts_all:
+        return cells.get("mean", {}).get("p", "")
+    verdicts = {means[mean]: cells[mean]["p"] for mean in means if cells.get(mean, {}).get("p")}
+    if len(verdicts) < 2:
+        return next(iter(verdicts.values()), "")
+    return "; ".join(f"{name}: {verdict}" for name, verdict in verdicts.items())
+
+
+def _members(records: Records, means: Collection[str]) -> str:
+    """Say what each of these means counts."""
     scope = records.scope
     every = f"all {len(scope.ood)} OOD sets"
-    counted = [f"mean: {every if scope.counts_all else ', '.join(scope.counted)}"]
-    counted += [f"{name}: {', '.join(sets)}" for name, sets in scope.named.items()]
-    return f"{'; '.join(counted)}. "
+    counted = {"mean": f"mean: {every if scope.counts_all else ', '.join(scope.counted)}"}
+    counted |= {mean_key(name): f"{name}: {', '.join(s)}" for name, s in scope.named.items()}
+    return f"{'; '.join(counted[mean] for mean in means)}. "
