@@ -1,5 +1,6 @@
 """Several archives or tables as one data set: each row is read from the file that it came from."""
 
+import hashlib
 import io
 import subprocess
 import tarfile
@@ -9,6 +10,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from pipeline.datasets.changed_files import changed_files
 from pipeline.sources import SourceError, open_source, read_spec
 
 
@@ -185,3 +187,28 @@ def test_archives_in_place_of_images_are_told_how_to_unpack(form, tmp_path):
 
     with pytest.raises(SourceError, match=r"archives .*2, the first is 'n01440764\.tar'.*class"):
         opened(str(tmp_path / form)).entries()
+
+
+def test_a_member_may_have_the_mark_of_a_shard_in_its_name(tmp_path):
+    files = {"a/col::on.jpg": b"1", "b/x.jpg": b"2"}
+    write_tar(tmp_path / "x0.tar", files)
+    write_tar(tmp_path / "x1.tar", files)
+
+    for path in (tmp_path / "x0.tar", tmp_path / "x{0..1}.tar"):
+        source = opened({"source": "tar", "path": str(path)})
+        read = [source.read(entry.path) for entry in source.entries()]
+        assert read == [b"1", b"2"] * (len(read) // 2)
+
+
+def test_all_members_that_an_archive_lost_since_its_index_are_found(tmp_path):
+    """The first alone used to be named, without a word of the index."""
+    names = [f"a/{number}.png" for number in range(4)]
+    path = write_tar(tmp_path / "x.tar", dict.fromkeys(names, b"1"))
+    source = opened(str(path))
+    digest = hashlib.sha256(b"1").hexdigest()
+
+    write_tar(path, {names[0]: b"1", names[3]: b"other"})
+
+    assert changed_files(source, names, [digest] * 4) == names[1:]
+    with pytest.raises(SourceError, match=r"holds no 'a/1\.png'; put .*, or index the data set ag"):
+        source.read(names[1])

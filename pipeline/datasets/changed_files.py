@@ -4,17 +4,18 @@ import hashlib
 from collections.abc import Sequence
 
 from pipeline.extraction.decoding import ImageBytes
+from pipeline.sources.spec import SourceError
 
 
 def changed_files(
     source: ImageBytes, paths: Sequence[str], hashes: Sequence[str | None], *, most: int = 20
 ) -> list[str]:
-    """Return up to `most` paths whose bytes do not have their recorded sha256."""
+    """Return up to `most` paths whose bytes are gone or do not have their recorded sha256."""
     found: list[str] = []
     for path, expected in zip(paths, hashes, strict=True):
         try:
             same = expected is None or hashlib.sha256(source.read(path)).hexdigest() == expected
-        except OSError:
+        except (OSError, SourceError):  # a file or a member that is gone
             same = False
         if not same:
             found.append(path)

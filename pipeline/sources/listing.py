@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 from pipeline.sources.spec import SourceError
 
+INDEX_AGAIN = "put back what the index lists, or index the data set again"
 # Class numbers are positions in a list of classes: with few images they may still reach this far.
 MOST_CLASSES = 1_000_000
 

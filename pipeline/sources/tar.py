@@ -10,6 +10,7 @@ from pipeline.sources.ground_truth import told_classes
 from pipeline.sources.handles import shared
 from pipeline.sources.ignored import IgnoredNames
 from pipeline.sources.listing import (
+    INDEX_AGAIN,
     Entry,
     below,
     check_no_archives,
@@ -121,16 +122,15 @@ class TarSource:
 
     def read(self, path: str) -> bytes:
         """The bytes of one member."""
-        shard, _, name = path.rpartition("::")
-        archive = self.archives[0]
-        if shard:
-            archive = next((a for a in self.archives if a.name == shard), None)
-        if archive is None:
-            raise SourceError(
-                f"the index names the shard '{shard}', which is no longer there; put it back, or "
-                "index the data set again"
-            )
-        return self._bytes(archive, name)
+        if len(self.archives) == 1:
+            return self._bytes(self.archives[0], path)
+        for archive in self.archives:
+            if path.startswith(f"{archive.name}::"):
+                return self._bytes(archive, path.removeprefix(f"{archive.name}::"))
+        shard = path.partition("::")[0]
+        raise SourceError(
+            f"the index names the shard '{shard}', which is no longer there; {INDEX_AGAIN}"
+        )
 
     def _bytes(self, archive: Path, name: str) -> bytes:
         full = f"{self.subfolder.strip('/')}/{name}" if self.subfolder else name

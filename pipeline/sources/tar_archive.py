@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.sources.gzip_seek import GzipReader
-from pipeline.sources.listing import check_member
+from pipeline.sources.listing import INDEX_AGAIN, check_member
 from pipeline.sources.spec import SourceError
 
 # How bzip2, xz, zstd, lz4, compress and lzip begin, which allow no reading at any place.
@@ -150,7 +150,7 @@ class TarArchive:
         """
         member = self.members().get(name)
         if member is None:
-            raise SourceError(f"the archive '{self.path}' holds no '{name}'")
+            raise SourceError(f"the archive '{self.path}' holds no '{name}'; {INDEX_AGAIN}")
         data = self._file.pread(member.size, member.offset)
         if len(data) < member.size:
             raise SourceError(f"the archive '{self.path}' is truncated inside '{name}'")

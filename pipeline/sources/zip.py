@@ -11,6 +11,7 @@ from pipeline.sources.ground_truth import told_classes
 from pipeline.sources.handles import shared
 from pipeline.sources.ignored import IgnoredNames
 from pipeline.sources.listing import (
+    INDEX_AGAIN,
     Entry,
     below,
     check_member,
@@ -80,6 +81,8 @@ class ZipSource:
         try:
             return self._opened().read(name)
         except KeyError:
-            raise SourceError(f"the archive '{self.archive}' holds no '{name}'") from None
+            raise SourceError(
+                f"the archive '{self.archive}' holds no '{name}'; {INDEX_AGAIN}"
+            ) from None
         except (zipfile.BadZipFile, RuntimeError, EOFError, zlib.error) as error:
             raise SourceError(f"'{name}' in the archive '{self.archive}': {error}") from error
