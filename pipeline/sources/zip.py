@@ -1,9 +1,11 @@
 """A zip archive of a folder tree, read in place."""
 
+import contextlib
 import itertools
 import zipfile
 import zlib
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -51,8 +53,8 @@ class ZipSource:
         """All files of the archive, sorted by path."""
         ignored = IgnoredNames(self.ignore)
         container = f"the archive '{self.archive}'"
-        members = [name for name in self._opened().namelist() if not name.endswith("/")]
-        names = [check_member(name, container=container) for name in members]
+        members = with_slashes(self._opened().namelist())
+        names = [check_member(n, container=container) for n in members if not n.endswith("/")]
         held = below(names, self.subfolder, container=container)
         paths = sorted(path for path in held if not ignored.member(path))
         self.left_out.clear()
@@ -61,6 +63,11 @@ class ZipSource:
         if len(set(paths)) < len(paths):
             twice = next(path for path, after in itertools.pairwise(paths) if path == after)
             raise SourceError(f"{container} holds '{twice}' more than once; get a clean copy")
+        if secret := [path for path in paths if self._member(path).flag_bits & 1]:
+            raise SourceError(
+                f"{container} is encrypted: {len(secret)} of {len(paths)} files, the first is "
+                f"'{secret[0]}'. Unpack it with its password and give the folder as path"
+            )
         if self.labels is not None:
             return told_classes(paths, self.labels)
         return [Entry(path, class_of(path, depth=self.class_depth)) for path in paths]
@@ -77,12 +84,26 @@ class ZipSource:
         Raises:
             SourceError: If it is missing, damaged or encrypted.
         """
-        name = f"{self.subfolder.strip('/')}/{path}" if self.subfolder else path
+        member = self._member(path)
         try:
-            return self._opened().read(name)
-        except KeyError:
-            raise SourceError(
-                f"the archive '{self.archive}' holds no '{name}'; {INDEX_AGAIN}"
-            ) from None
+            return self._opened().read(member)
         except (zipfile.BadZipFile, RuntimeError, EOFError, zlib.error) as error:
-            raise SourceError(f"'{name}' in the archive '{self.archive}': {error}") from error
+            what = f"'{member.filename}' in the archive '{self.archive}'"
+            raise SourceError(f"{what}: {error}") from error
+
+    def _member(self, path: str) -> zipfile.ZipInfo:
+        name = f"{self.subfolder.strip('/')}/{path}" if self.subfolder else path
+        for written in (name, name.replace("/", "\\")):
+            with contextlib.suppress(KeyError):
+                return self._opened().getinfo(written)
+        raise SourceError(f"the archive '{self.archive}' holds no '{name}'; {INDEX_AGAIN}")
+
+
+def with_slashes(names: Sequence[str]) -> list[str]:
+    """Names with '/' between folders, where the archive has a backslash there in all of them.
+
+    Older Windows tools write so, against the format. Beside a slash it is part of a name.
+    """
+    if any("/" in name for name in names):
+        return list(names)
+    return [name.replace("\\", "/") for name in names]
