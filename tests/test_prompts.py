@@ -54,9 +54,14 @@ def test_a_users_file(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("a photo\n", r"sentence 1 .* must hold \{c\}"), ("# none\n", "holds no sentence")],
+    [
+        ("a photo\n", r"line 1 .* must hold \{c\}"),
+        ("# mine\n\na {}.\nphoto\n", r"line 4 .*, got 'photo'"),
+        ("# none\n", "holds no sentence"),
+        ("# mine\na {}.\nthe {}.\na {c}.\n", r"'a \{c\}\.' in lines 2 and 4; .* count twice"),
+    ],
 )
-def test_a_file_without_a_place_for_the_name_is_refused(tmp_path, text, message):
+def test_a_file_that_cannot_be_meant_so_is_refused(tmp_path, text, message):
     path = tmp_path / "mine.txt"
     path.write_text(text, encoding="utf-8")
 

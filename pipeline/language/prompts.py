@@ -33,7 +33,7 @@ def prompt_set(name: str) -> list[str]:
 
     Raises:
         ValueError: If the name is neither known nor a file, or a sentence has no place for the
-            class name.
+            class name or stands twice.
     """
     if name == "plp5":
         return list(PLP5)
@@ -47,17 +47,25 @@ def prompt_set(name: str) -> list[str]:
             f"unknown prompt set '{name}'; known: {', '.join(NAMED)}, or the path of a text file "
             "with one sentence a line"
         )
-    lines = [line.strip() for line in read_text(path).splitlines()]
-    prompts = [line.replace("{}", "{c}") for line in lines if line and not line.startswith("#")]
-    if not prompts:
-        raise ValueError(f"prompt file {path} holds no sentence; write one a line")
-    for number, prompt in enumerate(prompts, start=1):
+    prompts: dict[str, int] = {}
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
+        prompt = line.strip().replace("{}", "{c}")
+        if not prompt or prompt.startswith("#"):
+            continue
         if "{c}" not in prompt:
             raise ValueError(
-                f"sentence {number} of prompt file {path} must hold {{c}} where the class name "
-                f"goes, got {prompt!r}"
+                f"line {number} of prompt file {path} must hold {{c}} where the class name goes, "
+                f"got {prompt!r}"
             )
-    return prompts
+        if prompt in prompts:
+            raise ValueError(
+                f"prompt file {path} has {prompt!r} in lines {prompts[prompt]} and {number}; "
+                "remove one, or it would count twice in the mean of the sentences"
+            )
+        prompts[prompt] = number
+    if not prompts:
+        raise ValueError(f"prompt file {path} holds no sentence; write one a line")
+    return list(prompts)
 
 
 def fill(prompts: list[str], class_name: str) -> list[str]:
