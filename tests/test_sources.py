@@ -276,9 +276,20 @@ def test_a_list_for_one_layout_reads_another(tmp_path):
     assert source.read("val_256/1.png") == picture(1)
 
 
+def test_a_tab_parts_path_and_label_as_a_space_does(tmp_path):
+    root = write_folder(tmp_path / "images", {"a b.png": picture(0), "c.png": picture(1)})
+    (tmp_path / "list.txt").write_text("a b.png\t3\nc.png \t -1\n")
+    entry = {"source": "list", "path": str(tmp_path / "list.txt"), "root": str(root)}
+
+    assert [tuple(e) for e in opened(entry).entries()] == [("a b.png", "3"), ("c.png", "")]
+
+
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
+        ("a.png,0\n", r"are not in .*: a\.png,0\. A line is a path, a space or tab and a number"),
+        ("a.png\tcat\t1\n", "A line is a path, a space or tab"),
+        ("b.png 1\n", r"are not in '[^']*': b\.png$"),
         ("a.png 0\nb.png 1\n", r"1 of 2 files listed in .* are not in .*: b\.png"),
         ("a.png 0\na.png 1\n", r"lists 'a\.png' twice with the labels 0 and 1"),
         ("../a.png 0\n", r"line 1 of .* holds the path '\.\./a\.png', which climbs out"),

@@ -1,6 +1,7 @@
 """A text file of "path label" lines as a source: how OpenOOD and the MOS subsets are given out."""
 
 import gzip
+import re
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +46,7 @@ class ListSource:
             seen[entry.path] = entry.class_key
         labelled = sum(bool(entry.class_key) for entry in entries)
         if 0 < labelled < len(entries) and not any(
-            line.endswith(" -1") for _, line in self._lines()
+            re.search(r"[ \t]-1$", line) for _, line in self._lines()
         ):
             raise SourceError(
                 f"'{self.path}' has a label on {labelled} of {len(entries)} lines only"
@@ -67,9 +68,8 @@ class ListSource:
         return [(n, line.strip()) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
 
     def _entry(self, number: int, line: str) -> Entry:
-        path, _, last = line.rpartition(" ")
-        if not path or not last.removeprefix("-").isdecimal():
-            path, last = line, "-1"
+        labelled = re.fullmatch(r"(.+?)[ \t]+(-?\d+)", line)
+        path, last = labelled.groups() if labelled else (line, "-1")
         parts = path.strip().removeprefix("./").split("/")
         if len(parts) <= self.strip:
             raise SourceError(
@@ -87,9 +87,12 @@ class ListSource:
             held = {entry.path for entry in self.container.entries()}
             missing = [path for path in paths if path not in held]
         if missing:
+            form = ". A line is a path, a space or tab and a number; a comma is part of the path"
+            parted = re.search(r"[,;\t]", missing[0])
             raise SourceError(
                 f"{len(missing)} of {len(paths)} files listed in '{self.path}' are not in "
                 f"'{self.root}': {', '.join(missing[:20])}{', ...' if len(missing) > 20 else ''}"
+                f"{form if parted else ''}"
             )
 
     def class_order(self) -> list[str] | None:

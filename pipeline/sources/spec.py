@@ -97,6 +97,8 @@ class TarSet(TreeSet):
 class ListSet(ImageSet):
     """A text file of "path label" lines, paths relative to ``root`` (a folder or an archive).
 
+    A label is a number behind a space or a tab, -1 for none; it may be missing in every line.
+
     ``strip`` drops so many leading directories of each path in the list, then ``prefix`` goes in
     front: so a list made for one layout reads the publisher's own archive.
     """
