@@ -6,7 +6,7 @@ from pathlib import Path
 from pipeline.download_errors import DownloadError, reading, writing
 from pipeline.downloaded_archives import damage, unpacked
 from pipeline.files import file_hash, write_text
-from pipeline.partial_files import forget, partial_of, size
+from pipeline.partial_files import discard, forget, partial_of, size
 from pipeline.transfer import Report, receive, size_of
 
 PAGES = (b"<!doctype html", b"<html", b"<?xml", b"<!--")
@@ -57,8 +57,9 @@ def fetch(download: Download, folder: Path, *, report: Report | None = None) -> 
     """Return what is there, a file verified; else download what is missing of it.
 
     What was there before is only read: a wrong file is named and left as it is. A partial file is
-    continued by an HTTP range request if the server still has the same one, and started anew
-    otherwise. A download that fails verification is renamed to ``*.wrong`` and not used.
+    continued by an HTTP range request if the server still has the same one or a published checksum
+    will tell, and started anew otherwise. A download that fails verification is renamed to
+    ``*.wrong`` and not used.
 
     Raises:
         DownloadError: If the file cannot be had or is wrong; what arrived so far is kept.
@@ -80,14 +81,7 @@ def fetch(download: Download, folder: Path, *, report: Report | None = None) -> 
         raise DownloadError(f"{target} must be a file, it is a folder; move it away")
     with writing(target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
-    partial = partial_of(target)
-    total = receive(download.url, partial, report or (lambda done, total: None))
-    _check_received(download, partial, target, total)
-    with writing(target):
-        if _published(download) is None:
-            write_text(_record(target), f"{file_hash(partial)}  {target.name}\n")
-        partial.replace(target)
-    forget(partial)
+    _download(download, download.url, target, report or (lambda done, total: None))
     return target
 
 
@@ -126,37 +120,53 @@ def missing_bytes(download: Download, folder: Path) -> int | None:
     return max(0, download.bytes - size(partial_of(folder / download.file)))
 
 
-def _check_received(download: Download, partial: Path, target: Path, total: int | None) -> None:
-    """Keep a download aside that is not what it should be.
+def _download(download: Download, url: str, target: Path, report: Report) -> None:
+    """Bring a file to its place; where the parts did not fit together, once more from the start.
 
     Raises:
-        DownloadError: Names the rule, what came and the cure.
+        DownloadError: If it cannot be had, or is not what it should be and was kept aside.
     """
+    partial = partial_of(target)
+    for last in (False, True):
+        got = receive(url, partial, report, proven=_published(download) is not None)
+        fault = _fault(download, url, target, got.total)
+        if fault is None or last or not got.blind:
+            break
+        discard(partial)
+    if fault:
+        with writing(target):
+            partial.replace(_wrong(target))
+        forget(partial)
+        raise DownloadError(fault)
+    with writing(target):
+        if _published(download) is None:
+            write_text(_record(target), f"{file_hash(partial)}  {target.name}\n")
+        partial.replace(target)
+    forget(partial)
+
+
+def _fault(download: Download, url: str, target: Path, total: int | None) -> str | None:
+    """Say what is wrong with a file that came, and the cure; None for the right one."""
+    partial, wrong = partial_of(target), _wrong(target).name
     with reading(partial):
         came = partial.stat().st_size
         with partial.open("rb") as file:
             beginning = file.read(512).removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if came == 0:
-        raise DownloadError(
-            f"{download.url} gave an empty file; try again later, or put the file at {target} by "
-            "hand"
-        )
+        return f"{url} gave an empty file; try again later, or put the file at {target} by hand"
     if total is not None and came != total:
-        wrong = _aside(partial, target)
-        raise DownloadError(f"{download.url} gave {came:,} bytes instead of {total:,}; see {wrong}")
+        return f"{url} gave {came:,} bytes instead of {total:,}; see {wrong}"
     if beginning.startswith(PAGES):
-        wrong = _aside(partial, target)
-        raise DownloadError(
-            f"{download.url} gave a web page, not '{target.name}' (kept as {wrong.name}); open the "
-            f"address in a browser and put the file at {target}"
+        return (
+            f"{url} gave a web page, not '{target.name}' (kept as {wrong}); open the address in a "
+            f"browser and put the file at {target}"
         )
     if bad := difference(download, partial, target):
-        wrong = _aside(partial, target)
-        raise DownloadError(
-            f"{target} {bad}; the download is kept aside as {wrong.name} and not used: fetch it "
-            f"again, or mend conf/downloads.yaml (or {target.name}.sha256) if the publisher "
-            "replaced it"
+        return (
+            f"{target} {bad}; the download is kept aside as {wrong} and not used: fetch it again, "
+            f"or mend conf/downloads.yaml (or {target.name}.sha256) if the publisher replaced it"
         )
+    return None
 
 
 def _published(download: Download) -> tuple[str, str] | None:
@@ -169,10 +179,6 @@ def _record(target: Path) -> Path:
     return target.with_name(target.name + ".sha256")
 
 
-def _aside(partial: Path, target: Path) -> Path:
-    """Keep a wrong download under a name that nothing reads."""
-    wrong = target.with_name(target.name + ".wrong")
-    with writing(wrong):
-        partial.replace(wrong)
-    forget(partial)
-    return wrong
+def _wrong(target: Path) -> Path:
+    """The name of a wrong download, which nothing reads."""
+    return target.with_name(target.name + ".wrong")

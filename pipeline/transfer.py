@@ -6,6 +6,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.connection import (
@@ -29,27 +30,46 @@ HEADROOM = 64 << 20  # bytes of disk to leave free
 Report = Callable[[int, int | None], None]  # bytes so far, bytes in all where known
 
 
-def receive(url: str, partial: Path, report: Report) -> int | None:
+@dataclass(frozen=True)
+class Received:
+    """A file that came to its end.
+
+    Attributes:
+        total: Bytes that it should have; None where the server does not say it.
+        blind: Whether it was continued though nothing tells that it was the same file before.
+    """
+
+    total: int | None
+    blind: bool
+
+
+def receive(url: str, partial: Path, report: Report, *, proven: bool = False) -> Received:
     """Fill a partial file, resuming as often as it goes on.
 
     It goes on while it gets further than ever before: a server that cannot resume and breaks off
     now here, now there is given up.
 
-    Returns:
-        The size the file should have; None where the server does not say it.
+    Args:
+        url: Where the file is.
+        partial: Its beginning, or nothing yet.
+        report: Told how far it is.
+        proven: Whether a checksum will tell if the parts fit together; then a file is continued
+            too where the server says nothing of it.
 
     Raises:
         DownloadError: If the file cannot be had; what arrived so far is kept.
     """
-    furthest, fruitless = size(partial), 0
+    furthest, fruitless = 0, 0
     while True:
-        before = size(partial)
+        same = origin(partial)
+        before = size(partial) if same or proven else 0
+        furthest = max(furthest, before)
         try:
-            return _one_request(url, partial, before, report)
+            return _one_request(url, partial, before, same, report)
         except urllib.error.HTTPError as error:
             if error.code == 416 and before:  # asked for bytes beyond the end
                 if error.headers.get("Content-Range") == f"bytes */{before}":
-                    return before  # nothing is missing: only what follows was interrupted
+                    return Received(before, blind=not same)  # what follows was interrupted
                 discard(partial)
                 continue
             what = f"answers {error.code} {error.reason}"
@@ -81,29 +101,31 @@ def size_of(url: str) -> int | None:
     return int(length) if length.isdecimal() and int(length) > 0 and not is_page else None
 
 
-def _one_request(url: str, partial: Path, have: int, report: Report) -> int | None:
-    """Append what one answer brings; a short answer raises. Return the whole file's size."""
-    same = origin(partial) if have else None
-    with ask(url, {"Range": f"bytes={have}-", "If-Range": same} if same else {}) as answer:
+def _one_request(url: str, partial: Path, have: int, same: str | None, report: Report) -> Received:
+    """Append what one answer brings, or begin anew; a short answer raises."""
+    headers = {"Range": f"bytes={have}-"} if have else {}
+    if have and same:
+        headers["If-Range"] = same
+    with ask(url, headers) as answer:
         if answer.headers.get_content_type() == "text/html":
             raise DownloadError(
                 f"{url} gave a web page, not '{partial.stem}'; open the address in a browser and "
                 f"put the file at {partial.with_suffix('')}"
             )
-        resumed = answer.status == 206
-        if resumed and not answer.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
+        part = answer.status == 206
+        if part and not answer.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
             raise BrokenOff("the server resumed at another place")
-        start, length = have if resumed else 0, stated_length(answer)
+        start, length = have if part else 0, stated_length(answer)
         total = None if length is None else start + length
         _check_space(partial.parent, length or 0)
-        if not resumed:
+        if not start:
             begin(partial, answer)
         # What arrived reaches the disk however the block ends.
         with writing(partial), partial.open("ab", buffering=BLOCK) as file:
             for block in blocks(answer, length):
                 file.write(block)
                 report(file.tell(), total)
-    return total
+    return Received(total, blind=start > 0 and not same)
 
 
 def _given_up(url: str, partial: Path, have: int, broken: BrokenOff) -> str:

@@ -69,6 +69,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             body = b""
         if self.path == "/weak":
             etag = DATE
+        if self.path == "/unmarked":
+            etag = None
         if self.path == "/cut.zip":
             body = packed(["lists/a.txt"])
         if self.path == "/changed" and len(server.seen) > 1:
@@ -97,6 +99,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         stop = len(body)
         if self.path in ("/half", "/changed", "/weak") and len(server.seen) == 1:
             stop = 100_000
+        if self.path == "/unmarked":
+            stop = min(start + 100_000, len(body))
+        if self.path == "/parts":
+            stop = min(start + 30_000, len(body))
         if self.path == "/cut.zip":
             stop = len(body) - 30
         if self.path == "/alternating":
@@ -107,7 +113,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def _range(self, etag):
         wanted = self.headers.get("Range")
-        if wanted is None or self.headers.get("If-Range") != etag or self.path in UNRANGED:
+        if wanted is None or self.path in UNRANGED:
+            return 0
+        if self.headers.get("If-Range") not in (None, etag):
             return 0
         return int(wanted.removeprefix("bytes=").removesuffix("-"))
 
@@ -179,9 +187,55 @@ def test_a_whole_partial_file_is_not_downloaded_again(server, tmp_path, kept, st
     assert server.starts == starts
 
 
-def test_a_partial_file_of_unknown_origin_is_not_continued(server, tmp_path):
-    (tmp_path / "set.bin.partial").write_bytes(b"something else")
+def test_a_server_that_says_nothing_of_its_files_is_continued_where_a_checksum_will_tell(
+    server, tmp_path
+):
+    """It always breaks off after 100,000 bytes; without a checksum nothing proves the whole."""
+    assert fetch(at(server, "/unmarked", md5=MD5), tmp_path).read_bytes() == CONTENT
+    assert server.starts == [0, 100_000, 200_000]
+    (tmp_path / "set.bin").unlink()
+    server.starts.clear()
+    with pytest.raises(DownloadError, match="broke off after 100,000 bytes"):
+        fetch(at(server, "/unmarked"), tmp_path)
+    assert set(server.starts) == {0}
+
+
+def test_a_long_part_that_cannot_be_continued_costs_no_patience(server, tmp_path, monkeypatch):
+    """Ten parts of 30,000 bytes are ten steps on, though 300,000 unknown bytes lay there."""
+    monkeypatch.setattr(transfer, "ATTEMPTS", 1)
+    (tmp_path / "set.bin.partial").write_bytes(b"x" * 300_000)
+    assert fetch(at(server, "/parts"), tmp_path).read_bytes() == CONTENT
+    assert server.starts == list(range(0, 300_000, 30_000))
+
+
+def test_a_partial_file_of_unknown_origin_is_not_continued_without_a_checksum(server, tmp_path):
+    (tmp_path / "set.bin.partial").write_bytes(CONTENT[:7])
+    assert fetch(at(server, "/good.bin"), tmp_path).read_bytes() == CONTENT
+    assert server.starts == [0]
+
+
+@pytest.mark.parametrize(
+    ("kept", "starts"),
+    [
+        (CONTENT[:7], [7]),
+        (b"another", [7, 0]),
+        (CONTENT, [300_000]),
+        (b"x" * 300_000, [300_000, 0]),
+    ],
+)
+def test_parts_that_do_not_fit_together_are_fetched_once_more(server, tmp_path, kept, starts):
+    """A part of unknown origin, whose file has a published checksum."""
+    (tmp_path / "set.bin.partial").write_bytes(kept)
     assert fetch(at(server, "/good.bin", md5=MD5), tmp_path).read_bytes() == CONTENT
+    assert server.starts == starts
+
+
+def test_a_file_that_is_wrong_from_the_start_is_fetched_no_third_time(server, tmp_path):
+    (tmp_path / "set.bin.partial").write_bytes(b"another")
+    with pytest.raises(DownloadError, match="kept aside as set.bin.wrong"):
+        fetch(at(server, "/unmarked", md5="0" * 32), tmp_path)
+    assert server.starts == [7, 100_007, 200_007, 0, 100_000, 200_000]
+    assert (tmp_path / "set.bin.wrong").read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize("note", ['{"sa', "", "[]", "null", '{"same": 3}', '{"other": 1}', b"\xff"])
