@@ -12,7 +12,6 @@ Writes  HEADS          folder: plp.safetensors, lp.safetensors, few_shot.safeten
 
 import argparse
 import dataclasses
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -27,8 +26,9 @@ from pipeline.storage.store import iter_shards, read_arrays, read_attributes
 from pipeline.storage.write_store import publish
 from pipeline.training.bank_rows import training_rows
 from pipeline.training.classifier_head import NoClassifierError, classifier_head
+from pipeline.training.head_files import write_heads
 from pipeline.training.head_targets import choose_targets
-from pipeline.training.heads import Probe, write_probe
+from pipeline.training.heads import Probe
 from pipeline.training.loss_meter import LossMeter
 from pipeline.training.probe import fit_probe, training_accuracy
 from pipeline.training.probe_recipe import ProbeParams, ProbeRecipe
@@ -159,11 +159,7 @@ def main() -> None:
         add_classifier(probes, summary, args.weights)
     unfinished = args.heads.with_name(f".{args.heads.name}.partial")
     shutil.rmtree(unfinished, ignore_errors=True)
-    for name, probe in probes.items():
-        write_probe(unfinished / f"{name}.safetensors", probe)
-    unfinished.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(summary, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-    (unfinished / "heads.json").write_text(text, encoding="utf-8")
+    write_heads(unfinished, probes, summary)
     publish(unfinished, args.heads)
     for name, head in summary["heads"].items():
         if not head["applicable"]:

@@ -1,13 +1,12 @@
 """A small backbone on disk, from its bank to its trained heads, for tests of fit and score."""
 
-import json
-
 import numpy as np
 import polars as pl
 
 from pipeline.geometry import unit_norm
 from pipeline.storage.write_store import write_arrays, write_store
-from pipeline.training.heads import Probe, write_probe
+from pipeline.training.head_files import write_heads
+from pipeline.training.heads import Probe
 from pipeline.training.pseudo_labels import SCHEMA, write_pseudo_labels
 
 CLASSES, WIDTH, JOINT = 3, 8, 4
@@ -50,15 +49,15 @@ class World:
                 self.bank.mean(axis=0),
                 self.bank.std(axis=0),
             )
-            write_probe(folder / "heads" / f"{name}.safetensors", self.heads[name])
         told = {name: {"applicable": True} for name in heads}
         told["ft"] = {"applicable": False, "reason": "not fine-tuned"}
         if not text:
             told["plp"] = {"applicable": False, "reason": "no text tower"}
         bank = {key: self.about("bank")[key] for key in ("dataset", "key", "norm", "space")}
         fitted_on = {"bank": bank | {"rows": 90, "width": width}, "prompts": "single"}
-        summary = {"backbone": "tiny", "fitted_on": fitted_on, "heads": told}
-        (folder / "heads" / "heads.json").write_text(json.dumps(summary))
+        self.summary = {"backbone": "tiny", "classes": CLASSES, "fitted_on": fitted_on}
+        self.summary["heads"] = told
+        self.write_heads()
 
     def around(self, labels, rng):
         noise = rng.standard_normal((len(labels), self.centres.shape[1]))
@@ -77,6 +76,10 @@ class World:
             bank=self.about("bank") | {"rows": 90} | made_on,
             options={},
         )
+
+    def write_heads(self, heads=None, **changed):
+        """Write the folder of heads, some of them or of what is said about them another."""
+        write_heads(self.folder / "heads", self.heads | (heads or {}), self.summary | changed)
 
     def store(self, name, features, labels, *, shard_rows=32, **changed):
         attributes = self.about(name) | changed

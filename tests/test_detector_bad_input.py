@@ -2,7 +2,6 @@
 
 import copy
 import dataclasses
-import json
 from pathlib import Path
 
 import detector_world
@@ -20,7 +19,6 @@ from pipeline.statistics.evaluation_files import evaluate_files
 from pipeline.statistics.evaluation_params import EvaluateParams
 from pipeline.storage import write_store
 from pipeline.tables import write_predictions, write_scores
-from pipeline.training.heads import write_probe
 from pipeline.training.probe_recipe import ProbeParams
 from pipeline.training.pseudo_labels import PseudoLabelParams
 from stages import accuracy, fit, probe, pseudo_label, score
@@ -185,9 +183,7 @@ def test_an_image_of_the_bank_has_one_neighbour_less(shared):
 
 def test_a_head_with_other_classes_than_the_pseudo_labels_is_not_mixed_up(world):
     """Of another width in `test_detector_stages`; here of another backbone's folder."""
-    summary = json.loads((world.folder / "heads" / "heads.json").read_text())
-    summary["backbone"] = "big"
-    (world.folder / "heads" / "heads.json").write_text(json.dumps(summary))
+    world.write_heads(backbone="big")
     with pytest.raises(DetectorError, match="got 'tiny' and 'big'; run `dvc repro`"):
         fit.run(*world.fit_inputs, FIT)
 
@@ -195,7 +191,7 @@ def test_a_head_with_other_classes_than_the_pseudo_labels_is_not_mixed_up(world)
 def test_a_head_for_another_width_is_refused_by_the_detector(world):
     head = world.heads["plp"]
     wide = {name: np.repeat(getattr(head, name), 2, axis=-1) for name in ("weight", "mean", "std")}
-    write_probe(world.folder / "heads" / "plp.safetensors", dataclasses.replace(head, **wide))
+    world.write_heads({"plp": dataclasses.replace(head, **wide)})
     with pytest.raises(ValueError, match="width 16, got width 8; use the head of the same back"):
         fit.run(*world.fit_inputs, FIT)
 

@@ -16,7 +16,7 @@ from pipeline.geometry import unit_norm
 from pipeline.params import from_mapping
 from pipeline.scores import SCORES, check_methods, method_names
 from pipeline.tables import read_predictions, read_scores
-from pipeline.training.heads import Probe, write_probe
+from pipeline.training.heads import Probe
 from stages import fit, score
 
 CONF = yaml.safe_load((Path(__file__).parents[1] / "conf/methods.yaml").read_text())
@@ -252,7 +252,7 @@ def test_another_bank_is_refused(world, detector):
 
 def test_heads_of_another_backbone_are_refused(tmp_path):
     world = World(tmp_path)
-    (tmp_path / "heads" / "heads.json").write_text('{"backbone": "big", "heads": {}}')
+    world.write_heads(backbone="big")
     with pytest.raises(DetectorError, match="bank and heads must be of one backbone, got 'tiny'"):
         fit.run(*world.fit_inputs, FIT)
 
@@ -261,7 +261,7 @@ def test_a_head_of_another_width_is_refused(tmp_path):
     world = World(tmp_path)
     head = world.heads["lp"]
     narrow = Probe(head.weight[:, :5], head.bias, head.mean[:5], head.std[:5])
-    write_probe(tmp_path / "heads" / "lp.safetensors", narrow)
+    world.write_heads({"lp": narrow})
     with pytest.raises(ValueError, match="features of width 5, got width 8"):
         fit.run(*world.fit_inputs, FIT)
 

@@ -1,7 +1,6 @@
 """What fit takes from one bank and its texts, pseudo-labels and heads, and what it refuses."""
 
 import dataclasses
-import json
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,7 @@ from pipeline.geometry import unit_norm
 from pipeline.params import from_mapping
 from pipeline.storage.stored_rows import StoredRows
 from pipeline.storage.write_store import write_arrays
-from pipeline.training.heads import write_probe
+from pipeline.training.heads import HeadError
 from stages import fit, score
 
 CONF = yaml.safe_load((Path(__file__).parents[1] / "conf/methods.yaml").read_text())
@@ -30,11 +29,6 @@ def world(tmp_path):
     return World(tmp_path)
 
 
-def with_summary(world, **changed):
-    path = world.folder / "heads" / "heads.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | changed))
-
-
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
@@ -44,22 +38,43 @@ def with_summary(world, **changed):
     ],
 )
 def test_heads_of_another_bank_are_refused(world, changed, message):
-    told = json.loads((world.folder / "heads" / "heads.json").read_text())["fitted_on"]
-    with_summary(world, fitted_on=told | {"bank": told["bank"] | changed})
+    told = world.summary["fitted_on"]
+    world.write_heads(fitted_on=told | {"bank": told["bank"] | changed})
     with pytest.raises(DetectorError, match=message):
         fit.run(*world.fit_inputs, FIT)
 
 
 def test_heads_that_learned_from_other_texts_are_refused(world):
-    told = json.loads((world.folder / "heads" / "heads.json").read_text())["fitted_on"]
-    with_summary(world, fitted_on=told | {"prompts": "plp5"})
+    world.write_heads(fitted_on=world.summary["fitted_on"] | {"prompts": "plp5"})
     with pytest.raises(DetectorError, match="the text's prompts was 'plp5' and is 'single'"):
         fit.run(*world.fit_inputs, FIT)
 
 
 def test_heads_that_do_not_say_what_they_learned_from_are_refused(world):
-    with_summary(world, fitted_on={})
-    with pytest.raises(DetectorError, match="heads.json must name the bank of the heads; run"):
+    for bank in ({}, None, 3):
+        world.write_heads(fitted_on={"bank": bank})
+        with pytest.raises(DetectorError, match="heads.json must name the bank of the heads; run"):
+            fit.run(*world.fit_inputs, FIT)
+
+
+def test_heads_of_another_number_of_classes_are_refused(world):
+    """Also where their files agree with heads.json: the texts know the classes."""
+    cut = {
+        name: dataclasses.replace(head, weight=head.weight[:2], bias=head.bias[:2])
+        for name, head in world.heads.items()
+    }
+    world.write_heads(cut, classes=2)
+    with pytest.raises(DetectorError, match="the number of classes was 2 and is 3; run `dvc repro"):
+        fit.run(*world.fit_inputs, FIT)
+    world.write_heads({"lp": cut["lp"]})
+    with pytest.raises(HeadError, match=r"lp.safetensors: 'weight' must have the shape \[c=3 d\]"):
+        fit.run(*world.fit_inputs, FIT)
+
+
+def test_a_head_in_the_place_of_another_is_refused(world):
+    folder = world.folder / "heads"
+    (folder / "lp.safetensors").write_bytes((folder / "plp.safetensors").read_bytes())
+    with pytest.raises(HeadError, match="lp.safetensors is not the file that was written; train"):
         fit.run(*world.fit_inputs, FIT)
 
 
@@ -132,7 +147,7 @@ def test_a_head_with_negative_logits_has_no_vim(world):
     """Shifted by -50 it has the same softmax; a negative scale would turn ViM round."""
     head = world.heads["lp"]
     shifted = dataclasses.replace(head, bias=head.bias - np.float32(50))
-    write_probe(world.folder / "heads" / "lp.safetensors", shifted)
+    world.write_heads({"lp": shifted})
     detector = fit.run(*world.fit_inputs, FIT)
     reason = detector.not_applicable["residuals/lp"]
     assert "scale must be positive, but the head's largest logits over the bank have the" in reason

@@ -18,12 +18,14 @@ from pipeline.detectors.fitting import FitParams, GaussianSpec
 from pipeline.extraction.extract_params import ExtractParams
 from pipeline.extraction.extract_store import Extraction, extract_store
 from pipeline.indexing.indexing import IndexParams
+from pipeline.language.class_folders import class_folders
 from pipeline.sources import open_source, read_spec
 from pipeline.statistics.metrics import auroc, fpr_at_tpr
 from pipeline.storage.store import read_attributes, read_features
 from pipeline.storage.write_store import write_arrays
 from pipeline.training.classifier_head import classifier_head
-from pipeline.training.heads import read_probe, write_probe
+from pipeline.training.head_files import write_heads
+from pipeline.training.heads import read_probe
 from stages import fit, index, score
 
 DATA = (ROOT / "../shared/data").resolve()
@@ -72,35 +74,33 @@ def world(tmp_path_factory) -> Path:
             root / f"{dataset}.zarr",
             root=root / "unfinished",
         )
-    write_arrays(
-        root / "text.zarr",
-        {},
-        {"backbone": NAME, "applicable": False, "reason": "no text tower", "class_names": []},
-    )
     none = {"row": np.zeros(0, np.int64), "pseudo_label": np.zeros(0, np.int32)}
     pl.DataFrame(none).write_parquet(root / "pseudo_labels.parquet")
     return root
 
 
-def heads(folder: Path, bank: Path, *, classifier: bool) -> Path:
+def heads(world: Path, bank: str, *, classifier: bool) -> Path:
     """A folder of heads that holds the model's own classifier, or none."""
     absent = {"applicable": False, "reason": "not trained"}
     told = {"plp": absent, "lp": absent, "ft": {"applicable": True} if classifier else absent}
-    folder.mkdir(exist_ok=True)
+    classes = len(class_folders(read_index(world / f"{bank}.parquet")))
+    own = {}
     if classifier:
-        head = classifier_head(NAME, ENTRY, folder.parent / "weights", classes=1000)
-        write_probe(folder / "ft.safetensors", head)
-    fitted_on = {"bank": {"key": read_attributes(bank)["key"]}}
-    text = json.dumps({"backbone": NAME, "fitted_on": fitted_on, "heads": told})
-    (folder / "heads.json").write_text(text, encoding="utf-8")
-    return folder
+        own["ft"] = classifier_head(NAME, ENTRY, world / "weights", classes=classes)
+    fitted_on = {"bank": {"key": read_attributes(world / f"{bank}.zarr")["key"]}}
+    summary = {"backbone": NAME, "classes": classes, "fitted_on": fitted_on, "heads": told}
+    write_heads(world / f"heads_{bank}", own, summary)
+    return world / f"heads_{bank}"
 
 
 def separations(world: Path, bank: str, sides: tuple[str, str], params: FitParams, **options):
     """AUROC and FPR95 of the ID and the OOD set by fit and score."""
-    inputs = [world / f"{bank}.zarr", world / "text.zarr", world / "pseudo_labels.parquet"]
-    folder = heads(world / f"heads_{bank}", inputs[0], **options)
-    detector = fit.run(*inputs, folder, params)
+    text = world / f"text_{bank}.zarr"
+    about = {"backbone": NAME, "applicable": False, "reason": "no text tower"}
+    names = class_folders(read_index(world / f"{bank}.parquet"))
+    write_arrays(text, {}, about | {"class_names": names})
+    inputs = [world / f"{bank}.zarr", text, world / "pseudo_labels.parquet"]
+    detector = fit.run(*inputs, heads(world, bank, **options), params)
     methods = {
         "ft_msp": {"score": "msp", "head": "ft"},
         "ft_energy": {"score": "energy", "head": "ft", "temperature": 1.0},
@@ -137,9 +137,7 @@ def test_thousands_of_photos_are_read(world):
 def test_imagenet_accuracy_of_its_own_classifier(world):
     """Publisher's figure on these photos: 86.3 %. Its training images, so it flatters."""
     store = read_features(world / "imagenet.zarr")
-    head = read_probe(
-        heads(world / "heads_imagenet", world / "imagenet.zarr", classifier=True) / "ft.safetensors"
-    )
+    head = read_probe(heads(world, "imagenet", classifier=True) / "ft.safetensors")
     accuracy = float((head.logits(store.features).argmax(axis=1) == store.labels).mean())
 
     allowed = KNOWN["tolerance"]["accuracy"]

@@ -1,7 +1,6 @@
 """Heads of further seeds are scored like the first one's, for the spread of AUROC over seeds."""
 
 import dataclasses
-import json
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ from pipeline.scores.fitted import check_names
 from pipeline.statistics.metrics import auroc
 from pipeline.storage.store import read_arrays, read_features
 from pipeline.storage.write_store import write_arrays
-from pipeline.training.heads import write_probe
+from pipeline.training.head_files import write_heads
 from pipeline.training.probe_recipe import ProbeParams
 from stages import fit, probe, score
 
@@ -37,9 +36,7 @@ def test_a_further_seed_has_a_head_that_is_fitted_and_scored(tmp_path):
     write_arrays(text, arrays, {**about, "names": "folders"})
     params = ProbeParams(epochs=3, batch_size=16, seeds=(42, 43), device="cpu")
     probes, summary = probe.run(bank, pseudo_labels, text, params)
-    for name, head in probes.items():
-        write_probe(heads / f"{name}.safetensors", head)
-    (heads / "heads.json").write_text(json.dumps(summary))
+    write_heads(heads, probes, summary)
 
     detector = fit.run(bank, text, pseudo_labels, heads, FIT)
     scores, _, _, reasons, _ = score.run(detector, bank, tmp_path / "queries.zarr", METHODS)

@@ -1,6 +1,5 @@
 """What fitting reads: the bank, its texts, pseudo-labels and heads, all of one origin."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,8 @@ from pipeline.detectors.detector import DetectorError
 from pipeline.detectors.rows import Rows, held
 from pipeline.storage.store import iter_shards, read_arrays, read_attributes
 from pipeline.storage.stored_rows import StoredRows
-from pipeline.training.heads import Probe, read_probe
+from pipeline.training.head_files import read_heads
+from pipeline.training.heads import Probe
 from pipeline.training.pseudo_labels import read_pseudo_labels
 
 
@@ -46,15 +46,15 @@ def read_fit_inputs(bank: Path, text: Path, pseudo_labels: Path, heads: Path) ->
 
     Raises:
         DetectorError: If text or heads are of another backbone, or the heads were trained on
-            another bank or other texts.
+            another bank, other texts or other classes.
+        HeadError: If the heads are not those that were trained.
         ValueError: If a head or the text side takes features of another width, or the pseudo-labels
             were made on another bank.
     """
     about = read_attributes(bank)
     arrays, about_text = read_arrays(text)
-    summary = json.loads((heads / "heads.json").read_text(encoding="utf-8"))
+    probes, summary = read_heads(heads)
     _check_origin(about, about_text, summary)
-    probes = {path.stem: read_probe(path) for path in sorted(heads.glob("*.safetensors"))}
     features = held(StoredRows(bank))
     for probe in probes.values():
         probe.logits(features[:1])  # refuses a head of another width
@@ -92,11 +92,12 @@ def _check_origin(about: dict[str, Any], text: dict[str, Any], heads: dict[str, 
                 f"bank and {what} must be of one backbone, got '{about['backbone']}' and "
                 f"'{other['backbone']}'; run `dvc repro`"
             )
-    told = heads.get("fitted_on", {})
-    if not told.get("bank"):
+    told = heads["fitted_on"]
+    if not isinstance(told.get("bank"), dict) or not told["bank"]:
         raise DetectorError("heads.json must name the bank of the heads; run `dvc repro -f` for it")
     pairs = [(f"bank's {key}", value, about.get(key)) for key, value in told["bank"].items()]
     pairs += [(f"text's {key}", told.get(key), text.get(key)) for key in ("prompts", "names")]
+    pairs += [("number of classes", heads["classes"], len(text["class_names"]))]
     for what, theirs, ours in pairs:
         if theirs != ours:
             raise DetectorError(

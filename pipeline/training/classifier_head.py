@@ -39,7 +39,7 @@ def classifier_head(backbone: str, entry: dict[str, Any], weights: Path, *, clas
         NoClassifierError: If there is none; says why.
     """
     if (weights / FILE).is_file():
-        head = read_probe(weights / FILE)
+        head = read_probe(weights / FILE, stage="finetune")
     elif entry.get("loader") == "timm" and not entry.get("random_weights"):
         spec = model_spec(backbone, entry)
         _check(_declared(str(spec.name), spec.kwargs), classes)

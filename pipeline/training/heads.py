@@ -1,13 +1,20 @@
 """A linear head on standardised features, as NumPy arrays and one safetensors file."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Float32
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
+from pipeline.declared_arrays import check_arrays
+
 ARRAYS = ("weight", "bias", "mean", "std")
+
+
+class HeadError(ValueError):
+    """Heads that are missing, damaged, or not what was trained."""
 
 
 @dataclass(frozen=True)
@@ -47,13 +54,27 @@ def write_probe(path: Path, probe: Probe) -> None:
     path.write_bytes(save({name: np.ascontiguousarray(getattr(probe, name)) for name in ARRAYS}))
 
 
-def read_probe(path: Path) -> Probe:
+def read_probe(path: Path, *, stage: str = "probe", classes: int | None = None) -> Probe:
     """Read a head.
 
+    Args:
+        path: ``<backbone>/<head>.safetensors``.
+        stage: That wrote it, for the cure.
+        classes: How many it must tell apart, where that is known.
+
     Raises:
-        ValueError: If the file is no head; the message names what is missing.
+        HeadError: If the file is no head, or gives no logits: arrays are missing, of shapes that
+            do not fit, or not finite.
     """
-    arrays = load_file(path)
-    if missing := [name for name in ARRAYS if name not in arrays]:
-        raise ValueError(f"head file {path} lacks '{missing[0]}'; run `dvc repro -f` for `probe`")
-    return Probe(**{name: arrays[name] for name in ARRAYS})
+    cure = f"train again: `dvc repro -f {stage}@{path.parent.name}`"
+    try:
+        arrays = load_file(path)
+    except SafetensorError as error:
+        raise HeadError(f"{path} is no head ({error}); {cure}") from error
+    declared = {field.name: field.type for field in fields(Probe)}
+    sizes = {} if classes is None else {"c": classes}
+    try:
+        check_arrays(arrays, declared, sizes=sizes, positive=("std",))
+    except ValueError as error:
+        raise HeadError(f"{path}: {error}; {cure}") from None
+    return Probe(**arrays)
