@@ -18,6 +18,7 @@ from scipy.io import savemat
 
 from pipeline.findings.overall_mean import counted_sets
 from pipeline.language.shipped import imagenet_wnids
+from pipeline.report.openood import OPENOOD
 from pipeline.sources import open_source, read_spec
 from stages.fetch import read_downloads, wanted_files
 
@@ -79,6 +80,47 @@ def test_the_cifar_groups_are_openoods(composed, name, other):
     means = composed[name]["benchmark"]["means"]
     assert means["near"] == [other, "tiny_imagenet"]
     assert means["far"] == ["mnist", "svhn", "textures", "places365"]
+
+
+@pytest.mark.parametrize("name", OPENOOD)
+def test_openoods_groups_are_as_the_report_compares_them(composed, name):
+    """Every set is on OpenOOD's list in full, or the file says how many images it lists."""
+    benchmark, lists = composed[name]["benchmark"], OPENOOD[name]
+    for group in ("near", "far"):
+        assert set(benchmark["means"][group]) == set(getattr(lists, group))
+    listed = {benchmark["id_test"]: lists.id_test} | lists.near | lists.far
+    other = {key: n for key, n in listed.items() if benchmark["expected"][key] != n}
+    comment = (ROOT / f"conf/benchmark/{name}.yaml").read_text().partition("defaults:")[0]
+
+    small = {"cifar10": {"cifar100", "mnist"}, "cifar100": {"cifar10", "mnist"}}
+    assert set(other) == {benchmark["id_test"]} | small.get(name, set())
+    assert all(f"{n:,}" in comment for n in other.values())
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize(
+    ("benchmark", "dataset", "published"),
+    [
+        ("cifar100", "tiny_imagenet", "cifar100__test_tin"),
+        ("cifar100", "svhn", "cifar100__test_svhn"),
+        ("cifar100", "textures", "cifar100__test_texture"),
+        ("cifar100", "places365", "cifar100__test_places365"),
+        ("imagenet1k", "ssb_hard", "imagenet__test_ssb_hard_labelled"),
+        ("imagenet1k", "ninco", "imagenet__test_ninco_labelled"),
+        ("imagenet1k", "inaturalist", "imagenet__test_inaturalist_labelled"),
+        ("imagenet1k", "textures_openood", "imagenet__test_textures_labelled"),
+        ("imagenet200", "openimage_o", "imagenet__test_openimage_o"),
+    ],
+)
+def test_the_report_s_counts_are_those_of_the_published_lists(benchmark, dataset, published):
+    file = ROOT.parent / "shared/data/metadata" / f"ood_lists__{published}.txt.gz"
+    if not file.is_file():
+        pytest.skip(f"the published lists are not beside the project ({file})")
+    lists = OPENOOD[benchmark]
+
+    lines = gzip.decompress(file.read_bytes()).decode().split("\n")
+
+    assert (lists.near | lists.far)[dataset] == len([line for line in lines if line])
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,6 +1,7 @@
 """What a reader needs beside the numbers: gaps and their reasons, sets, warnings."""
 
 from pipeline.findings.overall_mean import OVERALL
+from pipeline.report.openood import list_note
 from pipeline.report.records import Records
 from pipeline.report.tables import Table, percent
 
@@ -43,7 +44,7 @@ def sets_table(records: Records) -> Table:
 
 def notes(records: Records) -> tuple[str, ...]:
     """What a reader must know before believing a cell: one sentence each."""
-    found = []
+    found = [note] if (note := list_note(records)) else []
     for backbone, sets in records.evaluations.items():
         for dataset, record in sets.items():
             if constant := record.get("constant"):

@@ -1,5 +1,6 @@
 """Tables of numbers: the headline, every metric on every set, accuracies, hardest classes."""
 
+from pipeline.report.openood import list_note
 from pipeline.report.records import ALL_SETS, Records, mean_title
 from pipeline.report.tables import NOT_APPLICABLE, Table, percent
 
@@ -148,7 +149,8 @@ def _means_sentence(records: Records) -> str:
         return ""
     left_out = f", without {', '.join(records.scope.crafted)}" if records.scope.crafted else ""
     each = f"The mean counts each of the {len(records.scope.ood)} OOD sets once{left_out}."
-    return _counted(records) or each
+    groups = " near and far: OpenOOD v1.5's groups, see Notes." if list_note(records) else ""
+    return f"{_counted(records) or each}{groups}"
 
 
 def _counted(records: Records) -> str:
