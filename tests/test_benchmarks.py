@@ -9,6 +9,7 @@ import struct
 import sys
 import tarfile
 import zipfile
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -144,6 +145,13 @@ def test_the_two_lists_of_200_classes_are_two(composed):
     assert len(rendered) == len(natural) == 200
     assert rendered | natural <= set(imagenet_wnids())
     assert rendered != natural
+
+
+def test_openoods_200_classes_are_those_of_imagenet_r(composed):
+    """By the list that timm ships for ImageNet-R."""
+    listed = resources.files("timm.data._info").joinpath("imagenet_r_synsets.txt").read_text()
+
+    assert composed["imagenet200"]["benchmark"]["classes"] == listed.split()
 
 
 def test_imagenet_o_is_scored_against_all_classes_and_against_its_own_200(composed):
