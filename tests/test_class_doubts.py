@@ -7,8 +7,9 @@ import polars as pl
 import pytest
 
 from pipeline.datasets.index import SCHEMA
-from pipeline.indexing.class_doubts import doubts
-from pipeline.sources import SourceError, read_spec
+from pipeline.indexing.class_doubts import doubts, one_class_twice
+from pipeline.indexing.indexing import check_id
+from pipeline.sources import Entry, SourceError, read_spec
 
 
 def index(*rows: tuple[str, str, str | None]) -> pl.DataFrame:
@@ -45,6 +46,25 @@ def test_a_class_under_two_names():
 
     assert said.startswith("1 classes stand under two names")
     assert "Sea  lion = sea_lion;" in said
+
+
+def test_a_training_set_with_one_class_under_two_names_is_refused():
+    """The images of one animal would be two classes, of which only the first can win by text."""
+    entries = [Entry(f"{key}/1.png", key) for key in ("sea_lion", "Sea  lion", "seal")]
+
+    with pytest.raises(
+        SourceError, match="'Sea  lion' and 'sea_lion' differ by case, .* in one folder; if they"
+    ):
+        check_id(entries, dataset="tr", training=True)
+    check_id(entries, dataset="te", training=False)  # whose classes are those of the training set
+
+
+def test_the_case_of_a_single_letter_tells_classes_apart():
+    assert one_class_twice(["a", "A", "latin_a", "latin_A", "US", "cat"]) == []
+    assert one_class_twice(["Latin a", "latin_a", "Cat", "cat"]) == [
+        ["Cat", "cat"],
+        ["Latin a", "latin_a"],
+    ]
 
 
 def test_a_file_under_two_classes():

@@ -12,7 +12,8 @@ from PIL import Image
 from pipeline.code_closure import ROOT
 from pipeline.datasets.images import ImageParams
 from pipeline.datasets.index import read_index
-from pipeline.indexing.indexing import IndexParams
+from pipeline.indexing.indexing import IndexParams, list_images
+from pipeline.indexing.labels import Classes
 from pipeline.params import from_mapping
 from pipeline.sources import SourceError, read_spec
 from stages.index import Role, run
@@ -32,7 +33,12 @@ def val(tmp_path: Path) -> Path:
 
 
 def index(
-    place: Path, *, role: Role | None = None, options: dict[str, Any] | None = None, **params: Any
+    place: Path,
+    *,
+    role: Role | None = None,
+    reference: tuple[str, Classes] | None = None,
+    options: dict[str, Any] | None = None,
+    **params: Any,
 ) -> int:
     path = place.parent / "i.parquet"
     run(
@@ -42,6 +48,7 @@ def index(
         params=from_mapping(IndexParams, params, section="index"),
         images=ImageParams(),
         role=role or Role(),
+        reference=reference,
     )
     return len(read_index(path))
 
@@ -121,3 +128,38 @@ def test_the_numbers_come_from_the_benchmark(tmp_path):
     assert large.expected_classes["imagenet1k_train"] == 1_000
     assert set(large.expected_classes) <= set(large.expected)
     assert composed("benchmark=folders", "backbone=vit_b").expected is None
+
+
+@pytest.fixture
+def train(val: Path) -> tuple[str, Classes]:
+    """Classes of a training set with a third class, n5."""
+    for name in ("n1", "n2", "n5"):
+        (val.parent / "train" / name).mkdir(parents=True)
+        (val.parent / "train" / name / "a.png").touch()
+    return "train", list_images("train", read_spec("train", str(val.parent / "train")))[1]
+
+
+def test_a_test_set_without_a_training_class_stops_unless_a_part_is_meant(val, train):
+    testing = {"role": Role(testing=True), "reference": train}
+
+    with pytest.raises(
+        SourceError,
+        match=r"'mine' must have a folder .* of the 3 classes of 'train', .*; 1 have none: n5\. .*"
+        r"datasets\.mine\.include_classes or -S index\.partial=true",
+    ):
+        index(val, **testing)
+    assert not (val.parent / "i.parquet").exists()
+    assert index(val, partial=True, **testing) == 4
+    assert index(val, options={"include_classes": ["n1"]}, **testing) == 2
+    assert index(val, options={"exclude_classes": ["n2"]}, **testing) == 2
+
+
+def test_a_complete_test_set_and_a_sample_with_numbers_are_no_error(val, train):
+    (val.parent / "list.txt").write_text("n1/a.png 0\nn2/a.png 1\n")
+    sample = {"source": "list", "path": str(val.parent / "list.txt"), "root": str(val)}
+    testing = {"role": Role(testing=True), "reference": train}
+
+    assert index(val, options={**sample, "classes": ["n1", "n2", "n5"]}, **testing) == 2
+    (val / "n5").mkdir()
+    (val / "n1/a.png").rename(val / "n5/a.png")
+    assert index(val, **testing) == 4

@@ -1,4 +1,6 @@
-"""What an index of labelled images makes doubtful without being wrong: said, never mended."""
+"""Classes of labelled images that are wrong, or doubtful without being wrong: never mended."""
+
+from collections.abc import Iterable
 
 import polars as pl
 
@@ -19,6 +21,18 @@ def doubts(index: pl.DataFrame, *, reference: list[str] | None = None) -> list[s
         *_one_class_twice(names),
         *_one_file_in_two_classes(labelled),
     ]
+
+
+def one_class_twice(keys: Iterable[str]) -> list[list[str]]:
+    """Class keys that differ by case, spaces or underscores only.
+
+    The case of a single letter tells two classes apart, as in handwriting: latin_a and latin_A.
+    """
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for key in sorted(keys):
+        words = key.replace("_", " ").split()
+        alike.setdefault(tuple(w if len(w) == 1 else w.casefold() for w in words), []).append(key)
+    return [group for group in alike.values() if len(group) > 1]
 
 
 def _absent(names: list[str], reference: list[str]) -> list[str]:

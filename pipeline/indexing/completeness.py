@@ -1,9 +1,10 @@
-"""Whether a data set holds what its benchmark states, told before a file is opened."""
+"""Whether a data set is complete: as its benchmark states, and as its training set has classes."""
 
 from collections.abc import Sequence
 
 from pipeline.sources import Entry, ImageSet, Source, SourceError
 from pipeline.sources.folder import FolderSource
+from pipeline.sources.spec import TreeSet
 
 SHOWN = 10
 
@@ -47,6 +48,38 @@ def check_complete(
             "or give another path; if a part is meant, say so by -S index.partial=true"
         )
     return [f"{held}; its benchmark states {wanted}"]
+
+
+def missing_folders(
+    dataset: str,
+    spec: ImageSet,
+    entries: Sequence[Entry],
+    *,
+    reference: tuple[str, Sequence[str]],
+) -> str:
+    """What a tree of class folders lacks of its training set's classes, as a sentence; or "".
+
+    Args:
+        dataset: The name in the sentence.
+        spec: Its entry; with a filter of its own, a part is meant.
+        entries: The images after its filters.
+        reference: Name and class keys of the training set.
+    """
+    if not isinstance(spec, TreeSet) or spec.labels is not None:
+        return ""
+    if spec.include_classes is not None or spec.exclude_classes is not None:
+        return ""
+    training, keys = reference
+    held = {entry.class_key for entry in entries}
+    absent = [key for key in keys if key not in held]
+    if not absent:
+        return ""
+    return (
+        f"'{dataset}' must have a folder with images for each of the {len(keys)} classes of "
+        f"'{training}', its training set; {len(absent)} have none: {_some(absent)}. Complete the "
+        f"copy; if a part is meant, say so by datasets.{dataset}.include_classes or "
+        "-S index.partial=true"
+    )
 
 
 def empty_class_folders(spec: ImageSet, source: Source, entries: Sequence[Entry]) -> list[str]:

@@ -1,18 +1,21 @@
 """From a source of images to its index: which images, in which order, with which labels."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import PurePosixPath
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 import polars as pl
 
 from pipeline.datasets.images import ImageParams
+from pipeline.indexing.completeness import missing_folders
+from pipeline.indexing.id_sets import check_id
 from pipeline.indexing.inspection import inspect_files
 from pipeline.indexing.labels import Classes, check_classes, resolve_classes
 from pipeline.indexing.positions import by_position
 from pipeline.sources import Entry, ImageSet, Source, SourceError, open_source
+
+__all__ = ["IndexParams", "UnreadableImagesError", "build_index", "check_id", "list_images"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class IndexParams:
         unreadable: ``error`` stops with the list of all bad files; ``exclude`` leaves them out,
             recorded in the index and counted in the report.
         partial: A data set may hold another number of images or classes than its benchmark
-            states: a warning then, not an error.
+            states, or no images of a training class: a warning then, not an error.
         expected: Number of images by data set, as the benchmark states it; others are not counted.
         expected_classes: Number of classes by data set, likewise.
         workers: Files read at once; 0 chooses by the number of cores.
@@ -107,33 +110,11 @@ def list_images(
         reference=None if reference is None else reference[0],
         numbered=numbered is not None and spec.classes is True,
     )
+    if reference is not None and numbered is None:
+        known = reference[0], classes.keys
+        lacking = missing_folders(dataset, spec, entries, reference=known)
+        classes = replace(classes, incomplete=lacking)
     return entries, classes, source
-
-
-def check_id(entries: list[Entry], *, dataset: str, training: bool) -> None:
-    """Refuse an in-distribution set whose images have no class, or a training set with only one.
-
-    Raises:
-        SourceError: Names the data set and the first image without a class.
-    """
-    if unlabelled := [entry.path for entry in entries if not entry.class_key]:
-        raise SourceError(
-            f"every image of '{dataset}' needs a class, as it is in-distribution; "
-            f"{len(unlabelled)} have none, the first is '{unlabelled[0]}'. Put them in one "
-            f"directory a class; of a folder or archive a file may tell them, datasets.{dataset}."
-            "labels"
-            + (
-                "; ImageNet's validation folder is sorted by python -m stages.sort_validation"
-                if PurePosixPath(unlabelled[0]).name.startswith("ILSVRC2012_val_")
-                else ""
-            )
-        )
-    present = {entry.class_key for entry in entries}
-    if training and len(present) < 2:
-        raise SourceError(
-            f"'{dataset}' must have at least two classes, as it is the ID training set; "
-            f"got one: '{present.pop()}'. Put one directory a class in its folder"
-        )
 
 
 def build_index(
@@ -145,7 +126,13 @@ def build_index(
     images: ImageParams,
     advance: Callable[[int], object] = lambda done: None,
 ) -> pl.DataFrame:
-    """Inspect the files and put the columns of the index together, bad files with their error."""
+    """Inspect the files and put the columns of the index together, bad files with their error.
+
+    Raises:
+        SourceError: If an ID test set lacks training classes, and no part is meant.
+    """
+    if classes.incomplete and not params.partial:
+        raise SourceError(classes.incomplete)
     paths = [entry.path for entry in entries]
     findings = inspect_files(
         source,

@@ -15,10 +15,14 @@ class Classes:
 
     A key is what the data say (a directory, a number); two classes may share a name, as ImageNet's
     two cranes do, but never a key.
+
+    Attributes:
+        incomplete: Which of them an ID test set lacks, as a sentence; "" for none.
     """
 
     keys: list[str]
     names: list[str]
+    incomplete: str = ""
 
     def name_of(self) -> dict[str, str]:
         """Readable name by key."""

@@ -1,0 +1,39 @@
+"""What an in-distribution set must hold: a class for each image, and each class under one name."""
+
+from pathlib import PurePosixPath
+
+from pipeline.indexing.class_doubts import one_class_twice
+from pipeline.sources import Entry, SourceError
+
+
+def check_id(entries: list[Entry], *, dataset: str, training: bool) -> None:
+    """Refuse an ID set whose images have no class, or a training set with one, or one class twice.
+
+    Raises:
+        SourceError: Names the data set and the first image without a class, or the classes.
+    """
+    if unlabelled := [entry.path for entry in entries if not entry.class_key]:
+        raise SourceError(
+            f"every image of '{dataset}' needs a class, as it is in-distribution; "
+            f"{len(unlabelled)} have none, the first is '{unlabelled[0]}'. Put them in one "
+            f"directory a class; of a folder or archive a file may tell them, datasets.{dataset}."
+            "labels"
+            + (
+                "; ImageNet's validation folder is sorted by python -m stages.sort_validation"
+                if PurePosixPath(unlabelled[0]).name.startswith("ILSVRC2012_val_")
+                else ""
+            )
+        )
+    present = {entry.class_key for entry in entries}
+    if training and len(present) < 2:
+        raise SourceError(
+            f"'{dataset}' must have at least two classes, as it is the ID training set; "
+            f"got one: '{present.pop()}'. Put one directory a class in its folder"
+        )
+    if training and (twice := one_class_twice(present)):
+        raise SourceError(
+            f"'{dataset}' must have each class under one name, as it is the ID training set; "
+            f"{' and '.join(map(repr, twice[0]))} differ by case, spaces or underscores only. Put "
+            "their images in one folder; if they are two classes, rename one (where the data set "
+            f"has numbers, by a list in datasets.{dataset}.classes)"
+        )
