@@ -21,6 +21,7 @@ from pipeline.detectors.detector import Detector, NotApplicableError, write_dete
 from pipeline.detectors.fit_inputs import FitInputs, read_fit_inputs
 from pipeline.detectors.fitting import FitParams, GaussianSpec, NoClassError
 from pipeline.detectors.head_rows import Head, ZeroShot, logits_of
+from pipeline.detectors.rounding import rounding_covariance
 from pipeline.detectors.subspace import NoResidualError
 from pipeline.detectors.zero_shot import ZERO_SHOT
 from pipeline.files import file_hash
@@ -66,6 +67,7 @@ def run(bank: Path, text: Path, pseudo_labels: Path, heads: Path, params: FitPar
                 parts[key], facts[key] = _gaussians(inputs, with_logits, spec)
             except NoClassError as reason:
                 reasons[key] = str(reason)
+    rounding = rounding_covariance(features, dtype=inputs.about["dtype"])
     for name in params.residuals:
         key = f"residuals/{name}"
         if name != "mean" and not fitting.select([name], probes, absent, "fit.residuals"):
@@ -73,7 +75,9 @@ def run(bank: Path, text: Path, pseudo_labels: Path, heads: Path, params: FitPar
             continue
         head = None if name == "mean" else probes[name]
         try:
-            parts[key] = fitting.fit_residuals(features, head, dimension=params.residual_dimension)
+            parts[key] = fitting.fit_residuals(
+                features, head, dimension=params.residual_dimension, rounding=rounding
+            )
         except NoResidualError as reason:
             reasons[key] = str(reason)
     for name in params.head_statistics:
@@ -119,7 +123,9 @@ def _gaussians(
     space = inputs.features
     if spec.space != "features":
         space = logits_of(space, heads[spec.space])
-    return fitting.fit_gaussians(space, classes, spec, inputs.about_text["class_names"])
+    return fitting.fit_gaussians(
+        space, classes, spec, inputs.about_text["class_names"], dtype=inputs.about["dtype"]
+    )
 
 
 def main() -> None:

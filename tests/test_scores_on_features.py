@@ -5,7 +5,9 @@ from sklearn.decomposition import PCA
 
 from pipeline.detectors import clusters, fitting, row_blocks
 from pipeline.detectors.clusters import kmeans
+from pipeline.detectors.head_rows import logits_of
 from pipeline.detectors.knn_classifier import knn_predictions
+from pipeline.detectors.rounding import rounding_covariance
 from pipeline.detectors.subspace import NoResidualError, ResidualSpace, vanishing_point
 from pipeline.geometry import unit_norm
 from pipeline.scores.knn import knn_scores
@@ -102,6 +104,19 @@ def test_a_bank_without_a_residual_is_refused(origin):
     assert 0.1 < np.mean(space.norms(rows)) / np.mean(np.linalg.norm(rows, axis=1)) < 0.9
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_rounding_of_a_store_is_no_residual(dtype):
+    """Eight directions vary; float16 fills the other 56 with rounding, float32 with less of it."""
+    rng = np.random.default_rng(0)
+    flat = 3 + rng.standard_normal((500, 8)) @ rng.standard_normal((8, 64))
+    bank = flat.astype(dtype).astype(np.float32)
+    rounding = rounding_covariance(bank, dtype=dtype)
+    for origin in (None, np.zeros(64)):
+        with pytest.raises(NoResidualError, match="no variance but rounding"):
+            ResidualSpace.fit(bank, origin=origin, rounding=rounding)
+        ResidualSpace.fit(bank, origin=origin, rounding=rounding, dimension=6)
+
+
 def test_statistics_of_a_head_on_the_bank(monkeypatch):
     monkeypatch.setattr(row_blocks, "_ROWS", 64)
     head = random_head(2)
@@ -158,3 +173,30 @@ def test_unit_norm_gaussians_see_directions_only():
     np.testing.assert_allclose(plain["centre"], scaled["centre"], atol=1e-6)
     np.testing.assert_allclose(plain["centre"], unit_norm(FEATURES).mean(axis=0), atol=1e-6)
     assert facts["norm"] == "unit"
+
+
+@pytest.mark.parametrize("space", ["features", "unit", "logits", "logits of 3"])
+def test_gaussians_do_not_whiten_the_rounding_of_a_float16_store(space):
+    """A bank of rank 3: what else its covariance shows was made by the store."""
+    rng = np.random.default_rng(0)
+    bank = 2 + rng.standard_normal((600, 3)) @ rng.standard_normal((3, 8))
+    bank = bank.astype(np.float16).astype(np.float32)
+    rows = logits_of(bank, random_head(3 if space == "logits of 3" else 5))
+    rows = rows if space.startswith("logits") else bank
+    norm = "unit" if space == "unit" else "stored"
+    # on the sphere the bank, whose mean is not of its span, is curved into a fourth direction
+    lost = {"features": 5, "unit": 4, "logits": 2, "logits of 3": 0}[space]
+
+    def fit(shrinkage):
+        spec = fitting.GaussianSpec(norm=norm, shrinkage=shrinkage)
+        labels = np.arange(600) % 2
+        return fitting.fit_gaussians(rows, labels, spec, ["a", "b"], dtype="float16")[1]
+
+    facts = fit("auto")
+
+    assert facts["directions_lost"] == lost
+    assert facts["shrinkage_used"] == ("ledoit_wolf" if lost else "none")
+    assert facts["condition_number_before_shrinking"] < 1e11  # looks fit for an inverse
+    if lost:
+        with pytest.raises(ValueError, match=f"{lost} of .* vary no more than that; use shrinkage"):
+            fit("none")

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from pipeline.detectors.clusters import kmeans
 from pipeline.detectors.gaussians import ClassGaussians, one_hot
 from pipeline.detectors.head_rows import Head, logits_of
+from pipeline.detectors.rounding import rounding_covariance
 from pipeline.detectors.row_blocks import sum_blocks
 from pipeline.detectors.rows import Rows, held, take_rows, unit_rows
 from pipeline.detectors.softmax import as_logits, log_sum_exp
@@ -67,6 +68,8 @@ def fit_gaussians(
     classes: Int[np.ndarray, " n"],
     spec: GaussianSpec,
     class_names: Sequence[str],
+    *,
+    dtype: str = "float32",
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Fit one entry; rows of class -1 stay out.
 
@@ -75,16 +78,19 @@ def fit_gaussians(
         classes: Of the rows, by labels or pseudo-labels; k-means looks at none.
         spec: The entry.
         class_names: Of the ID classes.
+        dtype: That the store of the bank holds.
 
     Returns:
-        Arrays of `ClassGaussians`, and facts: shrinkage, condition numbers, classes left out.
+        Arrays of `ClassGaussians`, and facts: shrinkage, condition numbers, directions that vary
+        no more than the store rounds, classes left out.
 
     Raises:
         ValueError: If a labelled class has fewer than two rows. Pseudo-classes and clusters with
             fewer are left out and listed.
         NoClassError: If none of these is left.
     """
-    rows = held(unit_rows(features) if spec.norm == "unit" else features)
+    computed = unit_rows(features) if spec.norm == "unit" else features
+    rows = held(computed)
     if spec.classes == "kmeans":
         classes = kmeans(rows, clusters=spec.clusters or len(class_names), seed=spec.seed)
     expected = len(class_names) if spec.classes != "kmeans" else int(classes.max()) + 1
@@ -100,7 +106,10 @@ def fit_gaussians(
     if not keep.any():
         raise NoClassError(f"no class by {spec.classes} has two rows; use a larger bank")
     gaussians, shared = ClassGaussians.fit(
-        rows, np.where(keep, classes, -1), shrinkage=spec.shrinkage
+        rows,
+        np.where(keep, classes, -1),
+        shrinkage=spec.shrinkage,
+        rounding=rounding_covariance(computed, dtype=dtype),
     )
     singular = not np.isfinite(shared.condition_before)
     facts = asdict(spec) | {
@@ -109,6 +118,7 @@ def fit_gaussians(
         "classes_left_out": [int(c) for c in small],
         "shrinkage_used": shared.shrinkage,
         "shrinkage_intensity": round(shared.intensity, 9),
+        "directions_lost": shared.lost,
         "condition_number": float(f"{shared.condition:.4g}"),
         "condition_number_before_shrinking": None
         if singular
@@ -118,26 +128,37 @@ def fit_gaussians(
 
 
 def fit_residuals(
-    features: Float[Rows, "n d"], head: Probe | None, *, dimension: int | None
+    features: Float[Rows, "n d"],
+    head: Probe | None,
+    *,
+    dimension: int | None,
+    rounding: Float[np.ndarray, "d d"] | None = None,
 ) -> dict[str, np.ndarray]:
     """Fit a residual space around the mean, or ViM's around a head's vanishing point.
+
+    Args:
+        features: Of the bank.
+        head: None for the mean.
+        dimension: Of the principal subspace; None for ViM's rule.
+        rounding: Covariance that rounding may have put into the features; None for none.
 
     Returns:
         ``origin``, ``basis``, and with a head ``scale``: mean largest logit over mean residual.
 
     Raises:
-        NoResidualError: If the bank leaves no residual, or the scale is not positive: a residual
-            would then speak for the ID classes. Few images or a shifted head are no fault of the
-            parameters, so fit says that the part does not apply, and why.
+        NoResidualError: If the bank leaves no residual but rounding, or the scale is not positive:
+            a residual would then speak for the ID classes. Few images or a shifted head are no
+            fault of the parameters, so fit says that the part does not apply, and why.
     """
     if head is None:
-        return vars(ResidualSpace.fit(features, dimension=dimension))
+        return vars(ResidualSpace.fit(features, dimension=dimension, rounding=rounding))
     # one linear layer on raw features: W (x - mean) / std + b
     weight = head.weight.astype(np.float64) / head.std
     space = ResidualSpace.fit(
         features,
         origin=vanishing_point(weight, head.bias - weight @ head.mean),
         dimension=dimension,
+        rounding=rounding,
     )
 
     def largest_and_residual(_: Any, block: np.ndarray) -> tuple:

@@ -40,6 +40,7 @@ class ClassGaussians:
         labels: Int[np.ndarray, " _"],
         *,
         shrinkage: str = "auto",
+        rounding: Float64[np.ndarray, "d d"] | None = None,
     ) -> tuple["ClassGaussians", Covariance]:
         """Estimate means and covariances by maximum likelihood, in float64.
 
@@ -47,6 +48,7 @@ class ClassGaussians:
             features: Rows of all classes, in memory or read block by block.
             labels: Class of each row; rows of a negative one stay out.
             shrinkage: See `pipeline.detectors.shrinkage.invertible`.
+            rounding: Covariance that rounding may have put into the rows; None for none.
 
         Returns:
             The Gaussians, and the shared covariance with its condition number.
@@ -93,6 +95,7 @@ class ClassGaussians:
             fourth_moment=lambda: _fourth_moment(features, rows, means),
             shrinkage=shrinkage,
             what="the covariance within classes",
+            rounding=rounding,
         )
         scaled = (means - centre) * np.sqrt(counts / n)[:, None]
         between = scaled.T @ scaled

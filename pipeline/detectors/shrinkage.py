@@ -20,6 +20,7 @@ class Covariance:
     intensity: float  # share of the scaled identity mixed in
     condition: float  # largest over smallest eigenvalue, after shrinking
     condition_before: float  # the same of the plain estimate; infinite where singular
+    lost: int  # directions whose plain variance is none, or no more than rounding
 
 
 def invertible(
@@ -30,6 +31,7 @@ def invertible(
     fourth_moment: Callable[[], float],
     shrinkage: str,
     what: str,
+    rounding: Float64[np.ndarray, "d d"] | None = None,
 ) -> Covariance:
     """Shrink the maximum-likelihood covariance of n centred rows towards a scaled identity.
 
@@ -41,7 +43,8 @@ def invertible(
     and the inverse comes out 1 / (1 - d/f) times too large (Haff, J. Multivariate Analysis 9,
     1979): 0.47 to 1.73 and 1.11 at ten rows a dimension. As f falls towards d the smallest
     variances fall to nothing, distances of new images are those along a few directions of noise,
-    and yet the condition number looks harmless.
+    and yet the condition number looks harmless. Nor does it show that directions in which the rows
+    do not vary were filled by the rounding of a float16 store, which an inverse would blow up.
 
     Args:
         matrix: Mean of x x' over the centred rows.
@@ -50,10 +53,12 @@ def invertible(
         fourth_moment: Computes the mean of |x|^4 over the centred rows; only Ledoit-Wolf asks.
         shrinkage: One of `SHRINKAGE`.
         what: Named in errors.
+        rounding: Covariance that rounding may have put into the rows; None for none.
 
     Raises:
-        ValueError: If ``none`` meets a singular or badly conditioned estimate, if the rows have no
-            spread at all, or if the shrinkage is unknown.
+        ValueError: If ``none`` meets an estimate that is singular, badly conditioned or in some
+            direction no more than rounding, if the rows have no spread at all, or if the shrinkage
+            is unknown.
     """
     if shrinkage not in SHRINKAGE:
         raise ValueError(f"unknown shrinkage {shrinkage!r}; known: {', '.join(SHRINKAGE)}")
@@ -62,14 +67,21 @@ def invertible(
         raise ValueError(f"{what} has no spread: every row equals its centre; use more images")
     eigenvalues = np.linalg.eigvalsh(matrix)
     before = _condition(eigenvalues)
+    lost = _lost(matrix, eigenvalues, rounding)
     if shrinkage == "none" and before > LARGEST_CONDITION:
         raise ValueError(
             f"{what}, estimated from {n} rows in {d} dimensions, must have a condition number up "
             f"to {LARGEST_CONDITION:.0e}, got {before:.1e}; use more rows than dimensions, or "
             "shrinkage ledoit_wolf, oas or auto"
         )
+    if shrinkage == "none" and lost:
+        raise ValueError(
+            f"{what} must be larger in every direction than the rounding of the stored values, but "
+            f"{lost} of {d} directions vary no more than that; use shrinkage ledoit_wolf, oas or "
+            "auto"
+        )
     if shrinkage == "auto":
-        enough = freedom >= ROWS_A_DIMENSION * d and before <= LARGEST_CONDITION
+        enough = freedom >= ROWS_A_DIMENSION * d and before <= LARGEST_CONDITION and not lost
         shrinkage = "none" if enough else "ledoit_wolf"
     shrunk, intensity = shrink(matrix, n=n, fourth_moment=fourth_moment, shrinkage=shrinkage)
     mean_variance = np.trace(matrix) / d
@@ -79,7 +91,7 @@ def invertible(
             f"{what} stays singular under {shrinkage} (condition number {after:.1e}): its rows "
             "are all but equal; use more, and more varied, images"
         )
-    return Covariance(shrunk, shrinkage, intensity, after, before)
+    return Covariance(shrunk, shrinkage, intensity, after, before, lost)
 
 
 def shrink(
@@ -125,5 +137,19 @@ def oas_intensity(matrix: Float64[np.ndarray, "d d"], *, n: int) -> float:
 
 def _condition(eigenvalues: Float64[np.ndarray, " d"]) -> float:
     smallest, largest = eigenvalues[0], eigenvalues[-1]
-    singular = smallest <= largest * len(eigenvalues) * np.finfo(np.float64).eps
-    return float("inf") if singular else float(largest / smallest)
+    return float("inf") if smallest <= _zero(eigenvalues) else float(largest / smallest)
+
+
+def _zero(eigenvalues: Float64[np.ndarray, " d"]) -> float:
+    """Up to where a variance computed in float64 may be none."""
+    return float(eigenvalues[-1] * len(eigenvalues) * np.finfo(np.float64).eps)
+
+
+def _lost(
+    matrix: Float64[np.ndarray, "d d"],
+    eigenvalues: Float64[np.ndarray, " d"],
+    rounding: Float64[np.ndarray, "d d"] | None,
+) -> int:
+    """How many directions are left without variance once that of rounding is taken off."""
+    left = eigenvalues if rounding is None else np.linalg.eigvalsh(matrix - rounding)
+    return int(np.count_nonzero(left <= _zero(eigenvalues)))

@@ -35,6 +35,7 @@ class ResidualSpace:
         *,
         origin: Float[np.ndarray, " d"] | None = None,
         dimension: int | None = None,
+        rounding: Float64[np.ndarray, "d d"] | None = None,
     ) -> "ResidualSpace":
         """Drop the ``dimension`` principal directions of the features around the origin.
 
@@ -43,6 +44,7 @@ class ResidualSpace:
             origin: None for their mean (PCA); ViM takes the point where the head's logits vanish.
             dimension: Of the principal subspace. None for ViM's rule: 1000 from 2048 dimensions
                 on, 512 from 768 on, half of them below.
+            rounding: Covariance that rounding may have put into the features; None for none.
 
         Raises:
             ValueError: If the dimension leaves no residual, or a value is not finite.
@@ -68,14 +70,16 @@ class ResidualSpace:
         centre = np.asarray(origin, np.float64)
         gram = sum_blocks(features, lambda _, block: (block.T @ block,), shift=centre)[0]
         variances, axes = np.linalg.eigh(gram / n)  # ascending
+        axes = axes[:, : d - kept]
+        noise = 0.0 if rounding is None else np.einsum("di,di->", axes, rounding @ axes)
         outside = max(variances[: d - kept].sum(), 0)
         share = outside / max(variances.sum(), np.finfo(np.float64).tiny)
-        if share <= d * np.finfo(np.float64).eps:
+        if share <= d * np.finfo(np.float64).eps or outside <= noise:
             raise NoResidualError(
-                f"{n} ID training images have no variance (a share of {share:.0e}) outside a "
-                f"principal subspace of {kept} of {d} dimensions; {cure}"
+                f"{n} ID training images have no variance but rounding (a share of {share:.0e}) "
+                f"outside a principal subspace of {kept} of {d} dimensions; {cure}"
             )
-        return cls(centre, np.ascontiguousarray(axes[:, : d - kept]))
+        return cls(centre, np.ascontiguousarray(axes))
 
     def norms(self, queries: Float[np.ndarray, "n d"]) -> Float64[np.ndarray, " n"]:
         """Distance of each row to the principal subspace."""

@@ -1,0 +1,51 @@
+"""How far a store's dtype rounds the rows computed from it: variance below that is no signal."""
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Float64
+
+from pipeline.detectors.rows import ChangedRows, Rows, take_rows
+
+_SAMPLE = 8192  # rows that stand for all
+_STEP = np.finfo(np.float16).eps / 2  # relative change by which computed rows are probed
+
+
+def rounding_covariance(rows: Float[Rows, "n d"], *, dtype: str) -> Float64[np.ndarray, "d d"]:
+    """Covariance that rounding the stored values may have put into rows, an upper bound.
+
+    A value x is stored with an error of up to u |x|, u = 2^-11 in float16 and 2^-24 in float32, so
+    its mean square, u^2 x^2 at most, is the variance that may be rounding; on average it is a
+    sixth of that. Rows computed from stored ones, such as logits, are computed again from values
+    that are changed by their bound up or down, drawn with a fixed seed, and are float32 themselves.
+
+    Args:
+        rows: Of the store, or computed from them.
+        dtype: That the store holds, ``float16`` or ``float32``.
+    """
+    unit = _unit(dtype)
+    stored = _stored(rows)
+    some = take_rows(stored, np.arange(0, len(stored), -(-len(stored) // _SAMPLE)))
+    if stored is rows:
+        return np.diag(unit**2 * np.mean(some.astype(np.float64) ** 2, axis=0))
+    signs = np.random.default_rng(0).choice(np.array([-1, 1], np.float32), size=some.shape)
+    before = _computed(rows, some).astype(np.float64)
+    moved = (_computed(rows, some * (1 + _STEP * signs)) - before) * (unit / _STEP)
+    own = np.diag(_unit("float32") ** 2 * np.mean(before**2, axis=0))
+    return moved.T @ moved / len(some) + own
+
+
+def _unit(dtype: str) -> float:
+    return float(np.finfo(dtype).eps) / 2
+
+
+def _stored(rows: Any) -> Rows:
+    """What rows are computed from in the end."""
+    return _stored(rows.source) if isinstance(rows, ChangedRows) else rows
+
+
+def _computed(rows: Any, stored: np.ndarray) -> np.ndarray:
+    """Rows computed from other stored values."""
+    if not isinstance(rows, ChangedRows):
+        return stored
+    return rows.change(_computed(rows.source, stored), 0)
