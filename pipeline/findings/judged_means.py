@@ -19,6 +19,6 @@ def judged_means(records: StudyRecords, params: StudyParams) -> dict[str, Sets]:
             known = [OVERALL, *(group.removeprefix("mean_") for group in groups if group != "mean")]
             raise ValueError(
                 f"study.means must name means of benchmark.means, got '{name}'; known: "
-                f"{', '.join(known)}"
+                f"{', '.join(known)}; or set study.means=[] to judge claims over every mean"
             )
     return {key: groups[key] for key in keys.values()} or groups
