@@ -20,7 +20,6 @@ A killed run is resumed: finished images wait outside the outputs until the set 
 import argparse
 import dataclasses
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,6 +34,7 @@ from pipeline.attacks.attack_pairs import draw_sources
 from pipeline.attacks.attack_spec import CraftSpec, craft_spec
 from pipeline.attacks.attack_targets import TargetInputs, choose_goal, identity
 from pipeline.attacks.crafting import Surrogate, batches, craft_missing
+from pipeline.attacks.repeatable import repeatable
 from pipeline.backbones.backbone import Backbone, load_backbone, pick_device
 from pipeline.backbones.weights import read_entry
 from pipeline.datasets.images import ImageParams
@@ -49,7 +49,7 @@ from pipeline.stage import run_stage
 from pipeline.storage.store import read_arrays, read_features
 from pipeline.training.heads import read_probe
 
-CODE_VERSION = 1  # raise it when the same numbers would give other images
+CODE_VERSION = 2  # raise it when the same numbers would give other images
 
 
 def run(
@@ -209,26 +209,29 @@ def main() -> None:
             f"datasets.{args.dataset} names the surrogate '{spec.surrogate}', but this run attacks "
             f"'{args.surrogate}'; give the first one's weights, text, heads and features"
         )
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when the GPU is first used
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    backbone = load_backbone(args.surrogate, read_entry(args.weights), args.weights, pick_device())
-    limits = load_params("images", ImageParams)
+    with repeatable(args.surrogate):
+        backbone = load_backbone(
+            args.surrogate, read_entry(args.weights), args.weights, pick_device()
+        )
+        limits = load_params("images", ImageParams)
 
-    def indexed(dataset: str, path: Path) -> IndexedImages:
-        source = open_source(load_spec(dataset))
-        return IndexedImages(read_index(path), source, backbone.pixels_transform, limits)
+        def indexed(dataset: str, path: Path) -> IndexedImages:
+            source = open_source(load_spec(dataset))
+            return IndexedImages(read_index(path), source, backbone.pixels_transform, limits)
 
-    table = run(
-        spec,
-        backbone=backbone,
-        ood=indexed(spec.ood, args.ood_index),
-        bank=indexed(read_section("benchmark.id_train"), args.bank_index),
-        inputs=target_inputs(spec.target, text=args.text, heads=args.heads, store=args.bank_store),
-        images=args.images,
-        index=args.index,
-        steps=args.steps,
-        root=cache_root(),
-    )
+        table = run(
+            spec,
+            backbone=backbone,
+            ood=indexed(spec.ood, args.ood_index),
+            bank=indexed(read_section("benchmark.id_train"), args.bank_index),
+            inputs=target_inputs(
+                spec.target, text=args.text, heads=args.heads, store=args.bank_store
+            ),
+            images=args.images,
+            index=args.index,
+            steps=args.steps,
+            root=cache_root(),
+        )
     means = {name: table[name].mean() for name in ("cosine_float", "cosine", "psnr", "ssim")}
     said = ", ".join(f"{name} {value:.3f}" for name, value in means.items() if value is not None)
     print(f"{args.dataset}: {len(table)} images in {args.images}; means: {said}")

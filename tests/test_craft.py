@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+import timm
 import torch
 from PIL import Image
 from safetensors.numpy import load_file
@@ -20,6 +21,7 @@ from torchvision import transforms
 from pipeline.attacks.attack_images import IndexedImages
 from pipeline.attacks.attack_spec import CraftSpec
 from pipeline.attacks.attack_targets import TargetInputs
+from pipeline.attacks.repeatable import repeatable
 from pipeline.backbones.backbone import Backbone
 from pipeline.datasets.index import SCHEMA, read_index
 from pipeline.sources import open_source, read_spec
@@ -267,7 +269,8 @@ def test_every_target_raises_its_objective(sets, tmp_path):
         bank_features=features,
     )
     for target in ("nearest", "class_text", "class_mean", "probe"):
-        index = run(sets, tmp_path / target, target=target, inputs=inputs)
+        with repeatable("toy"):
+            index = run(sets, tmp_path / target, target=target, inputs=inputs)
         steps = load_file(tmp_path / target / "steps.safetensors")
         assert (steps["objective"][-1] > steps["objective"][0]).mean() > 0.8, target
         assert (index["target_class"].null_count() == 0) == (target != "nearest")
@@ -315,6 +318,37 @@ def test_a_set_with_a_surrogate_of_its_own_is_not_crafted_on_another(tmp_path, m
 
     with pytest.raises(ValueError, match="names the surrogate 'large', but this run attacks 'sma"):
         craft.main()
+
+
+@pytest.mark.parametrize("name", ["test_vit", "test_convnext", "test_resnet"])
+def test_the_gradient_of_a_tower_needs_no_operation_that_repeats_badly(name):
+    kwargs = {"img_size": 32} if name == "test_vit" else {}
+    tower = timm.create_model(name, num_classes=0, **kwargs).eval().requires_grad_(False)
+    pixels = torch.rand(2, 3, 32, 32, requires_grad=True)
+    with repeatable(name), torch.autocast("cpu", torch.bfloat16):
+        (gradient,) = torch.autograd.grad(tower(pixels)[:, 0].float().sum(), pixels)
+    assert gradient.any()
+
+
+def test_a_surrogate_that_cannot_repeat_itself_is_refused(tmp_path, monkeypatch):
+    """`put_` has no deterministic form; attention's gradient has one, but not if it only warns."""
+    params = {"datasets": {"smooth": {"source": "craft", "ood": "greek"}}}
+    params["craft"] = {"defaults": {"pairs": 4}}
+    (tmp_path / "params.yaml").write_text(json.dumps(params), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["craft", "smooth", "small", *"abcdef"])
+    monkeypatch.setattr(craft, "read_entry", lambda folder: {})
+    warned = []
+
+    def load(*_):
+        warned.append(torch.is_deterministic_algorithms_warn_only_enabled())
+        torch.zeros(2).put_(torch.tensor([0, 0]), torch.tensor([1.0, 2.0]))
+
+    monkeypatch.setattr(craft, "load_backbone", load)
+    with pytest.raises(ValueError, match="same gradient twice, but 'small' uses put_, .* on the C"):
+        craft.main()
+    assert warned == [False]
+    assert not torch.are_deterministic_algorithms_enabled()
 
 
 def test_a_surrogate_without_the_head_it_is_attacked_through_says_why(tmp_path):
