@@ -10,6 +10,7 @@ import zlib
 from pathlib import Path
 
 from pipeline.download_errors import DownloadError, writing
+from pipeline.download_locks import only_one
 
 DAMAGE = (
     zipfile.BadZipFile,
@@ -67,22 +68,29 @@ def unpack(archive: Path, folder: str) -> Path:
     with writing(archive.parent / folder):
         if there := unpacked(archive, folder):
             return there
-        partial = archive.parent / f"{folder}.partial"
-        shutil.rmtree(partial, ignore_errors=True)
-        try:
-            with zipfile.ZipFile(archive) as opened:
-                _check_paths(opened, archive, folder)
-                opened.extractall(partial)
-        except DownloadError:
-            raise
-        except DAMAGE as error:
-            raise DownloadError(
-                f"{archive} is no whole zip archive ({_reason(error)}); move it and "
-                f"{archive.name}.sha256, if there is one, away and fetch it again"
-            ) from error
-        (partial / folder).replace(archive.parent / folder)
-        shutil.rmtree(partial)
+        with only_one(archive, doing="unpacked"):
+            if there := unpacked(archive, folder):  # another process was faster
+                return there
+            _extract(archive, folder)
     return archive.parent / folder
+
+
+def _extract(archive: Path, folder: str) -> None:
+    partial = archive.parent / f"{folder}.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            _check_paths(opened, archive, folder)
+            opened.extractall(partial)
+    except DownloadError:
+        raise
+    except DAMAGE as error:
+        raise DownloadError(
+            f"{archive} is no whole zip archive ({_reason(error)}); move it and "
+            f"{archive.name}.sha256, if there is one, away and fetch it again"
+        ) from error
+    (partial / folder).replace(archive.parent / folder)
+    shutil.rmtree(partial)
 
 
 def _reason(error: Exception) -> str:

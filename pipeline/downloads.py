@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.download_errors import DownloadError, reading, writing
+from pipeline.download_locks import only_one
 from pipeline.downloaded_archives import damage, unpacked
 from pipeline.files import file_hash, write_text
 from pipeline.partial_files import discard, forget, partial_of, size
@@ -66,13 +67,7 @@ def fetch(download: Download, folder: Path, *, report: Report | None = None) -> 
     """
     target = folder / download.file
     if there := find(download, folder):
-        if there.is_file() and (wrong := difference(download, there, target)):
-            raise DownloadError(
-                f"{there} {wrong}; it was there before and is left as it is: move it away and "
-                "fetch it again, give another copy by datasets.<name>.path, or mend "
-                f"conf/downloads.yaml (or {target.name}.sha256) if the publisher replaced it"
-            )
-        return there
+        return _used(download, there, target)
     if download.url is None:
         raise DownloadError(f"'{download.file}' cannot be downloaded by a program: {download.note}")
     if not download.url.startswith(("http://", "https://")):
@@ -81,8 +76,22 @@ def fetch(download: Download, folder: Path, *, report: Report | None = None) -> 
         raise DownloadError(f"{target} must be a file, it is a folder; move it away")
     with writing(target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
-    _download(download, download.url, target, report or (lambda done, total: None))
+    with only_one(target, doing="downloaded"):
+        if there := find(download, folder):  # another process was faster
+            return _used(download, there, target)
+        _download(download, download.url, target, report or (lambda done, total: None))
     return target
+
+
+def _used(download: Download, there: Path, target: Path) -> Path:
+    """Return what is there, a file verified."""
+    if there.is_file() and (wrong := difference(download, there, target)):
+        raise DownloadError(
+            f"{there} {wrong}; it was there before and is left as it is: move it away and fetch it "
+            "again, give another copy by datasets.<name>.path, or mend conf/downloads.yaml (or "
+            f"{target.name}.sha256) if the publisher replaced it"
+        )
+    return there
 
 
 def difference(download: Download, path: Path, target: Path) -> str | None:

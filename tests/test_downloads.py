@@ -3,15 +3,17 @@
 import hashlib
 import http.server
 import io
+import re
 import tarfile
 import threading
 import zipfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pipeline import downloads, partial_files, transfer
+from pipeline import download_locks, downloaded_archives, downloads, partial_files, transfer
 from pipeline.download_errors import DownloadError
 from pipeline.downloaded_archives import unpack
 from pipeline.downloads import Download, fetch, find, missing_bytes
@@ -292,6 +294,50 @@ def test_a_right_file_that_was_there_before_leaves_no_trace(server, tmp_path):
         assert fetch(download, tmp_path) == tmp_path / "set.bin"
     assert names(tmp_path) == ["set.bin"]
     assert server.seen == []
+
+
+def test_two_fetches_on_one_data_root_make_one_download(server, tmp_path, monkeypatch):
+    """Both used to append to one file. The second waits, says for whom, and finds it there."""
+    download, said, waiting, came = at(server, "/good.bin", md5=MD5), [], threading.Event(), []
+    second = threading.Thread(target=lambda: came.append(fetch(download, tmp_path)))
+
+    def tell(text, **_):
+        said.append(text)
+        waiting.set()
+
+    def start_second(done, total):
+        if not waiting.is_set():
+            second.start()
+            assert waiting.wait(5)
+
+    monkeypatch.setattr(download_locks, "print", tell, raising=False)
+    fetch(download, tmp_path, report=start_second)
+    second.join()
+
+    assert came == [tmp_path / "set.bin"]
+    assert (tmp_path / "set.bin").read_bytes() == CONTENT
+    assert len(server.seen) == 1
+    assert re.search(r"set.bin is being downloaded by process \d+ on \S+; waiting for it", *said)
+    assert names(tmp_path) == ["set.bin"]
+
+
+def test_two_processes_unpack_an_archive_once(tmp_path, monkeypatch):
+    archive = archive_of(tmp_path / "lists.zip", ["lists/a.txt"])
+
+    @contextmanager
+    def another_was_faster(path, *, doing):
+        (tmp_path / "lists").mkdir()
+        (tmp_path / "lists/b.txt").write_text("b")
+        yield
+
+    monkeypatch.setattr(downloaded_archives, "only_one", another_was_faster)
+    assert names(unpack(archive, "lists")) == ["b.txt"]
+
+
+def test_a_lock_that_a_killed_process_left_is_nobodys(server, tmp_path):
+    (tmp_path / "set.bin.lock").write_text("")
+    fetch(at(server, "/good.bin", md5=MD5), tmp_path)
+    assert names(tmp_path) == ["set.bin"]
 
 
 def test_without_a_published_hash_the_first_one_is_remembered(server, tmp_path):
