@@ -3,19 +3,20 @@
 A score table holds ``row, method, score``; a prediction table ``row, classifier, prediction,
 label``. Methods that do not apply to a backbone have no rows: their reasons stand in the file's
 key-value metadata under ``not_applicable``, so that no table is silently shorter than another.
+What the table is of stands there too, see `pipeline.table_origins`.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 from jaxtyping import Float, Int
 
-from pipeline.files import written_whole
+from pipeline.long_tables import FLOAT, INTEGER, TEXT, again, read_metadata, read_table, write_table
 
-_REASONS = "not_applicable"
+_REASONS, ABOUT = "not_applicable", "about"
 
 
 def write_scores(
@@ -23,6 +24,7 @@ def write_scores(
     scores: Mapping[str, Float[np.ndarray, " n"]],
     *,
     not_applicable: Mapping[str, str] | None = None,
+    about: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the scores of one dataset under every method, sorted by method and row.
 
@@ -31,6 +33,7 @@ def write_scores(
         scores: One array per method in row order, float32 or float64, higher = more
             in-distribution. One float64 array makes the column float64; nothing is rounded.
         not_applicable: Methods that cannot score this backbone, each with its reason.
+        about: Which backbone, dataset and detector they are of, and what else a reader may ask.
 
     Raises:
         ValueError: If a score is not finite, lengths differ, or a method is both scored and
@@ -55,7 +58,7 @@ def write_scores(
             "score": np.concatenate(parts) if parts else np.zeros(0, dtype),
         }
     )
-    _write(frame, path, reasons)
+    write_table(path, frame, _metadata(reasons, about))
 
 
 def read_scores(path: Path) -> tuple[dict[str, Float[np.ndarray, " n"]], dict[str, str]]:
@@ -63,16 +66,18 @@ def read_scores(path: Path) -> tuple[dict[str, Float[np.ndarray, " n"]], dict[st
 
     Raises:
         FileNotFoundError: If there is no such table.
-        ValueError: If the table does not hold every row once under every method, or a score is
-            not finite.
+        ValueError: If it is no such table, does not hold every row once under every method, or a
+            score is not finite.
     """
-    frame, reasons = _read(path, {"row", "method", "score"})
+    frame = read_table(path, {"row": INTEGER, "method": TEXT, "score": FLOAT})
     scores = {
         str(method): part["score"].to_numpy() for (method,), part in _parts(path, frame, "method")
     }
     if bad := [method for method, values in scores.items() if not np.isfinite(values).all()]:
-        raise ValueError(f"{path} holds scores that are not finite under {', '.join(bad)}")
-    return scores, reasons
+        raise ValueError(
+            f"{path} holds scores that are not finite under {', '.join(bad)}; {again(path)}"
+        )
+    return scores, _reasons(path)
 
 
 def write_predictions(
@@ -81,6 +86,7 @@ def write_predictions(
     labels: Int[np.ndarray, " n"],
     *,
     not_applicable: Mapping[str, str] | None = None,
+    about: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the predicted class of each image under every classifier, beside its label.
 
@@ -89,6 +95,7 @@ def write_predictions(
         predictions: One array of class numbers per classifier, in row order.
         labels: True class of each image; -1 where there is none.
         not_applicable: Classifiers that this backbone does not have, each with its reason.
+        about: Which backbone, dataset and detector they are of.
 
     Raises:
         ValueError: If lengths differ, or a classifier both predicts and is not applicable.
@@ -108,17 +115,27 @@ def write_predictions(
             "label": np.tile(np.asarray(labels, dtype=np.int32), len(names)),
         }
     )
-    _write(frame, path, reasons)
+    write_table(path, frame, _metadata(reasons, about))
 
 
 def read_predictions(
     path: Path,
 ) -> tuple[dict[str, Int[np.ndarray, " n"]], Int[np.ndarray, " n"], dict[str, str]]:
-    """Return predictions by classifier, the labels, and the reasons of those not applicable."""
-    frame, reasons = _read(path, {"row", "classifier", "prediction", "label"})
+    """Return predictions by classifier, the labels, and the reasons of those not applicable.
+
+    Raises:
+        FileNotFoundError: If there is no such table.
+        ValueError: If it is no such table, or does not hold every row once under every classifier.
+    """
+    numbers = dict.fromkeys(("row", "prediction", "label"), INTEGER)
+    frame = read_table(path, numbers | {"classifier": TEXT})
     parts = {str(name): part for (name,), part in _parts(path, frame, "classifier")}
     labels = next(iter(parts.values()))["label"].to_numpy() if parts else np.zeros(0, np.int32)
-    return {name: part["prediction"].to_numpy() for name, part in parts.items()}, labels, reasons
+    return (
+        {name: part["prediction"].to_numpy() for name, part in parts.items()},
+        labels,
+        _reasons(path),
+    )
 
 
 def _check_methods(path: Path, present: set[str], reasons: dict[str, str]) -> None:
@@ -141,20 +158,21 @@ def _parts(path: Path, frame: pl.DataFrame, by: str) -> list[tuple[tuple, pl.Dat
         if not np.array_equal(part["row"].to_numpy(), np.arange(longest)):
             raise ValueError(
                 f"{path} must hold the rows 0 to {longest - 1} once under '{name}', "
-                f"got {len(part)} rows; remove the file and score again"
+                f"got {len(part)} rows; {again(path)}"
             )
     return parts
 
 
-def _write(frame: pl.DataFrame, path: Path, reasons: dict[str, str]) -> None:
-    with written_whole(path) as partial:
-        frame.write_parquet(partial, metadata={_REASONS: json.dumps(reasons, sort_keys=True)})
+def _metadata(reasons: Mapping[str, str], about: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {_REASONS: dict(reasons)} | ({} if about is None else {ABOUT: dict(about)})
 
 
-def _read(path: Path, columns: set[str]) -> tuple[pl.DataFrame, dict[str, str]]:
-    if not path.exists():
-        raise FileNotFoundError(f"there is no table {path}; run the score stage that writes it")
-    frame = pl.read_parquet(path)
-    if missing := sorted(columns - set(frame.columns)):
-        raise ValueError(f"{path} must have the columns {sorted(columns)}, lacks {missing}")
-    return frame, json.loads(pl.read_parquet_metadata(path).get(_REASONS, "{}"))
+def _reasons(path: Path) -> dict[str, str]:
+    """Why methods do not apply, as the table says."""
+    reasons = read_metadata(path, _REASONS)
+    if other := [name for name, reason in reasons.items() if not isinstance(reason, str)]:
+        raise ValueError(
+            f"{path} must give the reason why '{other[0]}' does not apply as a text, got "
+            f"{reasons[other[0]]!r}; {again(path)}"
+        )
+    return reasons

@@ -101,3 +101,50 @@ def test_predictions_round_trip(tmp_path):
         np.testing.assert_array_equal(back[name], values)
     np.testing.assert_array_equal(labels, [1, 0, 0])
     assert reasons == {"plp": "no text"}
+
+
+def changed_table(path, **columns):
+    """A table of two scores, with columns of another kind or metadata, as another program wrote."""
+    metadata = columns.pop("metadata", {})
+    frame = pl.DataFrame({"row": [0, 1], "method": ["a", "a"], "score": [0.5, 1.0]} | columns)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frame.write_parquet(path, metadata=metadata)
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"score": ["1", "2"]}, "column 'score' of .* must be Float64 or Float32, got String; sc"),
+        ({"row": [0.0, 1.0]}, "column 'row' of .* must be Int64 or Int32, got Float64; score aga"),
+        ({"method": [1, 1]}, "column 'method' of .* must be String, got Int64; score again"),
+        ({"score": [0.5, None]}, "'score' of .* must have a value in every row, 1 have none; sco"),
+        ({"score": [0.5, np.nan]}, "holds scores that are not finite under a; score again"),
+        ({"metadata": {"not_applicable": "{"}}, "'not_applicable' in the metadata of .* in JSON"),
+        ({"metadata": {"not_applicable": "[1]"}}, r"a mapping in JSON, got '\[1\]'; score again"),
+        ({"metadata": {"not_applicable": '{"b": 3}'}}, "why 'b' does not apply as a text, got 3"),
+    ],
+)
+def test_a_table_of_another_kind_says_what_is_wrong(tmp_path, columns, message):
+    path = tmp_path / "tiny" / "greek.parquet"
+    changed_table(path, **columns)
+    with pytest.raises(ValueError, match=f"{message}.*`dvc repro -f score@tiny-greek`"):
+        read_scores(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"no table", b"PAR1" + 20 * b"\0" + b"PAR1"])
+@pytest.mark.parametrize("read", [read_scores, read_predictions])
+def test_a_file_that_is_no_parquet_is_named(tmp_path, content, read):
+    path = tmp_path / "tiny" / "greek.parquet"
+    path.parent.mkdir()
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="must be a Parquet table .* -f score@tiny-greek`"):
+        read(path)
+
+
+def test_predictions_of_another_kind_say_what_is_wrong(tmp_path):
+    path = tmp_path / "tiny" / "greek.parquet"
+    write_predictions(path, {"lp": np.zeros(2, np.int32)}, np.zeros(2, np.int32))
+    frame = pl.read_parquet(path)
+    frame.with_columns(pl.col("label").cast(pl.String)).write_parquet(path)
+    with pytest.raises(ValueError, match="column 'label' of .* must be Int64 or Int32, got String"):
+        read_predictions(path)
