@@ -17,6 +17,7 @@ from pipeline.params import load_params
 from pipeline.stage import run_stage
 from pipeline.statistics.accuracy import accuracy_record
 from pipeline.statistics.evaluation_params import EvaluateParams
+from pipeline.table_origins import check_origins
 from pipeline.tables import read_predictions, read_scores
 
 
@@ -48,6 +49,8 @@ def main() -> None:
     parser.add_argument("--backbone", required=True)
     args = parser.parse_args()
 
+    id_name = args.id_scores.stem
+    check_origins({args.predictions: id_name, args.id_scores: id_name}, backbone=args.backbone)
     params = load_params("evaluate", EvaluateParams, path=args.params)
     record = run(args.predictions, args.id_scores, params, backbone=args.backbone)
     write_json(args.out, record)

@@ -18,6 +18,7 @@ from pipeline.params import load_params
 from pipeline.stage import run_stage
 from pipeline.statistics.evaluation_files import evaluate_files
 from pipeline.statistics.evaluation_params import EvaluateParams
+from pipeline.table_origins import check_origins
 
 
 def main() -> None:
@@ -31,6 +32,9 @@ def main() -> None:
     parser.add_argument("--dataset", required=True)
     args = parser.parse_args()
 
+    check_origins(
+        {args.id_scores: args.id_scores.stem, args.ood_scores: args.dataset}, backbone=args.backbone
+    )
     record = evaluate_files(
         args.id_scores,
         args.ood_scores,

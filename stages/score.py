@@ -6,7 +6,8 @@ Reads   METHODS      table of methods, written by check_params
         DETECTOR     folder written by the fit stage
         BANK         Zarr store of ID training features, where neighbours are asked for
         QUERIES      Zarr store of the dataset to score
-Writes  SCORES       row, method, score: higher = more in-distribution
+Writes  SCORES       row, method, score: higher = more in-distribution; in its metadata what it is
+                     of, and the recall of approximate searches
         PREDICTIONS  row, classifier, prediction, label
 """
 
@@ -16,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -38,10 +39,29 @@ Values = dict[str, np.ndarray]
 Parts = dict[str, list[np.ndarray]]
 
 
-def run(
-    detector: Detector, bank: Path, queries: Path, methods: Mapping[str, Any]
-) -> tuple[Values, Values, np.ndarray, dict[str, str], dict[str, str]]:
-    """Return scores, predictions, labels, and why methods and classifiers do not apply.
+class Scored(NamedTuple):
+    """One dataset by every method and classifier.
+
+    Attributes:
+        scores: By method.
+        predictions: By classifier.
+        labels: Of the images, -1 where there is none.
+        not_applicable: Methods that do not apply, with the reason.
+        no_classifier: Classifiers that do not, with the reason.
+        recalls: By method whose index is approximate: the neighbours ``k`` that it was asked for,
+            and the ``share`` of the true ones that it found.
+    """
+
+    scores: Values
+    predictions: Values
+    labels: np.ndarray
+    not_applicable: dict[str, str]
+    no_classifier: dict[str, str]
+    recalls: dict[str, dict[str, float]]
+
+
+def run(detector: Detector, bank: Path, queries: Path, methods: Mapping[str, Any]) -> Scored:
+    """Score and classify; see the module docstring.
 
     The queries come shard by shard. Neighbours are searched for a whole shard, so that the bank is
     read once for it, everything else is computed piece by piece. The bank is opened when a method
@@ -59,6 +79,7 @@ def run(
     predictions: Parts = {}
     reasons: dict[str, str] = {}
     no_classifier: dict[str, str] = {}
+    recalls: dict[str, list[tuple[int, int, float]]] = {}
     if not bank.exists():
         no_classifier["knn_20"] = "the features of the bank are not there"
     for start, features in iter_shards(queries):
@@ -70,18 +91,29 @@ def run(
             for name, entry in methods.items():
                 with _noted(f"while scoring {queries} by methods.{name}, {where}"):
                     _score(query, name, entry, scores, reasons)
+                for k, share in query.recalls:
+                    for column in method_names(name, entry):
+                        recalls.setdefault(column, []).append((len(query.features), k, share))
+                query.recalls.clear()
             for name in CLASSIFIERS:
                 with _noted(f"while classifying {queries} by {name}, {where}"):
                     _classify(query, name, predictions, no_classifier)
         for told in search.recalls:
             print(f"{detector.backbone}: {told}, rows {start} to {start + len(features) - 1}")
-    return (
+    return Scored(
         {name: np.concatenate(parts) for name, parts in scores.items()},
         {name: np.concatenate(parts) for name, parts in predictions.items()},
         labels,
         reasons,
         no_classifier,
+        {name: _mean_recall(found) for name, found in sorted(recalls.items())},
     )
+
+
+def _mean_recall(found: list[tuple[int, int, float]]) -> dict[str, float]:
+    """Mean over pieces, by their rows."""
+    rows, ks, shares = zip(*found, strict=True)
+    return {"k": max(ks), "share": round(float(np.average(shares, weights=rows)), 6)}
 
 
 def _score(
@@ -182,13 +214,20 @@ def main() -> None:
             f"'{args.backbone}'; run `dvc repro`"
         )
     methods = json.loads(args.methods.read_text(encoding="utf-8"))
-    scores, predictions, labels, reasons, no_classifier = run(
-        detector, args.bank, args.queries, methods
+    found = run(detector, args.bank, args.queries, methods)
+    dataset = read_attributes(args.queries)["dataset"]
+    origin = {"backbone": args.backbone, "dataset": dataset, "detector": detector.sha256}
+    reasons, recall = found.not_applicable, {"recall": found.recalls} if found.recalls else {}
+    write_scores(args.scores, found.scores, not_applicable=reasons, about=origin | recall)
+    write_predictions(
+        args.predictions,
+        found.predictions,
+        found.labels,
+        not_applicable=found.no_classifier,
+        about=origin,
     )
-    write_scores(args.scores, scores, not_applicable=reasons)
-    write_predictions(args.predictions, predictions, labels, not_applicable=no_classifier)
     print(
-        f"{args.backbone}: {len(labels)} images of {args.queries.stem} by {len(scores)} methods"
+        f"{args.backbone}: {len(found.labels)} images of {dataset} by {len(found.scores)} methods"
         + (f"; {len(reasons)} not applicable" if reasons else "")
     )
 

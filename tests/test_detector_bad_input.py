@@ -224,7 +224,7 @@ def evaluated(folder, scores_id, scores_ood, *, indexed=30):
 def test_constant_features_give_constant_scores_that_are_flagged(shared, tmp_path):
     world, detector = shared
     queries = world.store("same", np.repeat(world.queries[:1], 30, axis=0), np.zeros(30, np.int32))
-    scores, _, _, _, _ = score.run(
+    scores, *_ = score.run(
         detector, world.folder / "bank.zarr", queries, {"knn_1": {"score": "knn", "k": 1}}
     )
     record = evaluated(tmp_path, scores["knn_1"], scores["knn_1"])
@@ -268,7 +268,7 @@ def test_pseudo_labels_that_all_fall_into_one_class_make_scores_not_applicable(
         for name in ("mahalanobis", "mahalanobis_pseudo", "relative_mahalanobis_pseudo", "knn")
     }
 
-    scores, _, _, reasons, _ = score.run(
+    scores, _, _, reasons, *_ = score.run(
         detector, world.folder / "bank.zarr", world.folder / "queries.zarr", methods
     )
 

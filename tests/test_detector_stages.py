@@ -15,6 +15,7 @@ from pipeline.detectors.fitting import FitParams
 from pipeline.geometry import unit_norm
 from pipeline.params import from_mapping
 from pipeline.scores import SCORES, check_methods, method_names
+from pipeline.table_origins import read_origin
 from pipeline.tables import read_predictions, read_scores
 from pipeline.training.heads import Probe
 from stages import fit, score
@@ -52,7 +53,7 @@ def softmax(logits):
 
 
 def test_every_method_scores_every_image(scored, methods):
-    scores, _, _, reasons, _ = scored
+    scores, _, _, reasons, *_ = scored
     names = [n for m, e in methods.items() for n in method_names(m, e)]
     assert sorted({*scores, *reasons}) == sorted(names)
     assert all(values.shape == (70,) and np.isfinite(values).all() for values in scores.values())
@@ -146,7 +147,7 @@ def test_a_balanced_sample_of_the_bank(world, detector):
 def test_a_backbone_without_text_says_so(tmp_path, methods):
     world = World(tmp_path, text=False)
     detector = fit.run(*world.fit_inputs, FIT)
-    scores, predictions, _, reasons, no_classifier = score.run(
+    scores, predictions, _, reasons, no_classifier, _ = score.run(
         detector, tmp_path / "bank.zarr", tmp_path / "queries.zarr", methods
     )
 
@@ -329,6 +330,9 @@ def test_the_commands_write_the_tables(world, methods, tmp_path, monkeypatch, ca
     assert sorted(predictions) == ["knn_20", "lp", "plp", "zero_shot"]
     np.testing.assert_array_equal(labels, world.query_labels)
     assert "70 images of queries" in capsys.readouterr().out
+    detector = read_detector(tmp_path / "detectors/tiny")
+    origin = {"backbone": "tiny", "dataset": "queries", "detector": detector.sha256}
+    assert [read_origin(tmp_path / table) for table in tables] == [origin, origin]
     command[1] = "huge"
     with pytest.raises(DetectorError, match="belongs to the backbone 'tiny', not to 'huge'"):
         score.main()

@@ -138,7 +138,7 @@ def test_few_images_leave_the_residuals_out_and_say_why(world):
         assert "90 ID training images have no variance" in reason
     paths = world.folder / "bank.zarr", world.folder / "queries.zarr"
     methods = {name: CONF["methods"][name] for name in ("knn", "residual")}
-    scores, _, _, reasons, _ = score.run(detector, *paths, methods)
+    scores, _, _, reasons, *_ = score.run(detector, *paths, methods)
     assert sorted(scores) == ["knn_1", "knn_10", "knn_50"]
     assert "a fit.residual_dimension below 7" in reasons["residual"]
 

@@ -118,7 +118,7 @@ def score_and_evaluate(folder: Path, name: str) -> dict:
     """Score ID test and one other set; return the evaluation record."""
     detector = read_detector(folder / "detector")
     for dataset in ("test", name):
-        scores, predictions, labels, reasons, absent = score_stage.run(
+        scores, predictions, labels, reasons, absent, _ = score_stage.run(
             detector, Path(path("store", "train")), Path(path("store", dataset)), METHODS
         )
         write_scores(Path(path("scores", dataset)), scores, not_applicable=reasons)

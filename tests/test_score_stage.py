@@ -2,7 +2,9 @@
 
 import copy
 import dataclasses
+import json
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +14,13 @@ from detector_world import World
 from scipy.special import logsumexp, softmax
 
 from pipeline.detectors import search
+from pipeline.detectors.detector import write_detector
 from pipeline.detectors.fitting import FitParams
 from pipeline.geometry import unit_norm
 from pipeline.params import from_mapping
 from pipeline.storage import store
 from pipeline.storage.store import StoreError
+from pipeline.table_origins import read_origin
 from stages import fit, score
 
 CONF = yaml.safe_load((Path(__file__).parents[1] / "conf/methods.yaml").read_text())
@@ -121,7 +125,7 @@ def test_a_bank_that_is_gone_is_missed_by_neighbours_only(world, detector, tmp_p
         name: entry for name, entry in METHODS.items() if entry["score"] not in ("knn", "nnguide")
     }
 
-    scores, predictions, _, reasons, no_classifier = score.run(detector, missing, queries, alone)
+    scores, predictions, _, reasons, no_classifier, _ = score.run(detector, missing, queries, alone)
 
     for name, values in scores.items():
         np.testing.assert_array_equal(values, full[0][name])
@@ -151,7 +155,7 @@ def test_a_small_bank_has_no_vote_of_twenty(world, detector):
         about = store.read_attributes(bank)
         fitted_on = {"bank": {key: about[key] for key in ("dataset", "key", "rows")}}
         fitted = dataclasses.replace(detector, facts=detector.facts | {"fitted_on": fitted_on})
-        _, predictions, _, _, no_classifier = score.run(
+        _, predictions, _, _, no_classifier, _ = score.run(
             fitted, bank, bank if own else paths(world)[1], MCM
         )
         assert ("knn_20" in predictions) == applicable
@@ -169,7 +173,7 @@ def test_scores_on_the_zero_shot_head(world, detector):
     }
     fitted = with_zero_shot(world, detector)
 
-    scores, _, _, reasons, _ = score.run(fitted, *paths(world), table)
+    scores, _, _, reasons, *_ = score.run(fitted, *paths(world), table)
 
     assert not reasons
     for name, values in scores.items():
@@ -222,7 +226,7 @@ def test_an_unlabelled_bank_has_every_score_that_needs_no_labels(world, detector
     fitted_on = {"bank": {"dataset": "unlabelled", "key": "key of unlabelled", "rows": 90}}
     fitted = dataclasses.replace(detector, facts=detector.facts | {"fitted_on": fitted_on})
 
-    scores, predictions, _, reasons, no_classifier = score.run(
+    scores, predictions, _, reasons, no_classifier, _ = score.run(
         fitted, bank, paths(world)[1], METHODS
     )
 
@@ -231,3 +235,39 @@ def test_an_unlabelled_bank_has_every_score_that_needs_no_labels(world, detector
     assert {"knn_1", "plp_nnguide", "mahalanobis"} <= set(scores)
     assert sorted(predictions) == ["lp", "plp", "zero_shot"]
     assert no_classifier == {"knn_20": "the bank has unlabelled images"}
+
+
+def test_the_recall_of_an_approximate_index_is_told_by_method(world, detector, monkeypatch):
+    """Three shards of 32, 32 and 6 queries in pieces of 5; exact methods have none to tell."""
+    shares = iter([1.0, 0.5, 0.25])
+    real = search.nearest_in_shards
+
+    def found(*args, engine, **more):
+        exact = real(*args, engine="blocks", **more)
+        recall = next(shares) if engine == "hnsw" else None
+        return dataclasses.replace(exact, recall=recall)
+
+    monkeypatch.setattr(search, "nearest_in_shards", found)
+    monkeypatch.setattr(score, "_PIECE", 5)
+    table = {"far": {"score": "knn", "k": [1, 30], "engine": "hnsw"}, "near": METHODS["knn"]} | MCM
+
+    recalls = score.run(detector, *paths(world), table).recalls
+
+    share = round((32 * 1.0 + 32 * 0.5 + 6 * 0.25) / 70, 6)
+    deepest = 50  # one search of the whole bank serves every method
+    assert recalls == {key: {"k": deepest, "share": share} for key in ("far_1", "far_30")}
+
+
+def test_the_commands_table_tells_the_recall(world, detector, tmp_path, monkeypatch):
+    write_detector(tmp_path / "tiny", detector)
+    table = {"knn": {"score": "knn", "k": 5, "engine": "ivf"}} | MCM
+    (tmp_path / "methods.json").write_text(json.dumps(table))
+    monkeypatch.chdir(tmp_path)
+    command = ["score", "tiny", "methods.json", "tiny", *map(str, paths(world)), "s", "p"]
+    monkeypatch.setattr(sys, "argv", command)
+    score.main()
+    assert sorted(read_origin(tmp_path / "p")) == ["backbone", "dataset", "detector"]
+    recall = read_origin(tmp_path / "s")["recall"]
+    assert list(recall) == ["knn"]
+    assert recall["knn"]["k"] == 20
+    assert 0.5 < recall["knn"]["share"] <= 1

@@ -39,7 +39,7 @@ def test_a_further_seed_has_a_head_that_is_fitted_and_scored(tmp_path):
     write_heads(heads, probes, summary)
 
     detector = fit.run(bank, text, pseudo_labels, heads, FIT)
-    scores, _, _, reasons, _ = score.run(detector, bank, tmp_path / "queries.zarr", METHODS)
+    scores, _, _, reasons, *_ = score.run(detector, bank, tmp_path / "queries.zarr", METHODS)
 
     logits = probes["plp_seed43"].logits(read_features(tmp_path / "queries.zarr").features)
     logits = logits.astype(np.float64)

@@ -23,12 +23,15 @@ class Query:
         detector: Fitted on the bank of the same backbone.
         search: Of the whole shard.
         start: First row of the piece in the shard.
+        recalls: What was found by approximate indexes so far: neighbours asked for, and the share
+            of the true ones among them.
     """
 
     features: Float32[np.ndarray, "n d"]
     detector: Detector
     search: Search
     start: int = 0
+    recalls: list[tuple[int, float]] = field(default_factory=list)
     _logits: dict = field(default_factory=dict)
 
     @cached_property
@@ -82,5 +85,7 @@ class Query:
             engine: See `pipeline.detectors.neighbours.nearest`.
         """
         found = self.search.nearest(k, sample=sample, weights=weights, engine=engine)
+        if found.recall is not None:
+            self.recalls.append((found.similarities.shape[1], found.recall))
         piece = slice(self.start, self.start + len(self.features))
         return Neighbours(found.similarities[piece, :k], found.rows[piece, :k], found.recall)
