@@ -10,9 +10,10 @@ from jaxtyping import Float, Int
 from pipeline.detectors.clusters import kmeans
 from pipeline.detectors.gaussians import ClassGaussians, one_hot
 from pipeline.detectors.head_rows import Head, logits_of
+from pipeline.detectors.quantile import exact_quantile
 from pipeline.detectors.rounding import rounding_covariance
 from pipeline.detectors.row_blocks import sum_blocks
-from pipeline.detectors.rows import Rows, held, take_rows, unit_rows
+from pipeline.detectors.rows import Rows, held, unit_rows
 from pipeline.detectors.softmax import as_logits, log_sum_exp
 from pipeline.detectors.subspace import NoResidualError, ResidualSpace, vanishing_point
 from pipeline.training.heads import Probe
@@ -197,11 +198,10 @@ def head_statistics(
 
 
 def clip_threshold(features: Float[Rows, "n d"], *, quantile: float) -> np.ndarray:
-    """ReAct's threshold: a quantile of all activations, of up to 20,000 evenly spaced rows."""
+    """ReAct's threshold: a quantile of all activations of the bank."""
     if not 0 < quantile < 1:
         raise ValueError(f"fit.clip_quantile must be in (0, 1), got {quantile}")
-    some = take_rows(features, np.arange(0, len(features), -(-len(features) // 20_000)))
-    return np.asarray(np.quantile(some, quantile), np.float64)
+    return np.asarray(exact_quantile(features, quantile=quantile), np.float64)
 
 
 def select(
