@@ -16,8 +16,8 @@ def check_id(entries: list[Entry], *, dataset: str, training: bool) -> None:
         raise SourceError(
             f"every image of '{dataset}' needs a class, as it is in-distribution; "
             f"{len(unlabelled)} have none, the first is '{unlabelled[0]}'. Put them in one "
-            f"directory a class; of a folder or archive a file may tell them, datasets.{dataset}."
-            "labels"
+            f"directory a class; for a folder or an archive datasets.{dataset}.labels may name a "
+            "file that tells the classes"
             + (
                 "; ImageNet's validation folder is sorted by python -m stages.sort_validation"
                 if PurePosixPath(unlabelled[0]).name.startswith("ILSVRC2012_val_")
