@@ -68,6 +68,8 @@ def fetch(download: Download, folder: Path, *, report: Report | None = None) -> 
     target = folder / download.file
     if there := find(download, folder):
         return _used(download, there, target)
+    if gone := dangling(target, folder):
+        raise DownloadError(gone)
     if download.url is None:
         raise DownloadError(f"'{download.file}' cannot be downloaded by a program: {download.note}")
     if not download.url.startswith(("http://", "https://")):
@@ -81,6 +83,20 @@ def fetch(download: Download, folder: Path, *, report: Report | None = None) -> 
             return _used(download, there, target)
         _download(download, download.url, target, report or (lambda done, total: None))
     return target
+
+
+def dangling(target: Path, folder: Path) -> str | None:
+    """Say which link on the way to a file leads nowhere: a download must not take its place."""
+    with reading(target):
+        for place in (target, *target.parents):
+            if place.is_symlink() and not place.exists():
+                return (
+                    f"{place} is a link to {place.readlink()}, which is not there; mount the disk "
+                    "that it is on, or remove the link"
+                )
+            if place == folder:
+                break
+    return None
 
 
 def _used(download: Download, there: Path, target: Path) -> Path:
@@ -143,9 +159,10 @@ def _download(download: Download, url: str, target: Path, report: Report) -> Non
             break
         discard(partial)
     if fault:
-        with writing(target):
-            partial.replace(_wrong(target))
-        forget(partial)
+        if size(partial):
+            with writing(target):
+                partial.replace(_wrong(target))
+        discard(partial)
         raise DownloadError(fault)
     with writing(target):
         if _published(download) is None:

@@ -365,6 +365,7 @@ def test_what_is_no_file_is_named(server, tmp_path, path, message, md5):
         fetch(at(server, path, md5=md5), tmp_path)
     assert not (tmp_path / "set.bin").exists()
     assert not (tmp_path / "set.bin.sha256").exists()
+    assert all(file.stat().st_size for file in tmp_path.iterdir())
 
 
 def test_a_zip_cut_off_by_a_server_that_states_no_length_is_not_recorded_as_right(server, tmp_path):
@@ -557,6 +558,21 @@ def test_a_folder_in_the_place_of_a_file_is_named(tmp_path):
     (tmp_path / "set.bin").mkdir()
     with pytest.raises(DownloadError, match=r"set.bin must be a file, it is a folder"):
         fetch(Download(file="set.bin", url="http://127.0.0.1:9/set.bin"), tmp_path)
+
+
+@pytest.mark.parametrize("link", ["sets/set.bin", "sets", "."])
+def test_a_link_to_a_disk_that_is_not_mounted_is_not_replaced(server, tmp_path, link):
+    """The file, its folder, or the data root itself."""
+    root = tmp_path / "root"
+    (root / link).parent.mkdir(parents=True, exist_ok=True)
+    (root / link).symlink_to(tmp_path / "share")
+    download = Download(file="sets/set.bin", url=server.address + "/good.bin", md5=MD5)
+
+    with pytest.raises(DownloadError, match=r"is a link to .*share, which is not there; mount the"):
+        fetch(download, root)
+    assert (root / link).is_symlink()
+    assert not (tmp_path / "share").exists()
+    assert server.seen == []
 
 
 def test_a_disk_that_refuses_says_where_files_may_go_instead(server, tmp_path, monkeypatch):
