@@ -15,9 +15,14 @@ def class_folders(index: pl.DataFrame) -> list[str]:
         names = pairs.filter(pl.col("label") == twice[0])["class_name"].sort().to_list()
         raise ValueError(f"class {twice[0]} of the bank has images under two names: {names}")
     if absent := sorted(set(range(max(labels, default=-1) + 1)) - set(labels)):
+        from_one = (
+            "where the labels count from 1, list the classes in label order in "
+            "datasets.<name>.classes of the ID sets and set first_label: 1 there; else "
+        )
         raise ValueError(
             f"ID class {absent[0]} has no training row ({len(absent)} of {labels[-1] + 1} classes "
-            "have none); add images, or leave the class out of the ID sets"
+            f"have none); {from_one if absent == [0] else ''}add images, or leave out what has "
+            "none by datasets.<name>.exclude_classes of the ID sets"
         )
     if len(labels) < 2:
         raise ValueError(f"the bank must hold at least two classes, got {len(labels)}")

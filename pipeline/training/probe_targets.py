@@ -54,15 +54,16 @@ def from_labels(labels: Int32[np.ndarray, " n"], class_names: Sequence[str]) -> 
     if labels.max(initial=-1) >= len(class_names):
         raise ValueError(
             f"labels must be below the number of classes {len(class_names)}, got {labels.max()}; "
-            "the bank and the class names are of different data sets"
+            "the bank and the class names are of different data sets, or labels count from 1 (set "
+            "datasets.<name>.first_label: 1)"
         )
     rows = np.flatnonzero(labels >= 0)
     dead = _without_rows(labels[rows], len(class_names))
     if dead:
         raise ValueError(
             f"ID class {dead[0]} '{class_names[dead[0]]}' has no training row ({len(dead)} of "
-            f"{len(class_names)} classes have none); add images, or leave the class out of the "
-            "ID sets"
+            f"{len(class_names)} classes have none); add images, or leave the class out by "
+            "datasets.<name>.exclude_classes of the ID sets"
         )
     return Targets(rows, labels, [])
 
