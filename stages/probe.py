@@ -33,6 +33,7 @@ from pipeline.training.loss_meter import LossMeter
 from pipeline.training.probe import fit_probe, training_accuracy
 from pipeline.training.probe_recipe import ProbeParams, ProbeRecipe
 from pipeline.training.probe_targets import Targets
+from pipeline.training.pseudo_label_quality import chance_warning
 
 
 def run(
@@ -66,6 +67,9 @@ def run(
         probes |= own
         held += sum(probe.weight.nbytes for probe in own.values())
         told[head] = describe(wanted, trained, names)
+    plp = targets.get("plp")
+    if plp and (warning := chance_warning(plp.values, labels.astype(np.int32), names)):
+        told["plp"]["warning"] = warning
     recipe = {f.name: getattr(params, f.name) for f in dataclasses.fields(ProbeRecipe)}
     summary = {
         "backbone": about["backbone"],
@@ -173,6 +177,8 @@ def main() -> None:
             f"{summary['backbone']} {name}: {head['rows']} rows, loss {fit['loss']:.4f}, "
             f"{fit['accuracy']:.1%} of them right, {len(head['dead_classes'])} dead classes"
         )
+        if "warning" in head:
+            print(f"{summary['backbone']} {name}: warning: {head['warning']}")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ Reads   BANK           Zarr store of ID training features
         TEXT           Zarr store of class embeddings and projection
 Writes  PSEUDO_LABELS  one row a kept image: row, pseudo_label, confidence; none without text tower;
                        in its metadata the options and the bank it was made on
-        REPORT         JSON: accuracy, rows of each class, dead classes
+        REPORT         JSON: accuracy, rows of each class, dead classes, a warning where the
+                       texts name the classes no better than guesses
 """
 
 import argparse
@@ -98,6 +99,7 @@ def summary(report: dict[str, Any]) -> str:
         return f"{report['backbone']}: pseudo-labels not applicable: {report['reason']}"
     accuracy = f", {report['accuracy']:.1%} right" if "accuracy" in report else ""
     lines = [f"{report['backbone']}: {report['rows_kept']} pseudo-labels{accuracy}"]
+    lines += [f"warning: {report['warning']}"] if "warning" in report else []
     lines += [
         f"warning: class {dead['label']} '{dead['class']}' has no pseudo-label (dead class)"
         for dead in report["dead_classes"]

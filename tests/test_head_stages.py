@@ -90,6 +90,27 @@ def test_from_bank_to_heads(world, monkeypatch, capsys):
     assert "tiny lp: 60 rows" in capsys.readouterr().out
 
 
+def test_texts_in_another_order_than_the_labels_are_told(world, monkeypatch, capsys):
+    """In the log of both stages, in the report and beside the head that learned from them."""
+    folder, _, _, arrays, text = world
+    turned = arrays | {"class_embeddings": np.roll(arrays["class_embeddings"], 1, axis=0)}
+    write_arrays(folder / "text.zarr", turned, text)
+    command(
+        monkeypatch, folder, pseudo_label, "bank.zarr", "text.zarr", "p.parquet", "r.json",
+        params={"pseudo_label": {}},
+    )  # fmt: skip
+    warning = json.loads((folder / "r.json").read_text())["warning"]
+    assert f"warning: {warning}" in capsys.readouterr().out
+    command(
+        monkeypatch, folder, probe, "bank.zarr", "p.parquet", "text.zarr", "heads/tiny",
+        params={"probe": {"epochs": 1, "batch_size": 16}},
+    )  # fmt: skip
+    heads = json.loads((folder / "heads/tiny/heads.json").read_text())["heads"]
+    assert heads["plp"]["warning"] == warning
+    assert "warning" not in heads["lp"]
+    assert f"tiny plp: warning: {warning}" in capsys.readouterr().out
+
+
 def test_the_same_bytes_twice(world, monkeypatch):
     folder, *_ = world
     params = {"pseudo_label": {}, "probe": {"epochs": 3, "batch_size": 16}}
@@ -283,7 +304,14 @@ def test_class_folders_come_in_label_order():
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([(0, "a"), (2, "c")], "ID class 1 has no training row"),
+        (
+            [(0, "a"), (2, "c")],
+            "ID class 1 has no training row .*; add images, or leave .*exclude_",
+        ),
+        (
+            [(1, "a"), (2, "b")],
+            "ID class 0 .* count from 1, list the .* and set first_label: 1 the",
+        ),
         ([(0, "a"), (0, "b"), (1, "c")], r"class 0 .* under two names: \['a', 'b'\]"),
         ([(0, "a")], "at least two classes, got 1"),
         ([(-1, "")], "at least two classes, got 0"),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.geometry import unit_norm
-from pipeline.training.pseudo_label_quality import confident_rows, quality
+from pipeline.training.pseudo_label_quality import chance_warning, confident_rows, quality
 from pipeline.training.pseudo_labels import PseudoLabelParams, assign, cosine_softmax
 
 
@@ -134,3 +134,47 @@ def test_a_zero_feature_is_refused_by_row():
 def test_an_empty_bank_is_refused():
     with pytest.raises(ValueError, match="the bank has no rows"):
         assign([], np.eye(2, dtype=np.float32), None)
+
+
+def test_class_embeddings_in_another_order_look_like_guesses():
+    """Ten classes, every one taken for its mirror image."""
+    labels = np.arange(200, dtype=np.int32) % 10
+    said = chance_warning(9 - labels, labels, [f"c{i}" for i in range(10)])
+    assert said is not None
+    assert said.startswith("the nearest text is right for 0.0 % of 200 labelled rows, guesses 10")
+    assert "class embeddings and class names must stand in the order of the labels: c0, c1" in said
+    report = quality(9 - labels, labels, [f"c{i}" for i in range(10)], kept=np.arange(200))
+    assert report["warning"] == said
+
+
+@pytest.mark.parametrize(
+    ("classes", "rows", "right", "told"),
+    [
+        (10, 200, 40, True),  # 2/c
+        (10, 200, 42, False),
+        (3, 200, 66, True),  # 1/c: twice as many would be two thirds of all rows
+        (3, 200, 70, False),
+        (2, 200, 100, True),
+        (2, 200, 110, False),
+        (10, 49, 0, False),  # too few to tell
+        (10, 50, 0, True),
+    ],
+)
+def test_what_counts_as_guessing(classes, rows, right, told):
+    labels = (np.arange(rows) % classes).astype(np.int32)
+    pseudo_labels = np.where(np.arange(rows) < right, labels, (labels + 1) % classes)
+    warning = chance_warning(pseudo_labels.astype(np.int32), labels, ["x"] * classes)
+    assert (warning is not None) == told
+
+
+def test_only_rows_with_both_labels_count():
+    labels = (np.arange(100) % 5).astype(np.int32)
+    half = np.where(np.arange(100) < 50, labels, -1).astype(np.int32)
+    wrong = ((labels + 1) % 5).astype(np.int32)
+    for known, given in ((half, wrong), (labels, np.where(half < 0, -1, wrong).astype(np.int32))):
+        said = chance_warning(given, known, ["x"] * 5)
+        assert said is not None
+        assert "of 50 labelled rows" in said
+    assert chance_warning(wrong, np.full(100, -1, np.int32), ["x"] * 5) is None
+    good = quality(labels, labels, ["x"] * 5, kept=np.arange(100))
+    assert "warning" not in good

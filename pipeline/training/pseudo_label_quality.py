@@ -8,6 +8,8 @@ from jaxtyping import Float32, Int32
 
 from pipeline.language.class_names import equal_names
 
+_ENOUGH = 50  # labelled rows that tell a wrong order from bad luck
+
 
 def confident_rows(
     pseudo_labels: Int32[np.ndarray, " n"],
@@ -48,7 +50,8 @@ def quality(
 
     A dead class has no pseudo-label: often because another class bears the same name. It is
     reported, not refused, since PLP can be trained without it; its score is never the maximum.
-    Rows without a label (-1) do not count in the accuracy.
+    Rows without a label (-1) do not count in the accuracy. Where it is that of guesses, a warning
+    says so: see `chance_warning`.
     """
     counts = np.bincount(pseudo_labels, minlength=len(class_names))
     counts_kept = np.bincount(pseudo_labels[kept], minlength=len(class_names))
@@ -73,4 +76,32 @@ def quality(
         report["accuracy"] = round(float(right[known].mean()), 6)
         if known[kept].any():
             report["accuracy_kept"] = round(float(right[kept][known[kept]].mean()), 6)
+    if warning := chance_warning(pseudo_labels, labels, class_names):
+        report["warning"] = warning
     return report
+
+
+def chance_warning(
+    pseudo_labels: Int32[np.ndarray, " n"],
+    labels: Int32[np.ndarray, " n"],
+    class_names: Sequence[str],
+) -> str | None:
+    """What to tell where the nearest text is right hardly more often than a guess, else None.
+
+    Texts in another order than the labels look like that, and every score of theirs still runs. A
+    guess among c classes is right in 1/c of the rows. Up to 2/c is told, of two or three classes
+    1/c; rows without label or pseudo-label (-1) do not count, and fewer than 50 tell nothing.
+    """
+    known = (labels >= 0) & (pseudo_labels >= 0)
+    rows, classes = int(known.sum()), len(class_names)
+    if rows < _ENOUGH:
+        return None
+    accuracy = float((pseudo_labels == labels)[known].mean())
+    if accuracy > (2 if classes > 3 else 1) / classes:
+        return None
+    order = ", ".join(class_names[:5]) + (", ..." if classes > 5 else "")
+    return (
+        f"the nearest text is right for {100 * accuracy:.1f} % of {rows} labelled rows, guesses "
+        f"{100 / classes:.1f} %; class embeddings and class names must stand in the order of the "
+        f"labels: {order}"
+    )
