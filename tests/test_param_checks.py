@@ -93,6 +93,7 @@ def test_a_section_that_is_missing_is_named():
         ("benchmark.means.near", ["cyrilic"], "benchmark.means.near names the unknown 'cyrilic'"),
         ("benchmark.means.near", ["smooth"], "benchmark.means.near names the unknown 'smooth'"),
         ("benchmark.means.near", [], "benchmark.means.near must name at least one OOD set"),
+        ("study.means", ["nearby"], "study.means names the unknown 'nearby'; known: overall, near"),
         ("benchmark.id_train", "capitals", "benchmark.id_train names the unknown 'capitals'"),
         ("benchmark.attacked", "runes", "benchmark.attacked names the unknown 'runes'"),
         ("benchmark.class_names", "imagenet_clean", "unknown class-name list 'imagenet_clean'"),

@@ -13,7 +13,8 @@ class BenchmarkParams:
         id_test: ID test images.
         class_names: A shipped list, a file, the names themselves, or null for the folders' names.
         attacked: OOD set that is crafted into adversarial images.
-        means: Named groups of OOD sets that a mean is taken over; null for none.
+        means: Named groups of OOD sets that a mean is taken over; null for none. The group
+            ``overall`` is what the mean without a name counts, in place of every OOD set.
         classes: Classes that entries of ``datasets`` refer to.
         expected: Images that a complete copy of a set holds.
         expected_classes: Classes of it.

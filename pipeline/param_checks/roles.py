@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable
 
+from pipeline.findings.overall_mean import OVERALL
 from pipeline.param_checks.sections import Params
 
 CURE = "change conf/ and run `make params`, which derives what follows from a name"
@@ -57,6 +58,7 @@ def check_roles(params: Params) -> None:
                 f"{', '.join(matrix.ood)}"
             )
         _check_known(f"benchmark.means.{name}", sets, matrix.ood)
+    _check_known("study.means", params.study.means, {OVERALL: (), **(benchmark.means or {})})
     if matrix.crafted:
         _check_known("benchmark.attacked", [str(benchmark.attacked)], matrix.ood)
     if matrix.pictured:
