@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pipeline.download_errors import DownloadError, writing
 from pipeline.download_locks import only_one
+from pipeline.sources.ignored import IgnoredNames
 
 DAMAGE = (
     zipfile.BadZipFile,
@@ -80,8 +81,7 @@ def _extract(archive: Path, folder: str) -> None:
     shutil.rmtree(partial, ignore_errors=True)
     try:
         with zipfile.ZipFile(archive) as opened:
-            _check_paths(opened, archive, folder)
-            opened.extractall(partial)
+            opened.extractall(partial, _members(opened, archive, folder))
     except DownloadError:
         raise
     except DAMAGE as error:
@@ -97,13 +97,19 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
-def _check_paths(opened: zipfile.ZipFile, archive: Path, folder: str) -> None:
+def _members(opened: zipfile.ZipFile, archive: Path, folder: str) -> list[str]:
+    """The members below the folder; what systems and publishers lay beside it is left out."""
+    ignored, held = IgnoredNames([]), []
     for name in opened.namelist():
         parts = name.replace("\\", "/").split("/")
-        if name.startswith("/") or ".." in parts or parts[0] not in (folder, "__MACOSX"):
+        inside = parts[0] == folder
+        if name.startswith("/") or ".." in parts or not (inside or ignored.member(name)):
             raise DownloadError(
                 f"{archive} holds the path '{name}', not below '{folder}'; the archive is not "
                 "trusted: get a clean copy"
             )
-    if not any(name.startswith(f"{folder}/") for name in opened.namelist()):
+        if name.startswith(f"{folder}/"):
+            held.append(name)
+    if not held:
         raise DownloadError(f"{archive} must hold the folder '{folder}'; get the right archive")
+    return held

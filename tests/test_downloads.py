@@ -529,6 +529,13 @@ def test_the_checksum_at_the_end_of_gzip_is_told_as_damage_not_as_a_refusal(tmp_
         fetch(Download(file="set.tar.gz"), tmp_path)
 
 
+@pytest.mark.parametrize("stray", [".DS_Store", "__MACOSX/lists/._a.txt", "README.md", "Thumbs.db"])
+def test_what_systems_and_publishers_lay_beside_the_folder_is_left_out(tmp_path, stray):
+    archive = archive_of(tmp_path / "lists.zip", ["lists/a.txt", stray])
+    assert names(unpack(archive, "lists")) == ["a.txt"]
+    assert names(tmp_path) == ["lists", "lists.zip"]
+
+
 def test_an_archive_of_another_folder_is_refused(tmp_path):
     archive = archive_of(tmp_path / "lists.zip", ["__MACOSX/x"])
     with pytest.raises(DownloadError, match="must hold the folder 'lists'"):
