@@ -73,9 +73,10 @@ def read_metadata(path: Path, key: str) -> dict[str, Any]:
     return value
 
 
-def again(path: Path) -> str:
-    """How to have the table written anew."""
-    return f"score again: `dvc repro -f score@{path.parent.name}-{path.stem}`"
+def again(*paths: Path) -> str:
+    """How to have the tables written anew."""
+    stages = " ".join(f"score@{path.parent.name}-{path.stem}" for path in paths)
+    return f"score again: `dvc repro -f {stages}`"
 
 
 def _parsed(path: Path, read: Any) -> Any:

@@ -58,6 +58,5 @@ def check_origins(tables: Mapping[Path, str], *, backbone: str) -> None:
         if one != other:
             raise ValueError(
                 f"tables that are compared must come from one detector, but {first} is of "
-                f"{one[:12]} and {path} of {other[:12]}; run `dvc repro`, or for each of them "
-                f"{again(first)}, {again(path)}"
+                f"{one[:12]} and {path} of {other[:12]}; {again(first, path)}"
             )

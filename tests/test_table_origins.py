@@ -74,7 +74,7 @@ def test_tables_of_one_origin_are_taken(folder, monkeypatch, stage):
         (evaluate, "ood", {"backbone": "big"}, "must be of the backbone 'tiny', got 'big'; score"),
         (evaluate, "ood", {"dataset": "digits"}, "must be of the dataset 'greek', got 'digits'"),
         (evaluate, "id", {"dataset": "train"}, "must be of the dataset 'test', got 'train'; sco"),
-        (evaluate, "ood", {"detector": "e" * 64}, "of dddddddddddd and .* of eeeeeeeeeeee; run"),
+        (evaluate, "ood", {"detector": "e" * 64}, "of dddddddddddd and .* of eeeeeeeeeeee; sco"),
         (accuracy, "id", {"backbone": "big"}, "must be of the backbone 'tiny', got 'big'"),
         (accuracy, "predictions", {"dataset": "val"}, "must be of the dataset 'test', got 'val'"),
         (accuracy, "predictions", {"detector": "e" * 64}, "must come from one detector, but"),
@@ -87,7 +87,10 @@ def test_a_mix_is_refused(folder, monkeypatch, stage, table, changed, message):
     with pytest.raises(ValueError, match=message) as caught:
         run(monkeypatch, stage)
     assert PATHS[table] in str(caught.value)
-    assert "dvc repro -f score@tiny-" in str(caught.value)
+    assert "`dvc repro -f score@tiny-" in str(caught.value)
+    assert ("score@tiny-test score@tiny-greek`" in str(caught.value)) == (
+        stage is evaluate and changed.get("detector") is not None
+    )
     assert not (folder / "out.json").exists()
 
 
