@@ -10,6 +10,7 @@ from pipeline.report.claims import claims_table, differences_table
 from pipeline.report.comparisons import comparisons_table
 from pipeline.report.lines import lines_table
 from pipeline.report.records import Records
+from pipeline.report.seed_spread import seeds_table
 from pipeline.report.tables import Table, markdown
 
 
@@ -86,7 +87,7 @@ def sections(
     hardest = contents.classes_table(records)
     compared, lines = comparisons_table(records), lines_table(records)
     differences = differences_table(records)
-    absent = background.not_applicable_table(records)
+    absent, seeds = background.not_applicable_table(records), seeds_table(records)
     noted = background.notes(records)
     return (
         Section("headline", "Result", tables=(contents.headline_table(records),)),
@@ -110,6 +111,7 @@ def sections(
             "AUROC",
             tables=(
                 contents.metric_table(records, "auroc"),
+                *((seeds,) if seeds.rows else ()),
                 *((hardest,) if hardest.rows else ()),
             ),
             pictures=drawn("mean_auroc", "auroc_by_set"),
