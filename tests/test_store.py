@@ -214,6 +214,27 @@ def test_float16_overflow_names_the_rows():
     assert to_dtype(block, "float32").dtype == np.float32
 
 
+@pytest.mark.parametrize("scale", [1e-7, 1e-9, 1e-30])
+def test_values_too_small_for_float16_are_refused(scale):
+    """At 1e-7 they come out as multiples of 6e-8, at 1e-9 as zero."""
+    block = rows_of(5)
+    block[[1, 3]] *= scale
+
+    with pytest.raises(ValueError, match=r"rows 11, 13 would change by up to .*dtype: float32"):
+        to_dtype(block, "float16", start=10)
+    np.testing.assert_array_equal(to_dtype(block, "float32"), block)
+
+
+def test_small_values_beside_normal_ones_are_kept():
+    """As pooled activations have them: what they lose is nothing in the length of the row."""
+    block = rows_of(4, d=64)
+    block[:, 1:] *= 1e-7
+    block[3] = 0
+    np.testing.assert_allclose(to_dtype(block, "float16"), block, rtol=5e-4, atol=6e-8)
+    halves = (rows_of(4) * 1e-7).astype(np.float16)
+    np.testing.assert_array_equal(to_dtype(halves.astype(np.float32), "float16"), halves)
+
+
 def test_rows_that_are_not_finite_are_named(tmp_path):
     features = rows_of(3000)
     features[[5, 2047], 0] = np.nan, np.inf
