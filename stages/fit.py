@@ -21,7 +21,7 @@ from pipeline.detectors.detector import Detector, NotApplicableError, write_dete
 from pipeline.detectors.fit_inputs import FitInputs, read_fit_inputs
 from pipeline.detectors.fitting import FitParams, GaussianSpec, NoClassError
 from pipeline.detectors.head_rows import Head, ZeroShot, logits_of
-from pipeline.detectors.rounding import rounding_covariance
+from pipeline.detectors.rounding import check_spread, rounding_covariance
 from pipeline.detectors.subspace import NoResidualError
 from pipeline.detectors.zero_shot import ZERO_SHOT
 from pipeline.files import file_hash
@@ -34,10 +34,12 @@ def run(bank: Path, text: Path, pseudo_labels: Path, heads: Path, params: FitPar
 
     What this backbone or this bank cannot have is noted with the reason, and the scores that need
     it do not apply: a head or text that there is none of, classes without labels, a residual of too
-    few images. What the parameters get wrong, and a labelled class of a single image, is an error.
+    few images. What the parameters get wrong, a labelled class of a single image, and a bank that
+    the store's dtype rounded to pieces are errors.
     """
     inputs = read_fit_inputs(bank, text, pseudo_labels, heads)
     features, probes, absent = inputs.features, inputs.probes, inputs.absent
+    check_spread(features, dtype=inputs.about["dtype"])
     parts = {f"heads/{name}": vars(probe) for name, probe in probes.items()}
     facts: dict[str, Any] = {}
     reasons = {f"heads/{name}": reason for name, reason in absent.items()}
