@@ -21,8 +21,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 import torch
-import torch.distributed as dist
-import torch.multiprocessing as mp
 from safetensors.torch import save
 from timm.data.config import resolve_data_config
 from timm.data.transforms_factory import create_transform
@@ -50,6 +48,7 @@ from pipeline.training.finetune_start import classifier_keys, starting_model
 from pipeline.training.finetuning import Place, finetune
 from pipeline.training.heads import write_probe
 from pipeline.training.loss_meter import LossMeter
+from pipeline.training.train_together import train_together
 
 VERSION = 1  # raise when a change of this code changes weights
 
@@ -71,6 +70,13 @@ class Job:
 
     def train(self, place: Place) -> nn.Module:
         """Build the model, train it, return what `recipe.keep` says."""
+        try:
+            return self._train(place)
+        except torch.OutOfMemoryError as error:
+            error.add_note(f"lower finetune.batch_size (now {self.recipe.batch_size})")
+            raise
+
+    def _train(self, place: Place) -> nn.Module:
         spec = model_spec(self.backbone, self.entry)
         classes = len(class_folders(self.index))
         tower = load_backbone(self.start, self.start_entry, self.start_weights).tower
@@ -108,14 +114,10 @@ class Job:
 
 def run(job: Job, devices: list[str], folder: Path) -> dict[str, Any]:
     """Train on all devices together and write the weights folder; return its record."""
-    finished = job.checkpoint.with_name("finished.pt")
     if len(devices) == 1:
         model = job.train(Place(torch.device(devices[0])))
     else:
-        mp.spawn(  # type: ignore[attr-defined]
-            _train_together, (job, devices, finished), len(devices)
-        )
-        model = torch.load(finished, weights_only=False)
+        model = train_together(job.train, devices, job.checkpoint.parent)
     model = model.cpu().eval()
     head = model.get_classifier()  # type: ignore[operator]
     folder.mkdir(parents=True, exist_ok=True)
@@ -138,23 +140,6 @@ def run(job: Job, devices: list[str], folder: Path) -> dict[str, Any]:
     }
     write_record(folder, record)
     return record
-
-
-def _train_together(rank: int, job: Job, devices: list[str], finished: Path) -> None:
-    """Run one of several training processes; the first leaves the result."""
-    device = torch.device(devices[rank])
-    if device.type == "cuda":
-        torch.cuda.set_device(device)
-    finished.parent.mkdir(parents=True, exist_ok=True)
-    meeting = dist.FileStore(  # type: ignore[attr-defined]
-        str(finished.with_name("meeting")), len(devices)
-    )
-    backend = "nccl" if device.type == "cuda" else "gloo"
-    dist.init_process_group(backend, store=meeting, rank=rank, world_size=len(devices))
-    model = job.train(Place(device, rank, len(devices)))
-    if rank == 0:
-        torch.save(model.cpu(), finished)
-    dist.destroy_process_group()
 
 
 def devices_of(recipe: FinetuneRecipe) -> list[str]:

@@ -13,6 +13,7 @@ from PIL import Image
 from pipeline.backbones.backbone import load_backbone
 from pipeline.backbones.weights import write_record
 from pipeline.datasets.index import write_index
+from pipeline.stage import told
 from pipeline.training.classifier_head import classifier_head
 from stages import finetune, probe
 
@@ -127,6 +128,16 @@ def test_the_head_ft_joins_the_heads_or_says_why_not(folder, monkeypatch):
         assert summary["heads"]["ft"]["applicable"] is applicable
         assert ("ft" in probes) is applicable
     assert summary["heads"]["ft"]["reason"] == "its classifier has 2 classes, the ID set has 3"
+
+
+def test_a_full_gpu_says_what_to_lower(folder, monkeypatch):
+    def full(*args, **kwargs):
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(finetune, "finetune", full)
+    with pytest.raises(torch.OutOfMemoryError) as caught:
+        command(monkeypatch, "ft")
+    assert told(caught.value) == "CUDA out of memory.; lower finetune.batch_size (now 8)"
 
 
 @pytest.mark.slow
