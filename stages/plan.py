@@ -10,6 +10,7 @@ conf/costs.yaml. What is there counts only if it was made with these parameters.
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +18,18 @@ import polars as pl
 import yaml
 
 from pipeline.backbones.planned_weights import planned_weights
+from pipeline.download_plan import plan_lines
 from pipeline.downloads import Download
 from pipeline.params import from_mapping
 from pipeline.plan_table import plan_table, speed_lines
+from pipeline.planned_data import missing_data
 from pipeline.planned_training import planned_trainings
 from pipeline.planning import BackbonePlan, Cost, plan_backbone
-from pipeline.recorded_runs import MAKERS, RecordedRuns
-from pipeline.sources import SourceError, read_spec
+from pipeline.recorded_runs import RecordedRuns
 from pipeline.stage import run_stage
-from stages.fetch import plan_lines, read_downloads, root_of, wanted_files
+from pipeline.wanted_files import read_downloads, root_of, wanted_files
 
 COSTS = Path("conf/costs.yaml")
-MADE = (*MAKERS, "features")
 
 
 def image_counts(params: dict[str, Any], runs: RecordedRuns) -> dict[str, int | None]:
@@ -66,26 +67,12 @@ def outdated(params: dict[str, Any], runs: RecordedRuns) -> list[str]:
     return [f"{', '.join(names)}: indexed for another run, so counted anew"] if names else []
 
 
-def missing_data(
-    params: dict[str, Any], runs: RecordedRuns, known: dict[str, Download], root: Path
+def run(
+    params: dict[str, Any],
+    costs: dict[str, Any],
+    known: dict[str, Download],
+    overrides: Sequence[str] = (),
 ) -> list[str]:
-    """Data sets that are neither indexed nor found, each with the cure."""
-    problems = []
-    for name, entry in params["datasets"].items():
-        made = isinstance(entry, dict) and entry.get("source") in MADE
-        if made or runs.index_is_current(name):
-            continue
-        try:
-            read_spec(name, entry, data_root=root)
-        except (SourceError, OSError) as error:
-            files = wanted_files(params["datasets"], known, [name])
-            by_hand = [item.download.note for item in files if item.download.url is None]
-            cure = by_hand[0] if by_hand else f"python -m stages.fetch {name}"
-            problems.append(f"{name}: {error}\n    cure: {cure if files else 'give its path'}")
-    return problems
-
-
-def run(params: dict[str, Any], costs: dict[str, Any], known: dict[str, Download]) -> list[str]:
     """Return the plan as lines; see the module docstring."""
     runs = RecordedRuns.read(params)
     counts = image_counts(params, runs)
@@ -128,7 +115,7 @@ def run(params: dict[str, Any], costs: dict[str, Any], known: dict[str, Download
     for title, problems in (
         ("weights to come:", to_come),
         ("weights missing here:", missing),
-        ("data missing:", missing_data(params, runs, known, root)),
+        ("data missing:", missing_data(params, runs, known, root, overrides)),
         ("data of another run:", outdated(params, runs)),
         ("data that differ:", unexpected_counts(params, counts)),
     ):
@@ -162,7 +149,8 @@ def main() -> None:
     args = parser.parse_args()
 
     costs = yaml.safe_load(COSTS.read_text(encoding="utf-8"))
-    print("\n".join(run(parameters(args.overrides), costs, read_downloads())))
+    params = parameters(args.overrides)
+    print("\n".join(run(params, costs, read_downloads(), args.overrides)))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The plan before any cost: what is counted, what is there, what is missing."""
 
 import json
+import shlex
 
 import polars as pl
 import pytest
@@ -12,7 +13,8 @@ from pipeline.params import from_mapping
 from pipeline.plan_table import plan_table, speed_lines
 from pipeline.planned_training import plan_training
 from pipeline.planning import Cost, plan_backbone
-from stages import plan
+from pipeline.wanted_files import read_downloads
+from stages import fetch, plan
 
 
 def test_a_backbone_by_hand():
@@ -226,7 +228,9 @@ def test_the_plan_names_what_is_missing_and_the_cure(world):
     assert "data/checkpoints/vit.safetensors" in text
     assert "mine: will be trained here" in text
     assert "cure: log in and unpack" in text
-    assert "cure: python -m stages.fetch greek" in text
+    assert (
+        "cure: python -m stages.fetch greek; or datasets.greek.path=… names a copy that you have"
+    ) in text
 
 
 def test_fine_tuning_and_attacks_are_counted(world):
@@ -365,3 +369,25 @@ def test_another_benchmark_is_planned_without_writing_it_down(monkeypatch):
     assert plan.parameters([]) == yaml.safe_load(before)
     with pytest.raises(ValueError, match="does not compose with benchmark=cifar"):
         plan.parameters(["benchmark=cifar"])
+
+
+def test_every_printed_download_is_a_command_that_knows_its_sets(tmp_path, monkeypatch):
+    """With the benchmark and the data root that were planned, one of them with a blank in it."""
+    monkeypatch.chdir(ROOT)
+    overrides = ["benchmark=imagenet1k", f"data_root='{tmp_path}/my data'"]
+    params = plan.parameters(overrides)
+    costs = yaml.safe_load((ROOT / "conf/costs.yaml").read_text(encoding="utf-8"))
+    lines = plan.run(params, costs, read_downloads(), overrides)
+
+    cures = [line.partition("cure: ")[2].partition("; or ") for line in lines]
+    commands = [(command, own) for command, _, own in cures if command.startswith("python")]
+    assert len(commands) == 9
+    for command, own in commands:
+        words = shlex.split(command)
+        assert words[:3] == ["python", "-m", "stages.fetch"]
+        [name], told = fetch.told(words[3:])
+        datasets, root = fetch.where_from(told)
+        assert root == tmp_path / "my data"
+        assert fetch.wanted_files(datasets, read_downloads(), [name])
+        assert own.startswith(f"datasets.{name}.path")
+    assert "datasets.textures_openood.path and datasets.textures_openood.root=… names" in str(lines)

@@ -1,0 +1,46 @@
+"""What is there, what will be downloaded and what needs a person, as text."""
+
+import shutil
+from pathlib import Path
+
+from pipeline.download_errors import DownloadError, reading
+from pipeline.downloads import missing_bytes
+from pipeline.wanted_files import Wanted
+
+
+def plan_lines(wanted: list[Wanted], root: Path) -> list[str]:
+    """The plan: three lines a file, then what there is to download and the space for it."""
+    free = free_bytes(root)
+    lines = [f"data root {root.resolve()}"]
+    to_come, unknown = 0, 0
+    for item in wanted:
+        download, state = item.download, item.state(root)
+        missing = missing_bytes(download, root)
+        if state != "there":
+            to_come += missing or 0
+            unknown += missing is None and download.url is not None
+        size = "size unknown" if download.bytes is None else f"{download.bytes / 1e6:,.0f} MB"
+        check = next((k for k in ("sha256", "md5") if getattr(download, k)), "hash on first use")
+        kind = f"{size}, {check}" if download.url else "a folder made by hand"
+        lines += [
+            f"{state:8} {download.file} ({kind}) for {', '.join(item.datasets)}",
+            f"         {download.url or download.note}",
+            f"         licence: {download.licence}; cite: {download.citation}",
+        ]
+    more = f" and {unknown} files of unknown size" if unknown else ""
+    lines.append(f"to download: {to_come / 1e6:,.0f} MB{more}; free on disk: {free / 1e6:,.0f} MB")
+    return lines
+
+
+def free_bytes(root: Path) -> int:
+    """Return the free space of the disk where the data root is, or will be.
+
+    Raises:
+        DownloadError: If it is no folder, or may not be looked at.
+    """
+    with reading(root):
+        folder = root.resolve()
+        existing = next(place for place in (folder, *folder.parents) if place.exists())
+        if not existing.is_dir():
+            raise DownloadError(f"data_root must be a folder, {existing} is a file; name another")
+        return shutil.disk_usage(existing).free
