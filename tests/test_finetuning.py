@@ -12,7 +12,7 @@ from torch import nn
 
 from pipeline.backbones.model_spec import ModelSpec
 from pipeline.extraction.decoding import ImageReader
-from pipeline.training import finetune_images
+from pipeline.training import finetune_images, finetuning
 from pipeline.training.classifier_head import NoClassifierError, classifier_head
 from pipeline.training.finetune_images import Images, epoch_order
 from pipeline.training.finetune_recipe import FinetuneRecipe
@@ -128,6 +128,25 @@ def test_a_stopped_run_continues_to_the_same_weights(tmp_path):
     )
 
     assert same(state_of(whole), state_of(resumed))
+
+
+def test_a_resumed_run_keeps_the_count_of_steps_off_the_device(tmp_path):
+    """On a GPU, Adam would read it back for every parameter and step; meta stands in for one."""
+    weight = nn.Parameter(torch.ones(2))
+    saved = torch.optim.AdamW([weight])
+    weight.grad = torch.ones(2)
+    saved.step()
+    torch.save({"epochs": 1, "optimiser": saved.state_dict()}, tmp_path / "epochs.pt")
+
+    elsewhere = nn.Parameter(torch.ones(2, device="meta"))
+    resumed = torch.optim.AdamW([elsewhere])
+    place = Place(torch.device("meta"))
+
+    assert finetuning._restore(tmp_path / "epochs.pt", {"optimiser": resumed}, place) == 1
+    state = resumed.state[elsewhere]
+    assert {name: value.device.type for name, value in state.items()} == {
+        "step": "cpu", "exp_avg": "meta", "exp_avg_sq": "meta",
+    }  # fmt: skip
 
 
 def test_the_rate_climbs_and_falls(monkeypatch):

@@ -136,7 +136,8 @@ def _restore(path: Path | None, parts: dict[str, Any], place: Place) -> int:
         dist.barrier()  # nobody writes while somebody still reads
     done = 0
     if path is not None and path.exists():
-        state = torch.load(path, map_location=place.device, weights_only=True)
+        # On the CPU first: Adam's count of steps stays there, where a GPU is not waited for.
+        state = torch.load(path, map_location="cpu", weights_only=True)
         for name, part in parts.items():
             part.load_state_dict(state[name])
         done = state["epochs"]
