@@ -34,6 +34,7 @@ from pipeline.stage import run_stage
 from pipeline.statistics.evaluation_files import evaluate_files
 from pipeline.statistics.evaluation_params import EvaluateParams
 from pipeline.storage.store import read_features
+from pipeline.table_origins import check_origins
 from pipeline.tables import read_scores
 
 FILES = (
@@ -122,6 +123,9 @@ def main() -> None:
 
     params = load_params("evaluate", EvaluateParams, path=args.params)
     names = {"backbone": args.backbone, "dataset": args.dataset}
+    clean, crafted = args.clean_scores, args.crafted_scores
+    of = {args.id_scores: args.id_scores.stem, clean: clean.stem, crafted: args.dataset}
+    check_origins(of, backbone=args.backbone)
     tables = args.id_scores, args.crafted_scores, args.crafted_index
     write_json(args.evaluation, evaluate_files(*tables, params, **names))
     record = run(

@@ -62,7 +62,8 @@ def explain_changes(dataset: str, index: pl.DataFrame, source: ImageBytes) -> st
     """Name the files that are not what they were when the index was made."""
     paths = changed_files(source, index["path"].to_list(), index["sha256"].to_list())
     return (
-        f"{len(paths)} files of '{dataset}' changed since its index was made: {', '.join(paths)}. "
+        f"{len(paths)} files of '{dataset}' changed or are gone since its index was made: "
+        f"{', '.join(paths)}. "
         f"Index it again: dvc repro -f index@{dataset}"
     )
 

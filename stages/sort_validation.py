@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.language.shipped import imagenet_wnids
+from pipeline.language.text_file import read_text
 from pipeline.stage import run_stage
 
 IMAGES = 50_000
@@ -88,7 +89,7 @@ def run(
     Raises:
         ValueError: If the files do not fit together; nothing is left behind then.
     """
-    truth = ground_truth.read_text(encoding="utf-8").split()
+    truth = read_text(ground_truth).split()
     if len(truth) != images:
         raise ValueError(f"'{ground_truth}' must have {images} lines, got {len(truth)}")
     if truth[0].isdecimal():

@@ -87,7 +87,8 @@ def test_the_curve_follows_the_features():
 def write_set(folder, name, features, methods):
     n = len(features)
     write_store(folder / f"{name}.zarr", features, np.zeros(n, np.int32), {"backbone": "b"})
-    write_scores(folder / f"{name}.parquet", methods(features))
+    about = {"backbone": "b", "dataset": name, "detector": "d"}
+    write_scores(folder / f"{name}.parquet", methods(features), about=about)
 
 
 def test_the_stage_reads_pairs_from_the_index(tmp_path, monkeypatch):

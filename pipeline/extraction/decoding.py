@@ -13,6 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from pipeline.datasets.images import ImageError, ImageParams, decode_image
 from pipeline.extraction.run_ahead import run_ahead
+from pipeline.sources.spec import SourceError
 
 PIECE = 16  # images handed over at once
 AHEAD = 4  # pieces that a worker process has ready
@@ -28,7 +29,7 @@ class ImageBytes(Protocol):
 
 
 class ChangedFileError(ValueError):
-    """A file whose content is not what the index recorded."""
+    """A file that is gone, or whose content is not what the index recorded."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +59,13 @@ class ImageReader:
 
         Raises:
             ImageError: If the file cannot be read or decoded; names it.
-            ChangedFileError: If its bytes are not those the index recorded.
+            ChangedFileError: If it is gone or its bytes are not those the index recorded.
         """
         path = self.paths[row]
         try:
             data = self.source.read(path)
+        except (FileNotFoundError, SourceError) as error:  # gone since the index was made
+            raise ChangedFileError(path) from error
         except OSError as error:
             raise ImageError(path, f"cannot be read ({error.strerror or error})") from error
         if self.hashes[row] and hashlib.sha256(data).hexdigest() != self.hashes[row]:
