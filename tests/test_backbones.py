@@ -134,6 +134,17 @@ def test_a_timm_tower_feeds_its_own_classifier(tmp_path, photo):
     assert all(p.is_contiguous(memory_format=torch.channels_last) for p in kernels)  # faster
 
 
+def test_float32_on_a_gpu_is_float32(local_clip):
+    """Convolutions take TF32 by default, which the attacks' gradients would pass through."""
+    folder, _ = local_clip
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
+
+    load_backbone("tiny", local_entry(folder), record(folder, "tiny", folder / "m.safetensors"))
+
+    assert not torch.backends.cudnn.allow_tf32
+    assert not torch.backends.cuda.matmul.allow_tf32
+
+
 def test_weights_that_changed_since_they_were_recorded_are_refused(local_clip, tmp_path):
     folder, _ = local_clip
     entry = local_entry(folder)

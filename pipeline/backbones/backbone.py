@@ -101,6 +101,8 @@ def load_backbone(
             f"backbone '{name}' is imported features and has no image tower: it can neither "
             "extract images nor serve as a surrogate"
         )
+    # A GPU's convolutions would keep 10 bits of a float32's 23, unless another precision is asked.
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     backbone = load(name, spec, weights, torch.device(device))
     backbone.tower.eval().requires_grad_(requires_grad=False)
     # Convolutions run 1.3 to 1.7 times as fast on a CPU (benchmarks/README.md), the rest as before.
