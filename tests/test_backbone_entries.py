@@ -6,8 +6,10 @@ import sys
 
 import pytest
 import torch
+from torch import nn
 
 from pipeline.backbones.backbone import load_backbone
+from pipeline.backbones.feature_width import feature_width
 from pipeline.backbones.model_spec import model_spec
 from pipeline.backbones.weights import write_record
 from pipeline.params import read_section
@@ -148,6 +150,26 @@ def test_a_size_an_open_clip_model_does_not_take_is_named_with_a_cure_that_works
     with pytest.raises(ValueError, match=r"transform.size .* 16 x 16 .*m.kwargs.force_image_size"):
         load_backbone("m", entry, weights)
     assert load_backbone("m", entry | {"kwargs": {"force_image_size": 16}}, weights).width == 32
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.AcceleratorError("CUDA error: an illegal memory access was encountered"),
+        torch.OutOfMemoryError("CUDA out of memory."),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate(handle)"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_NOT_INITIALIZED"),
+    ],
+)
+def test_an_error_of_the_device_is_not_called_one_of_the_size(error):
+    def broken(pixels):
+        raise error
+
+    tower = nn.Identity()
+    tower.forward = broken
+    with pytest.raises(type(error)) as caught:
+        feature_width(tower, (4, 4), device=torch.device("cpu"), setting="a", cure="b")
+    assert caught.value is error
 
 
 def test_fine_tuning_names_the_argument_too(tmp_path, monkeypatch):

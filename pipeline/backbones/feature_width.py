@@ -22,9 +22,11 @@ def feature_width(
     """
     try:
         return tower.eval()(torch.zeros(1, 3, *size, device=device)).shape[-1]
-    except torch.OutOfMemoryError:
+    except (torch.OutOfMemoryError, torch.AcceleratorError):
         raise
     except (AssertionError, RuntimeError) as error:
+        if str(error).startswith(("CUDA", "cuDNN")):  # the device's libraries, whatever the size
+            raise
         reason = " ".join(str(error).split())[:200]
         raise ValueError(
             f"{setting} must be a size that the model takes, got {size[0]} x {size[1]} pixels: "
