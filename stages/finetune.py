@@ -146,14 +146,17 @@ def devices_of(recipe: FinetuneRecipe) -> list[str]:
     """Return the devices that train together.
 
     Raises:
-        ValueError: If the batch cannot be shared out in pairs.
+        ValueError: If a GPU is asked for and torch sees none, or the batch cannot be shared out in
+            pairs.
     """
     kind = recipe.device
     if kind == "auto":
         kind = "cuda" if torch.cuda.is_available() else "cpu"
     if kind != "cuda":
         return [kind]
-    devices = [f"cuda:{number}" for number in range(max(1, torch.cuda.device_count()))]
+    if not torch.cuda.is_available():
+        raise ValueError("finetune.device is cuda, but torch sees no GPU; set it to auto or cpu")
+    devices = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
     if recipe.batch_size % (2 * len(devices)):
         raise ValueError(
             f"finetune.batch_size must be a multiple of {2 * len(devices)}, two images for each "

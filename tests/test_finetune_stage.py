@@ -130,6 +130,12 @@ def test_the_head_ft_joins_the_heads_or_says_why_not(folder, monkeypatch):
     assert summary["heads"]["ft"]["reason"] == "its classifier has 2 classes, the ID set has 3"
 
 
+def test_a_gpu_that_is_not_there_is_told_in_the_words_of_the_other_stages(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ValueError, match="finetune.device is cuda, but torch sees no GPU; set it"):
+        finetune.devices_of(finetune.FinetuneRecipe(device="cuda"))
+
+
 def test_a_full_gpu_says_what_to_lower(folder, monkeypatch):
     def full(*args, **kwargs):
         raise torch.OutOfMemoryError("CUDA out of memory.")
