@@ -147,8 +147,43 @@ def test_kmeans_is_as_tight_as_scikit_learns():
 
     centres = np.stack([rows[labels == c].mean(axis=0) for c in range(6)])
     inertia = ((rows - centres[labels]) ** 2).sum()
-    assert inertia < 1.1 * KMeans(6, n_init=5, random_state=0).fit(rows).inertia_
+    assert inertia < 1.01 * KMeans(6, n_init=5, random_state=0).fit(rows).inertia_
     np.testing.assert_array_equal(labels, kmeans(rows, clusters=6, seed=0))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_kmeans_finds_ten_separated_clusters_from_any_seed(seed):
+    """One plain draw of ten starts two of them in one cluster and leaves two others together."""
+    rng = np.random.default_rng(0)
+    classes = rng.integers(0, 10, 600)
+    rows = 4 * rng.standard_normal((10, 16))[classes] + rng.standard_normal((600, 16))
+
+    labels = kmeans(rows.astype(np.float32), clusters=10, seed=seed)
+
+    pairs = {(int(c), int(label)) for c, label in zip(classes, labels, strict=True)}
+    assert len(pairs) == 10
+
+
+def test_kmeans_tries_starts_on_a_sample_and_ends_on_all_rows(monkeypatch):
+    monkeypatch.setattr(clusters, "_SAMPLE", 40)
+    monkeypatch.setattr(clusters, "_SAMPLE_A_CLUSTER", 2)
+    labels = kmeans(FEATURES, clusters=3, seed=0)
+    centres = np.stack([FEATURES[labels == c].mean(axis=0) for c in range(3)])
+    np.testing.assert_array_equal(labels, ((FEATURES[:, None] - centres) ** 2).sum(2).argmin(1))
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ({"clusters": 0}, "clusters .* at least 1, or null for as many as .* classes, got 0"),
+        ({"clusters": -3}, "got -3"),
+        ({"restarts": 0}, "restarts .* must be at least 1, got 0"),
+        ({"seed": -1}, "seed .* must be 0 or more, got -1"),
+    ],
+)
+def test_numbers_that_no_kmeans_can_have_are_refused(spec, message):
+    with pytest.raises(ValueError, match=message):
+        fitting.GaussianSpec(classes="kmeans", **spec)
 
 
 def test_a_row_joins_the_nearest_centre_at_its_squared_distance():
@@ -162,6 +197,8 @@ def test_kmeans_of_equal_rows_fills_every_cluster():
     assert set(kmeans(np.ones((5, 2)), clusters=5, seed=0)) == set(range(5))
     with pytest.raises(ValueError, match="between 1 and the 5 rows, got 6"):
         kmeans(np.ones((5, 2)), clusters=6, seed=0)
+    with pytest.raises(ValueError, match="restarts must be at least 1, got 0"):
+        kmeans(np.ones((5, 2)), clusters=2, seed=0, restarts=0)
 
 
 def test_unit_norm_gaussians_see_directions_only():

@@ -30,6 +30,7 @@ class GaussianSpec:
         shrinkage: See `pipeline.detectors.shrinkage.invertible`.
         clusters: For k-means; null for as many as there are classes.
         seed: For k-means.
+        restarts: For k-means: of how many starts the best is taken.
     """
 
     classes: Literal["labels", "pseudo_labels", "kmeans"] = "labels"
@@ -38,6 +39,23 @@ class GaussianSpec:
     shrinkage: str = "auto"
     clusters: int | None = None
     seed: int = 0
+    restarts: int = 10
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that no k-means can have."""
+        if self.clusters is not None and self.clusters < 1:
+            raise ValueError(
+                "clusters of an entry of fit.gaussians must be at least 1, or null for as many as "
+                f"there are classes, got {self.clusters}"
+            )
+        if self.restarts < 1:
+            raise ValueError(
+                f"restarts of an entry of fit.gaussians must be at least 1, got {self.restarts}"
+            )
+        if self.seed < 0:
+            raise ValueError(
+                f"seed of an entry of fit.gaussians must be 0 or more, got {self.seed}"
+            )
 
 
 @dataclass(frozen=True)
@@ -93,7 +111,8 @@ def fit_gaussians(
     computed = unit_rows(features) if spec.norm == "unit" else features
     rows = held(computed)
     if spec.classes == "kmeans":
-        classes = kmeans(rows, clusters=spec.clusters or len(class_names), seed=spec.seed)
+        number = len(class_names) if spec.clusters is None else spec.clusters
+        classes = kmeans(rows, clusters=number, seed=spec.seed, restarts=spec.restarts)
     expected = len(class_names) if spec.classes != "kmeans" else int(classes.max()) + 1
     counts = np.bincount(classes[classes >= 0], minlength=expected)
     small = np.flatnonzero(counts < 2)
