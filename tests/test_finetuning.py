@@ -52,6 +52,10 @@ class Pictures:
         return file.getvalue()
 
 
+class Threaded(Pictures):
+    fork_safe = False
+
+
 def prepare(image):
     return torch.from_numpy(np.asarray(image, np.float32) / 127.5 - 1).permute(2, 0, 1)
 
@@ -217,6 +221,34 @@ def test_decoded_once_or_by_a_loader_is_the_same():
     assert kept.decoded is not None
     assert loaded.decoded is None
     for (x, y), (a, b) in zip(kept.batches(order), loaded.batches(order), strict=True):
+        assert torch.equal(x, a)
+        assert torch.equal(y, b)
+
+
+@pytest.mark.parametrize(
+    ("source", "workers", "context"),
+    [(Pictures(), 2, None), (Threaded(), 2, "forkserver"), (Threaded(), 0, None)],
+)
+def test_a_source_that_no_fork_survives_is_read_by_new_processes(
+    monkeypatch, source, workers, context
+):
+    """Polars' threads, for one: a forked worker would wait for them for ever."""
+    told = {}
+    monkeypatch.setattr(finetune_images, "DataLoader", lambda *_, **options: told.update(options))
+    reader = ImageReader(source, ["0"], [None], prepare)
+
+    with pytest.raises(TypeError, match="NoneType"):
+        next(Images(reader, np.zeros(1, np.int64), None, workers).batches([[0]]))
+    assert told["multiprocessing_context"] == context
+
+
+@pytest.mark.slow
+def test_new_processes_give_the_images_that_forked_ones_give():
+    reader = ImageReader(Threaded(), [str(row) for row in range(32)], [None] * 32, prepare)
+    order = epoch_order(32, 8, torch.Generator().manual_seed(0))
+    loaded = Images.of(reader, np.arange(32) % 2, workers=1, share=0.0)
+
+    for (x, y), (a, b) in zip(pictures().batches(order), loaded.batches(order), strict=True):
         assert torch.equal(x, a)
         assert torch.equal(y, b)
 

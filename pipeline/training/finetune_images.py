@@ -73,11 +73,14 @@ class Images:
                 chosen = torch.as_tensor(rows)
                 yield self.decoded[chosen], torch.from_numpy(self.labels)[chosen]
             return
+        forked = getattr(self.read.source, "fork_safe", True) or self.workers == 0
         yield from DataLoader(
             Rows(self.read, self.labels),
             batch_sampler=order,  # type: ignore[arg-type]
             num_workers=self.workers,
             pin_memory=torch.cuda.is_available(),
+            # threads of the source's library do not survive a fork: a worker would wait for them
+            multiprocessing_context=None if forked else "forkserver",
         )
 
 
