@@ -6,9 +6,9 @@ from scipy.special import logsumexp, softmax
 from scipy.stats import entropy, rankdata
 
 from pipeline.scores.energy import energy_scores
-from pipeline.scores.entropy import entropy_scores
+from pipeline.scores.entropy import entropy_scores, minus_log_entropy
 from pipeline.scores.fused import fused_probabilities, fused_scores
-from pipeline.scores.gen import gen_scores
+from pipeline.scores.gen import gen_scores, minus_log_gen
 from pipeline.scores.kl_matching import kl_matching_scores
 from pipeline.scores.max_logit import max_logit_scores
 from pipeline.scores.msp import msp_log_odds, msp_scores
@@ -19,7 +19,8 @@ from pipeline.training.heads import Probe
 
 HALF = np.log([[3.0, 1.0], [1.0, 1.0]])  # softmax 3/4 and 1/4; and one half each
 CONFIDENT = np.stack([np.linspace(20, 900, 500), np.zeros(500), np.ones(500)], axis=1)
-RANKING = [msp_log_odds, entropy_scores, gen_scores]
+UNSATURATED = [msp_log_odds, minus_log_entropy, minus_log_gen]
+RANKING = [*UNSATURATED, entropy_scores, gen_scores]
 
 
 def random_logits(n=50, c=7, scale=5.0, seed=0):
@@ -34,6 +35,8 @@ def test_by_hand():
     np.testing.assert_allclose(energy_scores(HALF), [np.log(4), np.log(2)])
     np.testing.assert_allclose(energy_scores(HALF, temperature=2.0)[1], 2 * np.log(2))
     np.testing.assert_allclose(entropy_scores(HALF)[1], -np.log(2))
+    np.testing.assert_allclose(minus_log_entropy(HALF)[1], -np.log(np.log(2)))
+    np.testing.assert_allclose(minus_log_gen(HALF, gamma=0.5)[0], -np.log(np.sqrt(3) / 2))
     np.testing.assert_allclose(gen_scores(HALF, gamma=0.5), [-2 * np.sqrt(3) / 4, -1])
     np.testing.assert_allclose(gen_scores(HALF, gamma=0.5, largest=1), [-np.sqrt(3) / 4, -0.5])
     np.testing.assert_allclose(fused_scores([HALF, HALF[::-1]]), [np.log(5 / 3)] * 2)
@@ -48,6 +51,7 @@ def test_agree_with_their_definitions():
     np.testing.assert_allclose(1 / (1 + np.exp(-msp_log_odds(logits))), p.max(axis=1))
     np.testing.assert_allclose(energy_scores(logits), logsumexp(logits.astype(float), axis=1))
     np.testing.assert_allclose(entropy_scores(logits), -entropy(p, axis=1), rtol=1e-10)
+    np.testing.assert_allclose(minus_log_entropy(logits), -np.log(entropy(p, axis=1)))
     terms = np.sort((p * (1 - p)) ** 0.1, axis=1)
     np.testing.assert_allclose(gen_scores(logits), -terms.sum(axis=1), rtol=1e-6)
     top = np.sort(p, axis=1)[:, -3:]
@@ -71,8 +75,26 @@ def test_confident_images_do_not_tie(scores):
     np.testing.assert_array_equal(rankdata(values), np.arange(1, len(leads) + 1))
 
 
-def test_no_lead_is_too_large_for_the_log_odds():
-    assert np.isfinite(msp_log_odds(1e6 * CONFIDENT)).all()
+@pytest.mark.parametrize("scores", UNSATURATED)
+def test_no_lead_is_too_large(scores):
+    values = scores(1e6 * CONFIDENT)
+    np.testing.assert_array_equal(rankdata(values), np.arange(1, len(values) + 1))
+
+
+def test_what_a_lead_of_800_gives_by_hand():
+    """One other class, p = exp(-800): the entropy is p (1 + 800) and GEN's sum 2 p^gamma."""
+    logits = np.array([[800.0, 0.0]])
+    np.testing.assert_allclose(minus_log_entropy(logits), 800 - np.log(801))
+    np.testing.assert_allclose(minus_log_gen(logits, gamma=0.5), 400 - np.log(2))
+
+
+def test_images_sure_of_a_class_that_no_posterior_holds_tie_in_kl_matching():
+    logits = np.array([[0.0, 800.0], [0.0, 900.0]])
+    scores = kl_matching_scores(logits, np.array([[1.0, 0.0]]))
+    np.testing.assert_allclose(scores, -708.396, rtol=1e-5)
+
+
+def test_no_lead_is_too_large_for_fused_probabilities():
     fused = fused_scores([1e6 * CONFIDENT, CONFIDENT])
     assert np.isfinite(fused).all()
 
@@ -80,7 +102,7 @@ def test_no_lead_is_too_large_for_the_log_odds():
 @given(st.floats(-1e4, 1e4))
 def test_a_common_shift_moves_only_the_energy(shift):
     logits = random_logits(9).astype(np.float64)
-    for scores in [msp_scores, msp_log_odds, entropy_scores, gen_scores]:
+    for scores in [msp_scores, *RANKING]:
         np.testing.assert_allclose(scores(logits + shift), scores(logits), rtol=1e-6, atol=1e-8)
     np.testing.assert_allclose(energy_scores(logits + shift), energy_scores(logits) + shift)
 
@@ -88,7 +110,7 @@ def test_a_common_shift_moves_only_the_energy(shift):
 @given(st.permutations(range(7)))
 def test_the_order_of_the_classes_does_not_matter(order):
     logits = random_logits(9)
-    for scores in [msp_scores, msp_log_odds, entropy_scores, gen_scores, energy_scores]:
+    for scores in [msp_scores, *RANKING, energy_scores]:
         np.testing.assert_allclose(scores(logits[:, order]), scores(logits), rtol=1e-9)
 
 
@@ -123,7 +145,7 @@ def test_react_clips_before_the_head_standardises():
 
 @pytest.mark.parametrize(
     "scores",
-    [msp_scores, msp_log_odds, max_logit_scores, energy_scores, entropy_scores, gen_scores],
+    [*RANKING, msp_scores, max_logit_scores, energy_scores],
 )
 def test_bad_logits_are_refused(scores):
     with pytest.raises(ValueError, match="at least two classes, got 1"):

@@ -49,6 +49,29 @@ def softmax_and_rest(
     return probabilities, rest_of_largest(probabilities)
 
 
+def log_softmax_and_rest(
+    values: Float64[np.ndarray, "n c"],
+) -> tuple[Float64[np.ndarray, "n c"], Float64[np.ndarray, "n c"], Float64[np.ndarray, "n c"]]:
+    """Logarithms of the probabilities p, of 1 - p, and of -log p, whatever the lead.
+
+    Of the largest of each row all three come from what it leaves to the others, of which the
+    logarithm is known where it is itself too small for a float64. The others are 1/2 at most.
+    """
+    rows, top = np.arange(len(values)), values.argmax(axis=1)
+    logs = log_softmax(values)
+    others = values.copy()
+    others[rows, top] = -np.inf
+    log_rest = log_sum_exp(others) - log_sum_exp(values)
+    rest = np.exp(log_rest)
+    logs[rows, top] = np.log1p(-rest)
+    log_complements = np.log1p(-np.exp(np.minimum(logs, -np.log(2))))
+    log_complements[rows, top] = log_rest
+    with np.errstate(divide="ignore"):  # of a rest that vanished
+        surprise = np.log(-logs)
+    surprise[rows, top] = np.where(rest < 1e-12, log_rest, surprise[rows, top])
+    return logs, log_complements, surprise
+
+
 def rest_of_largest(probabilities: Float64[np.ndarray, "n c"]) -> Float64[np.ndarray, " n"]:
     """Sum of each row without its largest entry."""
     others = probabilities.copy()

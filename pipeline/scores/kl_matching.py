@@ -15,7 +15,9 @@ def kl_matching_scores(
     """Minus the smallest KL(softmax || posterior) over the typical posteriors.
 
     Hendrycks et al. (ICML 2022, arXiv:1911.11132): one posterior a class, the mean softmax of the
-    ID images that the head puts into it. We average over the bank instead of a validation set.
+    ID images that the head puts into it. We average over the bank instead of a validation set. A
+    probability below 2e-308 in a posterior counts as that much, so that images which are sure of a
+    class that no posterior gives more tie at -708.4.
 
     Args:
         logits: Of the head that the posteriors were averaged for.
