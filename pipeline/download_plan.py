@@ -9,27 +9,37 @@ from pipeline.wanted_files import Wanted
 
 
 def plan_lines(wanted: list[Wanted], root: Path) -> list[str]:
-    """The plan: three lines a file, then what there is to download and the space for it."""
-    free = free_bytes(root)
+    """The plan: three lines a file and one of doubt, then what there is to download, and space."""
     lines = [f"data root {root.resolve()}"]
-    to_come, unknown = 0, 0
+    to_come, unknown, unpacked = 0, 0, 0
     for item in wanted:
         download, state = item.download, item.state(root)
-        missing = missing_bytes(download, root)
-        if state != "there":
+        if download.url and state != "there":
+            missing = download.bytes if state == "doubtful" else missing_bytes(download, root)
             to_come += missing or 0
-            unknown += missing is None and download.url is not None
+            unknown += missing is None
+            unpacked += (missing or 0) * (state == "unpacked")
         size = "size unknown" if download.bytes is None else f"{download.bytes / 1e6:,.0f} MB"
         check = next((k for k in ("sha256", "md5") if getattr(download, k)), "hash on first use")
         kind = f"{size}, {check}" if download.url else "a folder made by hand"
         lines += [
             f"{state:8} {download.file} ({kind}) for {', '.join(item.datasets)}",
+            *(f"         {line}" for line in _remarks(item, root)),
             f"         {download.url or download.note}",
             f"         licence: {download.licence}; cite: {download.citation}",
         ]
     more = f" and {unknown} files of unknown size" if unknown else ""
-    lines.append(f"to download: {to_come / 1e6:,.0f} MB{more}; free on disk: {free / 1e6:,.0f} MB")
-    return lines
+    more += f", of which {unpacked / 1e6:,.0f} MB lie unpacked" if unpacked else ""
+    free = free_bytes(root) / 1e6
+    return [*lines, f"to download: {to_come / 1e6:,.0f} MB{more}; free on disk: {free:,.0f} MB"]
+
+
+def _remarks(item: Wanted, root: Path) -> list[str]:
+    if doubt := item.doubt(root):
+        return [doubt]
+    if item.state(root) == "unpacked":
+        return [f"unpacked it is at '{item.unpacked(root)}': {' and '.join(item.keys)} may name it"]
+    return []
 
 
 def free_bytes(root: Path) -> int:

@@ -20,10 +20,14 @@ class Download:
     Attributes:
         file: Its name below the data root.
         url: Where it is; None where only a person can get it (licence, login).
-        bytes: About how large it is, for the plan; the checksum decides, not this.
+        bytes: How large it is, for the plan; the checksum decides, not this.
+        rounded: Whether `bytes` is rounded, or that of another archive of the same images.
         md5: Its published MD5, or
         sha256: its published SHA-256; with neither, the hash of the first download is recorded.
         unpacks: The folder it holds, for an archive that has to be unpacked beside itself.
+        holds: The folder it holds, for one that need not, where nothing else tells its name.
+        images: How many images a folder holds that is made by hand,
+        classes: in how many class folders.
         licence: Under which terms it may be used.
         citation: The paper to cite.
         note: How to get it by hand, or where the checksum comes from.
@@ -32,9 +36,13 @@ class Download:
     file: str
     url: str | None = None
     bytes: int | None = None
+    rounded: bool = False
     md5: str | None = None
     sha256: str | None = None
     unpacks: str | None = None
+    holds: str | None = None
+    images: int | None = None
+    classes: int | None = None
     licence: str = "not stated"
     citation: str = ""
     note: str = ""

@@ -1,26 +1,43 @@
-"""Which data sets of a run are not there, each with what to do about it."""
+"""Which data sets of a run are not there or not whole, each with what to do about it."""
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.download_errors import DownloadError
 from pipeline.downloads import Download
+from pipeline.held_files import ANYTHING, Need, lacking
 from pipeline.recorded_runs import MAKERS, RecordedRuns
-from pipeline.sources import SourceError, read_spec
+from pipeline.sources import ImageSet, SourceError, read_spec
+from pipeline.sources.spec import FolderSet
 from pipeline.wanted_files import Wanted, wanted_files
 
 MADE = (*MAKERS, "features")
 
 
-def missing_data(
+@dataclass(frozen=True)
+class DataPlan:
+    """What the plan says of data, one problem an item, with its cure.
+
+    Attributes:
+        missing: Data sets that are neither indexed nor found, or that are visibly not whole.
+        other: Files that have another size than was published.
+    """
+
+    missing: list[str]
+    other: list[str]
+
+
+def plan_data(
     params: Mapping[str, Any],
     runs: RecordedRuns,
     known: dict[str, Download],
     root: Path,
     overrides: Sequence[str] = (),
-) -> list[str]:
-    """Data sets that are neither indexed nor found, each with the cure.
+) -> DataPlan:
+    """Look at each data set that is not indexed; at sizes and listings only, which takes no time.
 
     Args:
         params: What params.yaml holds, or would hold.
@@ -29,29 +46,61 @@ def missing_data(
         root: The data root.
         overrides: Those that the parameters were composed with; a command needs them too.
     """
-    problems = []
+    found = DataPlan([], [])
+    stated = params["benchmark"].get("expected_classes") or {}
     for name, entry in params["datasets"].items():
         made = isinstance(entry, dict) and entry.get("source") in MADE
         if made or runs.index_is_current(name):
             continue
+        files = wanted_files(params["datasets"], known, [name])
+        command = shlex.join(["python", "-m", "stages.fetch", name, *overrides])
         try:
-            read_spec(name, entry, data_root=root)
-        except (SourceError, OSError) as error:
-            files = wanted_files(params["datasets"], known, [name])
-            problems.append(f"{name}: {error}\n    cure: {_cure(name, files, root, overrides)}")
-    return problems
+            spec = read_spec(name, entry, data_root=root)
+            for place, need, download in _places(entry, spec, known, stated.get(name)):
+                size = download.bytes if download else None
+                if wrong := lacking(place, need, size=size):
+                    cure = _cure(name, files, root, command)
+                    found.missing.append(f"{name}: '{place}' {wrong}\n    cure: {cure}")
+                elif other := _other_size(place, download):
+                    found.other.append(f"{name}: {other}: `{command}` compares its checksum")
+        except (SourceError, DownloadError, OSError) as error:
+            cure = _cure(name, files, root, command)
+            found.missing.append(f"{name}: {error}\n    cure: {cure}")
+    return found
 
 
-def fetch_command(name: str, overrides: Sequence[str]) -> str:
-    """The command that downloads what a data set needs, of the configuration that is planned."""
-    return shlex.join(["python", "-m", "stages.fetch", name, *overrides])
+def _places(
+    entry: Any, spec: ImageSet, known: Mapping[str, Download], classes: int | None
+) -> Iterator[tuple[Path, Need, Download | None]]:
+    """Each file and folder that a data set reads, what a folder has to hold, how a file is had."""
+    if isinstance(spec, FolderSet):
+        yield Path(spec.path) / spec.subfolder, Need.of(entry, classes), None
+    values = entry if isinstance(entry, Mapping) else {"path": entry}
+    for key in ("path", "root", "labels"):
+        value = getattr(spec, key, None)
+        if value and Path(value).exists() and not (key == "path" and isinstance(spec, FolderSet)):
+            yield Path(value), ANYTHING, known.get(str(values.get(key)))
 
 
-def _cure(name: str, files: Sequence[Wanted], root: Path, overrides: Sequence[str]) -> str:
-    lacking = [item for item in files if item.state(root) != "there"] or files
-    keys = [key for item in lacking for key in item.keys if key.split(".")[1] == name]
-    own = f"{' and '.join(keys) or f'datasets.{name}.path'}=… names a copy that you have"
-    notes = [item.download.note for item in lacking if item.download.url is None]
-    if notes or not files:
-        return "; or ".join([*notes, own])
-    return f"{fetch_command(name, overrides)}; or {own}"
+def _other_size(place: Path, download: Download | None) -> str | None:
+    if download is None or download.bytes is None or download.rounded or place.is_dir():
+        return None
+    held = place.stat().st_size
+    differs = held != download.bytes
+    return f"'{place}' has {held:,} bytes, {download.bytes:,} are stated" if differs else None
+
+
+def _cure(name: str, files: Sequence[Wanted], root: Path, command: str) -> str:
+    """What to do: name what lies unpacked, get it by hand, download it, or name another copy."""
+    wrong = [item for item in files if item.state(root) != "there"] or files
+    cures, keys = [], [key for item in wrong for key in item.keys if key.split(".")[1] == name]
+    for item in wrong:
+        if item.download.url is None:
+            cures.append(item.download.note)
+        elif folder := item.unpacked(root):
+            cures += [f"{key}={shlex.quote(str(folder))}" for key in item.keys if key in keys]
+    if any(item.download.url for item in wrong):
+        aside = any(item.state(root) == "doubtful" for item in wrong)
+        cures.append(f"move it away and run {command}" if aside else command)
+    named = " and ".join(keys) or f"datasets.{name}.path"
+    return "; or ".join([*cures, f"{named}=… names a copy that you have"])

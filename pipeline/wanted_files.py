@@ -6,7 +6,9 @@ from typing import Any
 
 import yaml
 
-from pipeline.downloads import Download, find, with_size
+from pipeline.download_errors import DownloadError
+from pipeline.downloads import Download, dangling, find, with_size
+from pipeline.held_files import ANYTHING, Need, lacking, unpacked_beside
 from pipeline.params import from_mapping
 from pipeline.partial_files import partial_of
 
@@ -21,19 +23,47 @@ class Wanted:
         datasets: The data sets that read it.
         download: How it can be had.
         keys: The parameters that name it, as ``datasets.sun.path``.
+        need: What a folder has to hold, if it is one.
+        inside: The paths in it that are read.
     """
 
     datasets: tuple[str, ...]
     download: Download
     keys: tuple[str, ...] = ()
+    need: Need = ANYTHING
+    inside: tuple[str, ...] = ()
 
     def state(self, root: Path) -> str:
-        """One word: there, partial, missing, or by hand."""
+        """One word: there, doubtful, partial, unpacked, missing, or by hand."""
         if find(self.download, root):
-            return "there"
+            return "doubtful" if self.doubt(root) else "there"
         if partial_of(root / self.download.file).exists():
             return "partial"
-        return "missing" if self.download.url else "by hand"
+        if self.download.url is None:
+            return "by hand"
+        return "unpacked" if self.unpacked(root) else "missing"
+
+    def doubt(self, root: Path) -> str | None:
+        """A sentence on what is visibly wrong with what is there; None for nothing."""
+        if (there := find(self.download, root)) is None:
+            return dangling(root / self.download.file, root)
+        wrong = lacking(there, self.need, size=self.download.bytes)
+        return f"'{there}' {wrong}" if wrong else None
+
+    def unpacked(self, root: Path) -> Path | None:
+        """The folder beside its place that it was unpacked to; it can be named, and is not used."""
+        return unpacked_beside(root / self.download.file, self.inside, self.download.holds)
+
+    def check_folder(self, root: Path) -> None:
+        """Refuse a folder that is visibly not whole: no checksum tells that of a folder.
+
+        Raises:
+            DownloadError: Names what it lacks and the cure.
+        """
+        there = find(self.download, root)
+        if there and there.is_dir() and (doubt := self.doubt(root)):
+            again = "move it away and fetch it again" if self.download.url else self.download.note
+            raise DownloadError(f"{doubt}; it is left as it is: complete it, or {again}")
 
 
 def root_of(value: str | None) -> Path:
@@ -61,25 +91,45 @@ def wanted_files(
             f"unknown dataset '{unknown[0]}'; known: {', '.join(sorted(datasets))}. The sets of "
             "another benchmark are known with benchmark=<name>"
         )
-    users: dict[str, dict[str, str]] = {}
+    users: dict[str, dict[str, Any]] = {}
     for name in chosen or datasets:
         entry = datasets[name]
         values = {"path": entry} if isinstance(entry, str) else entry
         for key in ("path", "root"):
             if file := _file_of(values.get(key), known):
-                users.setdefault(file, {})[f"datasets.{name}.{key}"] = name
-    return [
-        Wanted(tuple(dict.fromkeys(keys.values())), known[file], tuple(keys))
-        for file, keys in users.items()
-    ]
+                users.setdefault(file, {})[f"datasets.{name}.{key}"] = values
+    return [_wanted(known[file], keys) for file, keys in users.items()]
 
 
 def with_sizes(wanted: list[Wanted], root: Path) -> list[Wanted]:
     """Ask the servers how large the files are that are to come and have no published size."""
     return [
-        item if item.state(root) == "there" else replace(item, download=with_size(item.download))
+        item if find(item.download, root) else replace(item, download=with_size(item.download))
         for item in wanted
     ]
+
+
+def _wanted(download: Download, users: dict[str, Any]) -> Wanted:
+    """Join what the parameters that name a file read of it."""
+    names: set[str] = set()
+    inside: set[str] = set()
+    classes = 0
+    for key, values in users.items():
+        field = key.rpartition(".")[2]
+        if download.unpacks:
+            _, lead, name = str(values[field]).partition(f"{download.unpacks}/")
+            names |= {name} if lead else set()
+        elif download.url is None:
+            need = Need.of(values, download.classes)
+            names, classes = names | need.names, max(classes, need.classes or 0)
+        inside.add(str(values.get("prefix" if field == "root" else "subfolder") or ""))
+    return Wanted(
+        datasets=tuple(dict.fromkeys(key.split(".")[1] for key in users)),
+        download=download,
+        keys=tuple(users),
+        need=Need(frozenset(names), classes or None),
+        inside=tuple(sorted(inside)),
+    )
 
 
 def _file_of(value: Any, known: dict[str, Download]) -> str | None:

@@ -36,10 +36,12 @@ def run(wanted: list[Wanted], root: Path) -> list[str]:
     problems = []
     for item in wanted:
         try:
+            item.check_folder(root)
             path = fetch(item.download, root, report=_bar(item.download.file))
             done = "verified" if path.is_file() else "there, used as it is"
             if path.is_file() and item.download.unpacks:
                 path = unpack(path, item.download.unpacks)
+                item.check_folder(root)
             print(f"\r{path}: {done}" + " " * 20)
         except DownloadError as error:
             problems.append(f"{', '.join(item.datasets)}: {error}")

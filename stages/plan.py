@@ -22,7 +22,7 @@ from pipeline.download_plan import plan_lines
 from pipeline.downloads import Download
 from pipeline.params import from_mapping
 from pipeline.plan_table import plan_table, speed_lines
-from pipeline.planned_data import missing_data
+from pipeline.planned_data import plan_data
 from pipeline.planned_training import planned_trainings
 from pipeline.planning import BackbonePlan, Cost, plan_backbone
 from pipeline.recorded_runs import RecordedRuns
@@ -112,12 +112,13 @@ def run(
     lines += speed_lines(plans, table, assumed_tflops=tflops)
     root = root_of(params.get("data_root", "data/raw"))
     to_come, missing = planned_weights(params, runs)
+    data = plan_data(params, runs, known, root, overrides)
     for title, problems in (
         ("weights to come:", to_come),
         ("weights missing here:", missing),
-        ("data missing:", missing_data(params, runs, known, root, overrides)),
+        ("data missing:", data.missing),
         ("data of another run:", outdated(params, runs)),
-        ("data that differ:", unexpected_counts(params, counts)),
+        ("data that differ:", [*data.other, *unexpected_counts(params, counts)]),
     ):
         if problems:
             lines += ["", title, *(f"  {problem}" for problem in problems)]

@@ -561,6 +561,40 @@ def test_a_folder_that_is_there_is_used_as_it_is(tmp_path, capsys):
     assert f"{tmp_path / 'lists'}: there, used as it is" in printed
 
 
+def test_a_folder_that_is_visibly_not_whole_is_refused(tmp_path, capsys):
+    """A flat folder where class folders are stated; lists without the one that is read."""
+    by_hand = Download(file="imagenet1k/val", note="log in", classes=2)
+    lists = Download(file="lists.zip", url="http://127.0.0.1:9/lists.zip", unpacks="lists")
+    known = {by_hand.file: by_hand, lists.file: lists}
+    sets = {
+        "val": {"source": "folder", "path": "imagenet1k/val"},
+        "some": {"source": "list", "path": "lists/a/test.txt", "root": "/photos"},
+        "more": {"source": "list", "path": "lists/a/more.txt", "root": "/photos"},
+    }
+    for file in ("imagenet1k/val/1.JPEG", "lists/a/test.txt"):
+        (tmp_path / file).parent.mkdir(parents=True)
+        (tmp_path / file).write_text("a")
+    wanted = stage.wanted_files(sets, known, [])
+
+    assert [item.state(tmp_path) for item in wanted] == ["doubtful", "doubtful"]
+    assert "imagenet1k/val' holds 0 class folders, 2 are" in stage.plan_lines(wanted, tmp_path)[2]
+    problems = stage.run(wanted, tmp_path)
+    assert problems[0].endswith("2 are stated; it is left as it is: complete it, or log in")
+    assert re.search(r"lacks 1 of 2: a/more.txt; .*, or move it away and fetch it", problems[1])
+    (tmp_path / "lists/a/more.txt").write_text("a")
+    assert [item.state(tmp_path) for item in wanted] == ["doubtful", "there"]
+    told = stage.wanted_files({"val": {**sets["val"], "labels": "truth.txt"}}, known, [])
+    assert told[0].state(tmp_path) == "there"
+
+
+def test_an_archive_without_the_list_that_is_read_is_told_once_it_is_unpacked(tmp_path, capsys):
+    archive_of(tmp_path / "lists.zip", ["lists/a.txt"])
+    lists = Download(file="lists.zip", url="http://127.0.0.1:9/lists.zip", unpacks="lists")
+    sets = {"some": {"source": "list", "path": "lists/b.txt", "root": "/photos"}}
+    [problem] = stage.run(stage.wanted_files(sets, {lists.file: lists}, []), tmp_path)
+    assert "lists' lacks 1 of 1: b.txt" in problem
+
+
 def test_a_folder_in_the_place_of_a_file_is_named(tmp_path):
     (tmp_path / "set.bin").mkdir()
     with pytest.raises(DownloadError, match=r"set.bin must be a file, it is a folder"):

@@ -1,7 +1,10 @@
 """The plan before any cost: what is counted, what is there, what is missing."""
 
+import hashlib
 import json
+import re
 import shlex
+from dataclasses import replace
 
 import polars as pl
 import pytest
@@ -391,3 +394,94 @@ def test_every_printed_download_is_a_command_that_knows_its_sets(tmp_path, monke
         assert fetch.wanted_files(datasets, read_downloads(), [name])
         assert own.startswith(f"datasets.{name}.path")
     assert "datasets.textures_openood.path and datasets.textures_openood.root=… names" in str(lines)
+
+
+def small(path, names):
+    """A folder with these class folders, one file each."""
+    for name in names:
+        (path / name).mkdir(parents=True)
+        (path / name / "a.jpg").write_bytes(b"x")
+
+
+def missing_of(params, known, root):
+    """What the plan says is missing, by data set."""
+    lines = plan.run({**params, "data_root": str(root)}, COSTS, known)
+    text = "\n".join(lines).partition("data missing:\n")[2].partition("\n\n")[0]
+    entries = re.split(r"^  (?! )", text, flags=re.MULTILINE)[1:]
+    return {entry.partition(":")[0]: entry.partition(": ")[2] for entry in entries}
+
+
+def test_what_is_there_but_visibly_not_whole_is_missing(world, tmp_path):
+    """An empty archive, an empty training folder, a flat test folder: all of them used to pass."""
+    params, known = world
+    params["benchmark"]["expected_classes"] = {"train": 2, "test": 2}
+    root = tmp_path / "raw"
+    (root / "imagenet/train").mkdir(parents=True)
+    (root / "imagenet/val").mkdir()
+    (root / "imagenet/val/1.JPEG").write_bytes(b"x")
+    (root / "greek.tar").write_bytes(b"")
+
+    found = missing_of(params, known, root)
+    assert set(found) == {"train", "test", "greek"}
+    assert f"'{root}/imagenet/train' is an empty folder\n    cure: log in and un" in found["train"]
+    assert "imagenet/val' holds 0 class folders, 2 are stated" in found["test"]
+    assert "greek.tar' is empty\n    cure: move it away and run python -m stages" in found["greek"]
+
+    (root / "imagenet/val/1.JPEG").unlink()
+    small(root / "imagenet/val", "ab")
+    small(root / "imagenet/train", "ab")
+    (root / "greek.tar").write_bytes(b"x" * 100)
+    assert missing_of(params, known, root) == {}
+    known["greek.tar"] = replace(known["greek.tar"], bytes=200)
+    assert "greek.tar' holds 100 of 200 bytes" in missing_of(params, known, root)["greek"]
+
+
+def test_chosen_classes_are_looked_for_by_name(world, tmp_path):
+    params, known = world
+    small(tmp_path / "raw/imagenet/train", "abc")
+    entry = {"source": "folder", "path": "imagenet/train", "include_classes": ["b", "d"]}
+    params["datasets"] = {"train": entry}
+    assert "train' lacks 1 of 2: d" in missing_of(params, known, tmp_path / "raw")["train"]
+    small(tmp_path / "raw/imagenet/train", "d")
+    assert missing_of(params, known, tmp_path / "raw") == {}
+
+
+def test_an_archive_that_lies_unpacked_is_named_and_then_used(world, tmp_path):
+    """The plan used to count it as a download. The cure it prints is one that works."""
+    params, known = world
+    params["backbones"] = ["vit"]
+    params["datasets"] = {"greek": {"source": "tar", "path": "greek.tar", "subfolder": "greek/all"}}
+    known["greek.tar"] = replace(known["greek.tar"], bytes=5_000_000)
+    root = tmp_path / "raw"
+    small(root / "greek/all", "ab")
+
+    cure = missing_of(params, known, root)["greek"].partition("cure: ")[2].split("; or ")
+    assert cure[:2] == [f"datasets.greek.path={root}/greek", "python -m stages.fetch greek"]
+    lines = "\n".join(plan.run({**params, "data_root": str(root)}, COSTS, known))
+    assert "unpacked greek.tar (5 MB" in lines
+    assert "to download: 5 MB, of which 5 MB lie unpacked" in lines
+    params["datasets"]["greek"]["path"] = f"{root}/greek"
+    assert missing_of(params, known, root) == {}
+
+
+def test_a_file_of_another_size_than_stated_is_told_and_its_checksum_decides(world, tmp_path):
+    """A statement may be wrong: a whole file must not be in its way."""
+    params, known = world
+    params["backbones"], params["datasets"] = ["vit"], {"greek": "greek.tar"}
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw/greek.tar").write_bytes(bytes(1000))
+    md5 = hashlib.md5(bytes(1000)).hexdigest()
+    known["greek.tar"] = replace(known["greek.tar"], bytes=1001, md5=md5)
+    told = plan.run({**params, "data_root": str(tmp_path / "raw")}, COSTS, known)
+
+    at = told.index("data that differ:")
+    assert (
+        "greek.tar' has 1,000 bytes, 1,001 are stated: `python -m stages.fetch gr" in told[at + 1]
+    )
+    assert "data missing:" not in told
+    wanted = fetch.wanted_files(params["datasets"], known, [])
+    assert wanted[0].state(tmp_path / "raw") == "there"
+    assert fetch.run(wanted, tmp_path / "raw") == []
+    known["greek.tar"] = replace(known["greek.tar"], rounded=True)
+    told = plan.run({**params, "data_root": str(tmp_path / "raw")}, COSTS, known)
+    assert "data that differ:" not in told
