@@ -155,6 +155,15 @@ def test_the_file_arrives_whole(server, tmp_path, path):
     assert names(tmp_path) == ["set.bin"]
 
 
+@pytest.mark.parametrize("stated", [7, 299_999, 300_001, 900_000])
+def test_a_wrong_stated_size_does_not_stop_a_file_whose_checksum_fits(server, tmp_path, stated):
+    """Neither while it comes nor where it is there: the statement is for the plan."""
+    plan = [stage.Wanted(("a",), at(server, "/half", md5=MD5, bytes=stated))]
+    assert stage.run(plan, tmp_path) == []
+    assert stage.run(plan, tmp_path) == []
+    assert (tmp_path / "set.bin").read_bytes() == CONTENT
+
+
 def test_a_broken_off_download_goes_on_where_it_stopped(server, tmp_path):
     fetch(at(server, "/half", md5=MD5), tmp_path)
     assert server.seen == [("/half", None), ("/half", "bytes=100000-")]
@@ -461,6 +470,8 @@ def test_the_list_of_downloads_can_be_read_and_every_entry_says_its_terms():
         assert download.url or download.note, file
         assert download.md5 is None or len(download.md5) == 32, file
         assert download.sha256 is None or len(download.sha256) == 64, file
+        if file.endswith(".tar") and not download.rounded:
+            assert (download.bytes or 0) % 512 == 0, f"{file}: a tar archive is made of blocks"
     public = {file: download for file, download in known.items() if download.url}
     unchecked = {file for file, d in public.items() if d.md5 is None and d.sha256 is None}
     assert unchecked == {"benchmark_imglist.zip"}  # published without a checksum
