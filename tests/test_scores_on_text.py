@@ -42,13 +42,26 @@ def test_mcm_keeps_images_apart():
 
 
 def test_neglabel_agrees_with_the_definition():
+    """23 words in 4 groups of 5, dealt by the seed; the last three mined are left over."""
     images, classes, words = units(20), units(5, seed=1), units(23, seed=2)
     shares = []
-    for group in np.array_split(words, 4):
+    for group in words[np.random.default_rng(0).permutation(20)].reshape(4, 5, 16):
         probabilities = softmax(images @ np.concatenate([classes, group]).T / 0.1, axis=1)
         shares.append(probabilities[:, :5].sum(axis=1))
     scores = neglabel_scores(images, classes, words, temperature=0.1, groups=4)
     np.testing.assert_allclose(scores, np.mean(shares, axis=0), rtol=1e-5)
+
+
+def test_the_seed_of_neglabel_deals_the_groups():
+    """One group of all words is the same for every seed."""
+    images, classes, words = units(20), units(5, seed=1), units(60, seed=2)
+    mined = words[np.argsort((words @ classes.T).max(axis=1))]
+    first, second = (neglabel_scores(images, classes, mined, groups=6, seed=s) for s in (0, 1))
+    again = neglabel_scores(images, classes, mined, groups=6)
+    np.testing.assert_array_equal(first, again)
+    assert not np.allclose(first, second)
+    one_group = [neglabel_scores(images, classes, mined, groups=1, seed=s) for s in (0, 1)]
+    np.testing.assert_allclose(*one_group, rtol=1e-6)
 
 
 def test_neglabel_in_the_tables_ranks_as_the_papers_share():
