@@ -50,7 +50,7 @@ from pipeline.training.heads import write_probe
 from pipeline.training.loss_meter import LossMeter
 from pipeline.training.train_together import train_together
 
-VERSION = 1  # raise when a change of this code changes weights
+VERSION = 2  # raise when a change of this code changes weights
 
 
 @dataclasses.dataclass(frozen=True)

@@ -225,6 +225,33 @@ def test_decoded_once_or_by_a_loader_is_the_same():
         assert torch.equal(y, b)
 
 
+def test_batches_for_a_gpu_lie_in_pinned_memory_and_are_the_same(monkeypatch):
+    """torch refuses to pin without a GPU: what it is asked for is seen here."""
+    empty, asked = torch.empty, []
+
+    def without_gpu(*shape, pin_memory=False, **options):
+        asked.append(pin_memory)
+        return empty(*shape, **options)
+
+    kept, order = pictures(8), [[3, 0], [5, 6]]
+    monkeypatch.setattr(torch, "empty", without_gpu)
+    both = [list(kept.batches(order, pinned=pinned)) for pinned in (False, True)]
+
+    assert asked == [False] * 4 + [True] * 4
+    for (x, y), (a, b) in zip(*both, strict=True):
+        assert torch.equal(x, a)
+        assert torch.equal(y, b)
+
+
+def test_the_optimiser_of_a_gpu_is_fused_and_the_cpus_is_as_it_was():
+    fused, plain = (finetuning._optimiser(start(), QUICK, fused=fused) for fused in (True, False))
+
+    assert isinstance(fused, torch.optim.AdamW)
+    assert fused.defaults["fused"] is True
+    assert not plain.defaults["fused"]
+    assert [g["weight_decay"] for g in fused.param_groups] == [0.0, QUICK.weight_decay]
+
+
 @pytest.mark.parametrize(
     ("source", "workers", "context"),
     [(Pictures(), 2, None), (Threaded(), 2, "forkserver"), (Threaded(), 0, None)],

@@ -66,19 +66,23 @@ class Images:
         """Return the number of images."""
         return len(self.labels)
 
-    def batches(self, order: Sequence[Sequence[int]]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield images and labels of each list of rows."""
+    def batches(
+        self, order: Sequence[Sequence[int]], *, pinned: bool = False
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield images and labels of each list of rows, `pinned` to be sent to a GPU unawaited."""
         if self.decoded is not None:
+            parts = (self.decoded, torch.from_numpy(self.labels))
             for rows in order:
                 chosen = torch.as_tensor(rows)
-                yield self.decoded[chosen], torch.from_numpy(self.labels)[chosen]
+                images, labels = (_gathered(part, chosen, pinned=pinned) for part in parts)
+                yield images, labels
             return
         forked = getattr(self.read.source, "fork_safe", True) or self.workers == 0
         yield from DataLoader(
             Rows(self.read, self.labels),
             batch_sampler=order,  # type: ignore[arg-type]
             num_workers=self.workers,
-            pin_memory=torch.cuda.is_available(),
+            pin_memory=pinned,
             # threads of the source's library do not survive a fork: a worker would wait for them
             multiprocessing_context=None if forked else "forkserver",
         )
@@ -94,6 +98,12 @@ class Rows(Dataset):
     def __getitem__(self, row: int) -> tuple[Tensor, int]:
         """Return one image and its class."""
         return self.read(row), int(self.labels[row])
+
+
+def _gathered(source: Tensor, rows: Tensor, *, pinned: bool) -> Tensor:
+    """Copy rows once, to where they are sent from."""
+    into = torch.empty(len(rows), *source.shape[1:], dtype=source.dtype, pin_memory=pinned)
+    return torch.index_select(source, 0, rows, out=into)
 
 
 def epoch_order(rows: int, batch: int, generator: torch.Generator) -> list[list[int]]:

@@ -60,9 +60,8 @@ def finetune(
     per_epoch = recipe.steps_per_epoch(len(images))
     model.to(place.device).train()
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # up to twice as fast
-    optimiser = create_optimizer_v2(
-        model, opt="adamw", lr=recipe.peak, weight_decay=recipe.weight_decay
-    )
+    on_gpu = place.device.type == "cuda"
+    optimiser = _optimiser(model, recipe, fused=on_gpu)
     schedule = CosineLRScheduler(
         optimiser,
         t_initial=recipe.epochs * per_epoch,
@@ -76,18 +75,18 @@ def finetune(
     parts = {"model": model, "average": average.module, "optimiser": optimiser}
     done = _restore(checkpoint, parts, place)
     trained = nn.parallel.DistributedDataParallel(model) if place.world > 1 else model
-    half = place.device.type == "cuda"
     for epoch in range(done, recipe.epochs):
         mix = _mixing(recipe, classes, epoch=epoch, place=place)
         generator = torch.Generator().manual_seed(recipe.seed + epoch)
         order = epoch_order(len(images), recipe.batch_size, generator)
         mine = [rows[place.rank :: place.world] for rows in order]
         total = torch.zeros((), device=place.device)
-        for step, (pixels, labels) in enumerate(images.batches(mine), start=epoch * per_epoch):
+        batches = images.batches(mine, pinned=on_gpu)
+        for step, (pixels, labels) in enumerate(batches, start=epoch * per_epoch):
             schedule.step_update(step)
             batch = pixels.to(place.device, non_blocking=True, memory_format=torch.channels_last)
-            batch, targets = mix(batch, labels.to(place.device))
-            with torch.autocast(place.device.type, torch.bfloat16, enabled=half):
+            batch, targets = mix(batch, labels.to(place.device, non_blocking=True))
+            with torch.autocast(place.device.type, torch.bfloat16, enabled=on_gpu):
                 loss = criterion(trained(batch), targets)
             optimiser.zero_grad()
             loss.backward()
@@ -105,6 +104,17 @@ def finetune(
             if progress is not None:
                 progress(epoch + 1, recipe.epochs, mean)
     return average.module if recipe.averages else model
+
+
+def _optimiser(model: nn.Module, recipe: FinetuneRecipe, *, fused: bool) -> torch.optim.Optimizer:
+    """Return AdamW; on a GPU one kernel updates many tensors, and last bits are other ones."""
+    return create_optimizer_v2(
+        model,
+        opt="adamw",
+        lr=recipe.peak,
+        weight_decay=recipe.weight_decay,
+        fused=fused or None,  # None: torch's own choice
+    )
 
 
 def _mixing(recipe: FinetuneRecipe, classes: int, *, epoch: int, place: Place) -> Mixup:
