@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from pipeline.backbones import backbone as backbone_module
 from pipeline.backbones.backbone import load_backbone
 from pipeline.backbones.checkpoints import WeightsError, find_checkpoint
 from pipeline.backbones.model_spec import model_spec
@@ -92,6 +93,24 @@ def test_the_transform_is_open_clips_own_and_splits_before_its_normalisation(loc
     pixels = backbone.pixels_transform(photo)
     assert 0 <= pixels.min() <= pixels.max() <= 1
     torch.testing.assert_close(backbone.normalise(pixels[None])[0], own(photo))
+
+
+def test_the_constants_of_the_normalisation_are_sent_to_a_device_once(local_clip, monkeypatch):
+    """Whatever mode they are first asked for in, gradients flow through them later."""
+    folder, _ = local_clip
+    entry = local_entry(folder)
+    backbone = load_backbone("tiny", entry, record(folder, "tiny", folder / "m.safetensors"))
+    backbone_module._on_device.cache_clear()
+    pixels = torch.rand(2, 3, 4, 4)
+    with torch.inference_mode():
+        first = backbone.normalise(pixels)
+
+    monkeypatch.setattr(torch, "tensor", None)
+    again = backbone.normalise(pixels.requires_grad_())
+
+    assert torch.equal(first, again)
+    (gradient,) = torch.autograd.grad(again.sum(), pixels)
+    torch.testing.assert_close(gradient[0, 1], torch.full((4, 4), 1 / 0.2))
 
 
 def test_joint_space_on_request_keeps_the_projection_inside(local_clip, photo):
