@@ -187,6 +187,37 @@ def test_an_encoder_without_a_gradient_is_refused():
         )
 
 
+@pytest.mark.parametrize(("steps", "bad"), [(25, 0), (25, 9), (25, 13), (25, 24), (1, 0)])
+def test_a_gradient_that_is_not_finite_is_told_with_its_step(steps, bad):
+    """Looked for now and then: what a step later becomes of it does not hide the first one."""
+    encode, sources, calls = tiny_encoder(), images(), iter(range(99))
+    with pytest.raises(ValueError, match=f"not after {bad} steps; set precision: float32, or low"):
+        push(
+            sources,
+            torch.zeros_like(sources),
+            encode=lambda pixels: encode(pixels) * (torch.nan if next(calls) == bad else 1.0),
+            objective=cosine_to(torch.ones(4, 8)),
+            spec=CraftSpec(ood="x", steps=steps),
+        )
+
+
+def test_steps_do_not_wait_for_the_device(monkeypatch):
+    """Reading a tensor's truth or number does; 25 steps read three lists of ten at most."""
+    looks, tolist = [], torch.Tensor.tolist
+    for name in ("__bool__", "__float__", "item"):
+        monkeypatch.setattr(torch.Tensor, name, None)
+    monkeypatch.setattr(torch.Tensor, "tolist", lambda t: looks.append(len(t)) or tolist(t))
+    sources = images()
+    push(
+        sources,
+        torch.zeros_like(sources),
+        encode=tiny_encoder(),
+        objective=cosine_to(torch.ones(4, 8)),
+        spec=CraftSpec(ood="x", steps=25, smoothness=0.0, budget=Budget("linf", 0.1, 0.01)),
+    )
+    assert looks == [10, 10, 5]
+
+
 def test_objectives_by_hand():
     features = torch.tensor([[3.0, 4.0], [0.0, 1.0]])
     assert cosine_to(torch.tensor([[1.0, 0.0], [0.0, 2.0]]))(features).tolist() == pytest.approx(

@@ -17,6 +17,7 @@ from pipeline.attacks.attack_spec import Budget, CraftSpec
 Encode = Callable[[Tensor], Tensor]  # [0, 1] pixels [b 3 h w] -> float32 features [b d]
 Objective = Callable[[Tensor], Tensor]  # features [b d] -> value [b], higher = closer to ID
 OnStep = Callable[[int, Tensor, Tensor, Tensor], None]  # step, features, objective, perturbation
+LOOK = 10  # steps after which it is looked whether all went well: a look makes a GPU wait
 
 
 def roughness(perturbation: Float[Tensor, "b c h w"]) -> Float[Tensor, " b"]:
@@ -51,6 +52,7 @@ def push(
     """
     perturbation = _into_bounds(noise, images, budget=spec.budget).requires_grad_()
     optimiser = torch.optim.Adam([perturbation], lr=spec.learning_rate)
+    finite: list[Tensor] = []  # of the steps since the last look
     for step in range(spec.steps):
         features = encode(images + perturbation)
         if not features.requires_grad:
@@ -65,8 +67,10 @@ def push(
         if spec.smoothness > 0:
             loss = loss + spec.smoothness * roughness(perturbation).sum()
         (gradient,) = torch.autograd.grad(loss, perturbation)
-        if not torch.isfinite(gradient).all():
-            raise ValueError(f"the gradient is not finite after {step} steps")
+        finite.append(torch.isfinite(gradient).all())
+        if len(finite) == LOOK or step == spec.steps - 1:
+            _refuse_infinite(finite, before=step + 1 - len(finite))
+            finite.clear()
         with torch.no_grad():
             if spec.budget is None:
                 perturbation.grad = gradient
@@ -99,6 +103,16 @@ def to_levels(
             wanted = torch.where(outside[:, None, None, None], wanted * 0.99, wanted)
             change = wanted.round()
     return (source_levels + change).clamp(0, 255).to(torch.uint8)
+
+
+def _refuse_infinite(finite: Sequence[Tensor], *, before: int) -> None:
+    """Name the first of some steps whose gradient is not finite; `before` were made before them."""
+    looked = torch.stack(list(finite)).tolist()
+    if not all(looked):
+        raise ValueError(
+            f"the gradient must be finite, but is not after {before + looked.index(False)} steps; "
+            "set precision: float32, or lower learning_rate"
+        )
 
 
 def _direction(gradient: Tensor, *, norm: str) -> Tensor:
