@@ -4,8 +4,9 @@
 
 Reads   WEIGHTS     weights folder of the backbone
         BANK_INDEX  index of the ID training set: its class names, unless benchmark.class_names
-Writes  TEXT        Zarr store: class_embeddings, projection; with text.negative_words also
-                    negative_embeddings. Attribute `applicable` is false without a text tower.
+Writes  TEXT        Zarr store: class_embeddings, projection; with text.negative_words, or a file of
+                    their vectors in the entry, also negative_embeddings, mined. Attribute
+                    `applicable` is false without a text tower.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from pipeline.backbones.weights import read_entry
 from pipeline.datasets.index import read_index
 from pipeline.language.class_folders import class_folders
 from pipeline.language.class_names import class_names, equal_names
+from pipeline.language.negative_labels import mine_negatives
 from pipeline.language.prompts import prompt_set
 from pipeline.language.text_params import TextParams
 from pipeline.params import load_params, read_section
@@ -45,7 +47,7 @@ def run(
         "sentences": prompt_set(params.prompts),
     }
     if entry.get("loader") == "features":
-        return imported(backbone, entry, attributes)
+        return imported(backbone, entry, attributes, negative_share=params.negative_share)
     if entry.get("loader") == "timm":  # known without building the model
         return {}, attributes | not_applicable("its loader, timm, has no text tower")
 
@@ -75,15 +77,19 @@ def run(
 
 
 def imported(
-    backbone: str, entry: dict[str, Any], attributes: dict[str, Any]
+    backbone: str, entry: dict[str, Any], attributes: dict[str, Any], *, negative_share: float
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Return class embeddings that came with imported features, if any did."""
+    """Return class embeddings and mined negative words that came with imported features, if any."""
     if entry.get("class_embeddings") is None:
         reason = f"models.{backbone}.class_embeddings names no file"
         return {}, attributes | not_applicable(reason)
     from pipeline.extraction.imports import import_text
 
     arrays = import_text(backbone, entry, classes=len(attributes["class_names"]))
+    if "negative_embeddings" in arrays:
+        words = arrays["negative_embeddings"]
+        mined = mine_negatives(words, arrays["class_embeddings"], share=negative_share)
+        arrays["negative_embeddings"] = words[mined]
     attributes |= {"prompts": "imported", "sentences": []}
     return arrays, attributes | {"applicable": True, "logit_scale": entry.get("logit_scale")}
 

@@ -12,6 +12,7 @@ import yaml
 
 from pipeline.backbones.weights import write_record
 from pipeline.datasets.index import write_index
+from pipeline.language.text_params import TextParams
 from pipeline.storage.store import read_arrays
 from stages import encode_text
 
@@ -76,3 +77,24 @@ def test_agrees_with_open_clips_own_classifier(folder, monkeypatch, capsys):
     for file in files:
         twin = folder / "out/b.zarr" / file.relative_to(folder / "out/a.zarr")
         assert file.read_bytes() == twin.read_bytes()
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_negative_words_of_imported_features_are_mined_from_their_own_file(tmp_path, given):
+    """Half of six vectors, the farthest from both classes first; without a file there are none."""
+    angles = np.radians([10, 100, 200, 230, 45, 300])
+    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    np.save(tmp_path / "classes.npy", np.eye(2))
+    np.save(tmp_path / "words.npy", 3 * vectors)
+    entry = {"loader": "features", "class_embeddings": str(tmp_path / "classes.npy")}
+    if given:
+        entry["negative_embeddings"] = str(tmp_path / "words.npy")
+
+    params = TextParams(negative_words="clip_vocabulary", negative_share=0.5)
+    arrays, about = encode_text.run("mine", entry, tmp_path, ["a", "b"], None, params)
+
+    assert ("negative_embeddings" in arrays) is given
+    assert about["prompts"] == "imported"
+    if given:
+        expected = vectors[[3, 2, 5]]  # largest cosines to a class: -0.64, -0.34, 0.5
+        np.testing.assert_allclose(arrays["negative_embeddings"], expected, atol=1e-6)

@@ -166,6 +166,19 @@ def test_text_vectors_become_unit_and_must_fit(tmp_path):
         import_text("mine", paths, classes=5)
 
 
+def test_vectors_of_negative_words_become_unit_and_must_fit(tmp_path):
+    paths = {"class_embeddings": str(save(tmp_path / "c.npy", RNG.normal(size=(5, 3))))}
+    words = RNG.normal(size=(20, 3))
+    paths["negative_embeddings"] = str(save(tmp_path / "w.npy", words))
+
+    found = import_text("mine", paths, classes=5)["negative_embeddings"]
+
+    np.testing.assert_allclose(found, words / np.linalg.norm(words, axis=1)[:, None], atol=1e-6)
+    paths["negative_embeddings"] = str(save(tmp_path / "x.npy", words[:, :2]))
+    with pytest.raises(ImportedFileError, match=r"the width 3 .* got the shape \(20, 2\); encode"):
+        import_text("mine", paths, classes=5)
+
+
 def test_parts_sort_as_people_count():
     names = [Path(f"img_emb_{number}.npy") for number in range(12)]
 

@@ -271,3 +271,20 @@ def test_the_commands_table_tells_the_recall(world, detector, tmp_path, monkeypa
     assert list(recall) == ["knn"]
     assert recall["knn"]["k"] == 20
     assert 0.5 < recall["knn"]["share"] <= 1
+
+
+@pytest.mark.parametrize(
+    ("prompts", "cure"),
+    [
+        ("imported", "set models.tiny.negative_embeddings to a file"),
+        ("single", "set text.negative_words"),
+    ],
+)
+def test_without_negative_words_neglabel_says_what_this_backbone_reads(
+    world, detector, prompts, cure
+):
+    text = {k: v for k, v in detector.parts["text/text"].items() if k != "negative_embeddings"}
+    told = detector.facts | {"text/text": detector.facts["text/text"] | {"prompts": prompts}}
+    without = dataclasses.replace(detector, parts=detector.parts | {"text/text": text}, facts=told)
+    reasons = score.run(without, *paths(world), {"neglabel": METHODS["neglabel"]})[3]
+    assert cure in reasons["neglabel"]

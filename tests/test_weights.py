@@ -39,21 +39,22 @@ def test_replaced_weights_and_an_edited_configuration_change_the_record(clip, tm
     assert json.dumps(third)
 
 
-@pytest.mark.parametrize("replaced", ["train.npy", "parts/b.npy", "words.npy"])
+@pytest.mark.parametrize("replaced", ["train.npy", "parts/b.npy", "words.npy", "others.npy"])
 def test_imported_features_are_known_by_all_their_files(tmp_path, monkeypatch, replaced):
     monkeypatch.setenv("OOD_CACHE_DIR", str(tmp_path / "cache"))
     (tmp_path / "parts").mkdir()
-    for name in ("train.npy", "parts/a.npy", "parts/b.npy", "words.npy"):
+    for name in ("train.npy", "parts/a.npy", "parts/b.npy", "words.npy", "others.npy"):
         (tmp_path / name).write_bytes(name.encode())
     entry = {
         "loader": "features",
         "files": {"train": str(tmp_path / "train.npy"), "test": str(tmp_path / "parts")},
         "class_embeddings": str(tmp_path / "words.npy"),
+        "negative_embeddings": str(tmp_path / "others.npy"),
     }
     before = weights_record("theirs", entry)
     assert weights_record("theirs", entry) == before
 
-    (tmp_path / replaced).write_bytes(b"others")
+    (tmp_path / replaced).write_bytes(b"replaced")
 
     assert weights_record("theirs", entry)["sha256"] != before["sha256"]
 

@@ -13,7 +13,7 @@ READ = {
     "timm": ANY_TOWER | {"finetune"},
     "features": {
         "files", "norm", "space", "class_embeddings", "projection", "logit_scale", "normalise",
-        "columns",
+        "columns", "negative_embeddings",
     },
 }  # fmt: skip
 ONE_OF = (  # where both are set, the first decides and the second would be passed over

@@ -43,6 +43,8 @@ class ModelSpec:
         norm: Whether imported rows are ``raw`` or ``unit`` length.
         class_embeddings: File with text vectors [c e] for imported features.
         projection: File with the projection [d e] for imported features.
+        negative_embeddings: File with text vectors [w e] of words that are no ID class, for
+            neglabel on imported features; ``text.negative_share`` says how many are kept.
         logit_scale: CLIP's learned multiplier for imported features.
         normalise: Bring imported rows to unit length.
         columns: Column names of imported Parquet files or keys of archives.
@@ -65,6 +67,7 @@ class ModelSpec:
     norm: Literal["raw", "unit"] | None = None
     class_embeddings: Any = None
     projection: Any = None
+    negative_embeddings: Any = None
     logit_scale: float | None = None
     normalise: bool = False
     columns: dict[str, Any] = field(default_factory=dict)

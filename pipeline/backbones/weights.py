@@ -38,7 +38,8 @@ def weights_record(backbone: str, entry: dict[str, Any]) -> dict[str, Any]:
 def _features_hash(backbone: str, entry: dict[str, Any]) -> str:
     """Hash the features files of all data sets and the text side that came with them."""
     named = {f"files.{name}": path for name, path in (entry.get("files") or {}).items()}
-    named |= {key: entry.get(key) for key in ("class_embeddings", "projection")}
+    texts = ("class_embeddings", "projection", "negative_embeddings")
+    named |= {key: entry.get(key) for key in texts}
     hashes = {
         key: content_hash(Path(path).expanduser(), f"models.{backbone}.{key}")
         for key, path in named.items()

@@ -25,6 +25,7 @@ PROVENANCE_ONLY = (
     "pretrain",
     "finetune",
     "class_embeddings",
+    "negative_embeddings",
     "logit_scale",
 )
 

@@ -159,10 +159,12 @@ def import_text(backbone: str, model: dict[str, Any], *, classes: int) -> dict[s
     """Read the text side that came with imported features.
 
     Returns:
-        ``class_embeddings`` [c e], brought to unit length, and ``projection`` [d e] where given.
+        ``class_embeddings`` [c e] and, where given, ``negative_embeddings`` [w e], both brought to
+        unit length, and ``projection`` [d e].
 
     Raises:
-        ImportedFileError: If the number of rows is not the number of classes, or values are bad.
+        ImportedFileError: If the number of rows is not the number of classes, widths differ, or
+            values are bad.
     """
     columns = _columns(backbone, model)
     vectors = _matrix(
@@ -184,13 +186,23 @@ def import_text(backbone: str, model: dict[str, Any], *, classes: int) -> dict[s
                 f"dimensions of the class embeddings, got the shape {projection.shape}{hint}"
             )
         arrays["projection"] = projection
+    if model.get("negative_embeddings") is not None:
+        words = _matrix(
+            model["negative_embeddings"], columns.get("negative_embeddings"), "negative_embeddings"
+        )
+        if words.shape[1] != vectors.shape[1]:
+            raise ImportedFileError(
+                f"models.{backbone}.negative_embeddings must have the width {vectors.shape[1]} of "
+                f"the class embeddings, got the shape {words.shape}; encode both by one text tower"
+            )
+        arrays["negative_embeddings"] = unit_norm(words, what="negative embeddings")
     return arrays
 
 
 def _columns(backbone: str, model: dict[str, Any]) -> dict[str, str]:
     """The names inside the files of a backbone."""
     columns = model.get("columns") or {}
-    known = ("features", "class_embeddings", "projection")
+    known = ("features", "class_embeddings", "projection", "negative_embeddings")
     if unknown := sorted(set(columns) - set(known)):
         raise ImportedFileError(
             f"models.{backbone}.columns names {', '.join(known)}, got '{unknown[0]}'; labels are a "

@@ -11,7 +11,8 @@ class TextParams:
         prompts: ``plp5``, ``openai80``, ``single``, or a file with one sentence a line.
         underscores_to_spaces: Whether folder names lose their underscores.
         negative_words: Source of negative labels for neglabel: ``clip_vocabulary`` (the whole
-            words of CLIP's tokenizer), a file with one word a line, or null for none.
+            words of CLIP's tokenizer), a file with one word a line, or null for none. Imported
+            features have no text tower: their entry names a file of ``negative_embeddings``.
         negative_candidates: Words of the vocabulary to encode, drawn evenly; null encodes all.
         negative_share: Share of the candidates, the farthest from the ID names, that is kept.
         negative_prompt: The sentence of a negative label.

@@ -105,7 +105,13 @@ def score(
     """Log-odds of NegLabel with the negative words of the detector's text side."""
     text = query.detector.part("text", "text")
     if "negative_embeddings" not in text:
-        raise NotApplicableError("no negative words were encoded; set text.negative_words")
+        cure = "set text.negative_words"
+        if query.detector.facts["text/text"]["prompts"] == "imported":
+            cure = (
+                f"set models.{query.detector.backbone}.negative_embeddings to a file with vectors "
+                "of words that are no ID class: imported features have no text tower"
+            )
+        raise NotApplicableError(f"no negative words were encoded; {cure}")
     return neglabel_log_odds(
         query.embeddings,
         query.class_embeddings,
