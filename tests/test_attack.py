@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from pipeline.attacks import attack_objectives
 from pipeline.attacks.attack import best_of, push, roughness, to_levels
 from pipeline.attacks.attack_objectives import (
     cosine_to,
@@ -230,6 +232,35 @@ def test_objectives_by_hand():
     assert energy.tolist() == pytest.approx([np.logaddexp(3, 4), np.logaddexp(0, 1)])
     distance = mahalanobis_of(identity, torch.tensor([[3.0, 0.0], [0.0, 0.0]]))(features)
     assert distance.tolist() == [-16.0, -1.0]
+
+
+class Largest(TorchDispatchMode):
+    """The most numbers that one tensor of these operations holds."""
+
+    numbers = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # noqa: D105
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, torch.Tensor):
+            self.numbers = max(self.numbers, result.numel())
+        return result
+
+
+def test_mahalanobis_agrees_with_the_definition_and_holds_few_differences(monkeypatch):
+    """20 rows and 7 means of 6 dimensions: 840 differences, of which 100 may be held at once."""
+    monkeypatch.setattr(attack_objectives, "DIFFERENCES", 100)
+    rng = torch.Generator().manual_seed(0)
+    whitening, means = (torch.randn(n, 6, generator=rng) for n in (5, 7))
+    features = torch.randn(20, 5, generator=rng, requires_grad=True)
+    with Largest() as largest:
+        value = mahalanobis_of(whitening, means)(features)
+        (gradient,) = torch.autograd.grad(value.sum(), features)
+
+    squared = ((features @ whitening)[:, None, :] - means).square().sum(dim=2)
+    expected = -squared.amin(dim=1)
+    assert torch.equal(value, expected)
+    assert torch.equal(gradient, torch.autograd.grad(expected.sum(), features)[0])
+    assert largest.numbers <= 20 * 7
 
 
 @pytest.mark.parametrize(

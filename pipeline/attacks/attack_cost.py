@@ -10,7 +10,7 @@ from torch import Tensor
 from pipeline.attacks.attack import Encode
 from pipeline.attacks.attack_spec import CraftSpec
 
-GPU_SHARE = 0.8  # of the device's memory that a batch may fill
+GPU_SHARE = 0.8  # of the device's memory that a batch may fill; objectives take little of the rest
 LARGEST_BATCH = 256
 CPU_PIXELS = 100 * 64 * 64  # of a batch, where caches still help: 100 images of 64 by 64
 
