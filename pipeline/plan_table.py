@@ -7,6 +7,7 @@ from pipeline.planning import BackbonePlan, Cost
 
 HEADER = ("backbone", "stores there", "to extract", "images", "to store", "hours")
 MORE = " + ?"  # ends a number that something uncounted would raise
+ABOUT = "≈"  # begins one that comes from an estimated number of images
 
 
 def plan_table(plans: list[BackbonePlan], training: Sequence[TrainingPlan] = ()) -> list[str]:
@@ -26,25 +27,28 @@ def plan_table(plans: list[BackbonePlan], training: Sequence[TrainingPlan] = ())
 
 def _backbone_row(plan: BackbonePlan) -> tuple[str, ...]:
     more = MORE if plan.uncounted else ""
+    about = ABOUT if plan.estimated else ""
     stored, hours = plan.stored_bytes, plan.hours
     return (
         plan.backbone,
         str(len(plan.cached)),
         str(len(plan.to_extract)),
-        f"{plan.images:,}{more}",
-        "?" if stored is None else f"{stored / 1e6:,.1f} MB{more}",
-        "?" if hours is None else f"{'' if plan.measured else '~'}{hours:.2f}{more}",
+        f"{about}{plan.images:,}{more}",
+        "?" if stored is None else f"{about}{stored / 1e6:,.1f} MB{more}",
+        "?" if hours is None else f"{about if plan.measured else '~'}{hours:.2f}{more}",
     )
 
 
 def _training_row(plan: TrainingPlan) -> tuple[str, ...]:
-    images = "?" if plan.images is None else f"{plan.images:,}"
+    about = ABOUT if plan.estimated else ""
+    images = "?" if plan.images is None else f"{about}{plan.images:,}"
     return (plan.what, "", "", images, "", "?" if plan.hours is None else f"~{plan.hours:.2f}")
 
 
 def _total_row(plans: list[BackbonePlan], training: Sequence[TrainingPlan]) -> tuple[str, ...]:
     """Images and bytes are those of extraction; hours are of everything."""
     uncounted = any(plan.uncounted for plan in plans)
+    about = ABOUT if any(plan.estimated for plan in plans) else ""
     unsized = uncounted or any(plan.stored_bytes is None for plan in plans)
     unknown = uncounted or any(plan.hours is None for plan in (*plans, *training))
     arithmetic = bool(training) or any(plan.speed == "arithmetic" for plan in plans)
@@ -54,9 +58,9 @@ def _total_row(plans: list[BackbonePlan], training: Sequence[TrainingPlan]) -> t
         "all",
         str(sum(len(plan.cached) for plan in plans)),
         str(sum(len(plan.to_extract) for plan in plans)),
-        f"{sum(plan.images for plan in plans):,}{MORE if uncounted else ''}",
-        f"{stored:,.1f} MB{MORE if unsized else ''}",
-        f"{'~' if arithmetic else ''}{hours:.2f}{MORE if unknown else ''}",
+        f"{about}{sum(plan.images for plan in plans):,}{MORE if uncounted else ''}",
+        f"{about}{stored:,.1f} MB{MORE if unsized else ''}",
+        f"{'~' if arithmetic else about}{hours:.2f}{MORE if unknown else ''}",
     )
 
 

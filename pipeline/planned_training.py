@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.planned_counts import ImageCounts
 from pipeline.planning import Cost
 from pipeline.recorded_runs import RecordedRuns
 
@@ -16,15 +17,23 @@ class TrainingPlan:
         what: As the table calls it.
         images: That go forward and back: images by epochs, pairs by steps.
         hours: By arithmetic, from the speed of a forward pass.
+        estimated: Whether the number of images is no count.
     """
 
     what: str
     images: int | None
     hours: float | None
+    estimated: bool = False
 
 
 def plan_training(
-    what: str, *, images: int | None, cost: Cost, passes: float, assumed_tflops: float
+    what: str,
+    *,
+    images: int | None,
+    cost: Cost,
+    passes: float,
+    assumed_tflops: float,
+    estimated: bool = False,
 ) -> TrainingPlan:
     """Estimate a training or an attack from the speed of a forward pass.
 
@@ -34,17 +43,18 @@ def plan_training(
         cost: Of a forward pass of the backbone.
         passes: Forward passes that an image forward and back takes as long as.
         assumed_tflops: Sustained speed to assume where no rate was measured.
+        estimated: Whether the number of images is no count.
     """
     rate = cost.images_per_second(assumed_tflops=assumed_tflops)
     if images is None or rate is None:
-        return TrainingPlan(what, images, None)
-    return TrainingPlan(what, images, images * passes / rate / 3600)
+        return TrainingPlan(what, images, None, estimated)
+    return TrainingPlan(what, images, images * passes / rate / 3600, estimated)
 
 
 def planned_trainings(
     params: Mapping[str, Any],
     runs: RecordedRuns,
-    counts: Mapping[str, int | None],
+    counts: ImageCounts,
     costs: Mapping[str, Cost],
     *,
     passes: float,
@@ -55,24 +65,24 @@ def planned_trainings(
     Args:
         params: What params.yaml holds, or would hold.
         runs: What DVC recorded.
-        counts: Images by data set.
+        counts: Images by data set, some of them estimated.
         costs: Costs by backbone.
         passes: Forward passes that an image forward and back takes as long as.
         assumed_tflops: Sustained speed to assume where no rate was measured.
     """
-    wanted: list[tuple[str, int | None, str]] = []
+    wanted: list[tuple[str, int | None, str, bool]] = []
+    bank = params["benchmark"]["id_train"]
     for name in params["backbones"]:
         recipe = params["models"][name].get("finetune")
         if recipe and not runs.weights_are_current(name):
-            images = counts[params["benchmark"]["id_train"]]
-            total = fine_tuned_images(images, {**params["finetune"], **recipe})
-            wanted.append((f"fine-tune {name}", total, name))
+            total = fine_tuned_images(counts.images[bank], {**params["finetune"], **recipe})
+            wanted.append((f"fine-tune {name}", total, name, bank in counts.estimated))
     for name, entry in params["datasets"].items():
         crafted = isinstance(entry, dict) and entry.get("source") == "craft"
         if crafted and not runs.index_is_current(name):
             spec = {**params["craft"]["defaults"], **entry}
             surrogate = spec.get("surrogate") or params["craft"]["surrogate"]
-            wanted.append((f"craft {name} on {surrogate}", crafted_images(spec), surrogate))
+            wanted.append((f"craft {name} on {surrogate}", crafted_images(spec), surrogate, False))
     return [
         plan_training(
             what,
@@ -80,8 +90,9 @@ def planned_trainings(
             cost=costs[backbone],
             passes=passes,
             assumed_tflops=assumed_tflops,
+            estimated=estimated,
         )
-        for what, images, backbone in wanted
+        for what, images, backbone, estimated in wanted
     ]
 
 

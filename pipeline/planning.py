@@ -1,6 +1,6 @@
 """What a run would extract, store and cost, before anything is spent."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
 BYTES = {"float16": 2, "float32": 4}
@@ -42,13 +42,26 @@ class Cost:
 
 @dataclass(frozen=True)
 class BackbonePlan:
-    """What is still to do for one backbone; None stands for not known."""
+    """What is still to do for one backbone; None stands for not known.
+
+    Attributes:
+        backbone: Its name.
+        cached: The data sets whose stores are there.
+        to_extract: Those to extract.
+        images: Of these, those that have a number.
+        uncounted: Those that have none.
+        estimated: Those whose number is no count.
+        stored_bytes: Of the stores to come.
+        hours: To extract them.
+        measured: Whether the hours are by a measured rate.
+    """
 
     backbone: str
     cached: tuple[str, ...]
     to_extract: tuple[str, ...]
     images: int
     uncounted: tuple[str, ...]
+    estimated: tuple[str, ...]
     stored_bytes: int | None
     hours: float | None
     measured: bool
@@ -69,6 +82,7 @@ def plan_backbone(
     cost: Cost,
     dtype: str,
     assumed_tflops: float,
+    estimated: Set[str] = frozenset(),
 ) -> BackbonePlan:
     """Count images, bytes and hours of the stores that are not there yet.
 
@@ -79,6 +93,7 @@ def plan_backbone(
         cost: What an image of this backbone costs.
         dtype: Of the stores.
         assumed_tflops: Sustained speed to assume where no rate was measured.
+        estimated: The data sets whose number of images is no count.
     """
     todo = tuple(name for name in images if not cached.get(name, False))
     count = sum(images[name] or 0 for name in todo)
@@ -89,6 +104,7 @@ def plan_backbone(
         to_extract=todo,
         images=count,
         uncounted=tuple(name for name in todo if images[name] is None),
+        estimated=tuple(name for name in todo if name in estimated),
         stored_bytes=None if cost.width is None else count * cost.width * BYTES[dtype],
         hours=None if rate is None else count / rate / 3600,
         measured=cost.rate is not None,

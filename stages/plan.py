@@ -6,7 +6,8 @@ Reads   params.yaml, or with overrides (benchmark=imagenet1k study=clip10) what 
         conf/costs.yaml, conf/downloads.yaml, dvc.lock, and what is on disk; writes nothing
 
 Hours with "~" come from arithmetic, not from a measured rate, and "?" is not known: see
-conf/costs.yaml. What is there counts only if it was made with these parameters.
+conf/costs.yaml. "≈" stands before what comes from an estimated number of images. What is there
+counts only if it was made with these parameters.
 """
 
 import argparse
@@ -14,7 +15,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import yaml
 
 from pipeline.backbones.planned_weights import planned_weights
@@ -22,6 +22,7 @@ from pipeline.download_plan import plan_lines
 from pipeline.downloads import Download
 from pipeline.params import from_mapping
 from pipeline.plan_table import plan_table, speed_lines
+from pipeline.planned_counts import image_counts
 from pipeline.planned_data import plan_data
 from pipeline.planned_training import planned_trainings
 from pipeline.planning import BackbonePlan, Cost, plan_backbone
@@ -32,28 +33,13 @@ from pipeline.wanted_files import read_downloads, root_of, wanted_files
 COSTS = Path("conf/costs.yaml")
 
 
-def image_counts(params: dict[str, Any], runs: RecordedRuns) -> dict[str, int | None]:
-    """Images of each data set: by its index, else as the benchmark expects, else not known."""
-    expected = params["benchmark"].get("expected", {})
-    counts: dict[str, int | None] = {}
-    for name, entry in params["datasets"].items():
-        if runs.index_is_current(name):
-            index = pl.scan_parquet(f"data/index/{name}.parquet")
-            counts[name] = int(index.select(pl.col("row").count()).collect().item())
-        elif isinstance(entry, dict) and entry.get("source") == "craft":
-            counts[name] = {**params["craft"]["defaults"], **entry}.get("pairs")
-        else:
-            counts[name] = expected.get(name)
-    return counts
-
-
-def unexpected_counts(params: dict[str, Any], counts: dict[str, int | None]) -> list[str]:
+def unexpected_counts(params: dict[str, Any], images: dict[str, int | None]) -> list[str]:
     """Indexed data sets that do not hold the number of images that the benchmark states."""
     return [
-        f"{name} holds {counts[name]:,} images, the benchmark states {wanted:,}: look whether "
+        f"{name} holds {images[name]:,} images, the benchmark states {wanted:,}: look whether "
         "the copy is complete"
         for name, wanted in params["benchmark"].get("expected", {}).items()
-        if counts.get(name) is not None and counts[name] != wanted
+        if images.get(name) is not None and images[name] != wanted
     ]
 
 
@@ -75,7 +61,8 @@ def run(
 ) -> list[str]:
     """Return the plan as lines; see the module docstring."""
     runs = RecordedRuns.read(params)
-    counts = image_counts(params, runs)
+    root = root_of(params.get("data_root", "data/raw"))
+    counts = image_counts(params, runs, known, root)
     tflops = float(costs["assumed_tflops"])
     table = {
         name: from_mapping(Cost, costs["costs"].get(name, {}), section=f"costs.{name}")
@@ -84,11 +71,12 @@ def run(
     plans: list[BackbonePlan] = [
         plan_backbone(
             backbone,
-            images=counts,
-            cached={name: runs.store_is_current(backbone, name) for name in counts},
+            images=counts.images,
+            cached={name: runs.store_is_current(backbone, name) for name in counts.images},
             cost=cost,
             dtype=params["extract"].get("dtype", "float16"),
             assumed_tflops=tflops,
+            estimated=counts.estimated,
         )
         for backbone, cost in table.items()
     ]
@@ -100,17 +88,19 @@ def run(
         passes=float(costs["passes_of_a_step"]),
         assumed_tflops=tflops,
     )
-    lines = [f"benchmark {params['benchmark']['name']}, {len(counts)} data sets", ""]
+    lines = [f"benchmark {params['benchmark']['name']}, {len(counts.images)} data sets", ""]
     lines += plan_table(plans, further)
     if uncounted := sorted({name for plan in plans for name in plan.uncounted}):
         lines.append(f"not counted, since not indexed yet: {', '.join(uncounted)}")
+    if about := sorted({name for plan in plans for name in plan.estimated}):
+        told = ", ".join(f"{name} about {counts.images[name]:,}" for name in about)
+        lines.append(f"≈ images estimated before they are indexed, by their classes: {told}")
     if further:
         lines.append(
             "fine-tune, craft: images by epochs, pairs by steps; each goes forward and back, about "
             f"{costs['passes_of_a_step']} forward passes"
         )
     lines += speed_lines(plans, table, assumed_tflops=tflops)
-    root = root_of(params.get("data_root", "data/raw"))
     to_come, missing = planned_weights(params, runs)
     data = plan_data(params, runs, known, root, overrides)
     for title, problems in (
@@ -118,7 +108,7 @@ def run(
         ("weights missing here:", missing),
         ("data missing:", data.missing),
         ("data of another run:", outdated(params, runs)),
-        ("data that differ:", [*data.other, *unexpected_counts(params, counts)]),
+        ("data that differ:", [*data.other, *unexpected_counts(params, counts.images)]),
     ):
         if problems:
             lines += ["", title, *(f"  {problem}" for problem in problems)]

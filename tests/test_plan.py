@@ -14,8 +14,10 @@ from pipeline.code_closure import ROOT
 from pipeline.downloads import Download
 from pipeline.params import from_mapping
 from pipeline.plan_table import plan_table, speed_lines
+from pipeline.planned_counts import image_counts
 from pipeline.planned_training import plan_training
 from pipeline.planning import Cost, plan_backbone
+from pipeline.recorded_runs import RecordedRuns
 from pipeline.wanted_files import read_downloads
 from stages import fetch, plan
 
@@ -128,6 +130,23 @@ def test_what_nobody_counted_is_in_no_number_of_the_row():
     )
     for line in plan_table([unsure])[1:]:
         assert line.endswith("7,200 + ?  0.1 MB + ?  1.00 + ?")
+
+
+def test_what_comes_from_an_estimate_is_marked():
+    """1,200 estimated and 6,000 counted images: 7,200 at 2 a second. The estimate may be there."""
+    options = {"cost": Cost(width=8, rate=2.0, machine="here"), "dtype": "float16"}
+    options |= {"images": {"train": 1200, "test": 6000}, "assumed_tflops": 100.0}
+    about = plan_backbone("vit", cached={}, estimated={"train"}, **options)
+    lines = plan_table([about, plan_backbone("b", cached={"train": True}, **options)])
+    assert lines[1].split()[3:] == ["≈7,200", "≈0.1", "MB", "≈1.00"]
+    assert lines[2].split()[3:] == ["6,000", "0.1", "MB", "0.83"]
+    assert lines[3].split()[3:] == ["≈13,200", "≈0.2", "MB", "≈1.83"]
+    stored = plan_backbone("vit", cached={"train": True}, estimated={"train"}, **options)
+    assert stored.estimated == ()
+    guess = plan_training(
+        "x", images=7, cost=options["cost"], passes=3.0, assumed_tflops=1.0, estimated=True
+    )
+    assert plan_table([], [guess])[1].split() == ["x", "≈7", "~0.00"]
 
 
 COSTS = {
@@ -485,3 +504,50 @@ def test_a_file_of_another_size_than_stated_is_told_and_its_checksum_decides(wor
     known["greek.tar"] = replace(known["greek.tar"], rounded=True)
     told = plan.run({**params, "data_root": str(tmp_path / "raw")}, COSTS, known)
     assert "data that differ:" not in told
+
+
+def images_of(entry, known, root):
+    """The number of images of one training set, and whether it is estimated."""
+    params = {"benchmark": {"id_train": "train", "id_test": "x"}, "datasets": {"train": entry}}
+    counts = image_counts(params, RecordedRuns({}, params), known, root)
+    return counts.images["train"], "train" in counts.estimated
+
+
+@pytest.mark.parametrize(
+    ("options", "images"),
+    [
+        ({}, 1281167),
+        ({"include_classes": ["a"] * 200}, 256_233),
+        ({"exclude_classes": ["a"] * 200}, 1_024_934),
+        ({"include_classes": ["a"] * 200, "max_per_class": 10}, 2000),
+    ],
+)
+def test_classes_of_a_published_set_are_estimated_by_their_number(tmp_path, options, images):
+    """200 of 1,000 classes with 1,281,167 images: 256,233.4."""
+    known = {"train": Download(file="train", images=1281167, classes=1000)}
+    assert images_of({"path": "train", **options}, known, tmp_path) == (images, True)
+
+
+def test_a_folder_nobody_counted_is_estimated_by_some_of_its_classes(tmp_path):
+    """Seven classes of two images; five of them are looked into."""
+    for number in range(7):
+        (tmp_path / f"mine/{number}").mkdir(parents=True)
+        for image in "ab":
+            (tmp_path / f"mine/{number}/{image}.jpg").write_bytes(b"x")
+    mine = str(tmp_path / "mine")
+    assert images_of(mine, {}, tmp_path) == (14, True)
+    assert images_of({"path": mine, "include_classes": ["0", "6", "9"]}, {}, tmp_path) == (4, True)
+    assert images_of({"path": mine, "exclude_classes": ["0"]}, {}, tmp_path) == (12, True)
+    assert images_of({"path": mine, "max_per_class": 1}, {}, tmp_path) == (7, True)
+    assert images_of(f"{mine}/0", {}, tmp_path) == (None, False)
+    assert images_of("nowhere", {}, tmp_path) == (None, False)
+
+
+def test_an_estimated_training_set_is_named_with_its_number(world):
+    params, known = world
+    params["benchmark"]["expected"] = {}
+    known["imagenet/train"] = replace(known["imagenet/train"], images=1000, classes=10)
+    params["datasets"]["train"]["include_classes"] = ["a", "b"]
+    text = "\n".join(plan.run(params, COSTS, known))
+    assert "≈ images estimated before they are indexed, by their classes: train about 200" in text
+    assert re.search(r"fine-tune vit_ft +≈1,800", text)
