@@ -100,17 +100,18 @@ def train_head(
     """Return one head for each seed, and how its training ended; the rows are let go."""
     probes: dict[str, Probe] = {}
     trained = []
-    with training_rows(
-        bank, about, targets, params, classes=classes, device=device, held=held
-    ) as rows:
-        for seed in params.seeds:
-            with LossMeter(f"{about['backbone']} {head} seed {seed}") as meter:
-                probe, losses = fit_probe(
-                    rows, classes=classes, recipe=params, seed=seed, progress=meter
-                )
-            accuracy = training_accuracy(probe, rows, batch_size=params.batch_size)
-            trained.append({"seed": seed, "loss": losses[-1], "accuracy": accuracy})
-            probes[head if seed == params.seeds[0] else f"{head}_seed{seed}"] = probe
+    for drawn, seeds in targets.by_seed(params.seeds):
+        with training_rows(
+            bank, about, drawn, params, classes=classes, device=device, held=held
+        ) as rows:
+            for seed in seeds:
+                with LossMeter(f"{about['backbone']} {head} seed {seed}") as meter:
+                    probe, losses = fit_probe(
+                        rows, classes=classes, recipe=params, seed=seed, progress=meter
+                    )
+                accuracy = training_accuracy(probe, rows, batch_size=params.batch_size)
+                trained.append({"seed": seed, "loss": losses[-1], "accuracy": accuracy})
+                probes[head if seed == params.seeds[0] else f"{head}_seed{seed}"] = probe
     return probes, trained
 
 

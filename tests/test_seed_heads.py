@@ -53,6 +53,31 @@ def test_a_further_seed_has_a_head_that_is_fitted_and_scored(tmp_path):
     assert first != second
 
 
+def test_each_seed_draws_its_own_shots(tmp_path):
+    """What a seed's few-shot head learned from is what it would be were it the only seed."""
+    world = World(tmp_path)
+    bank, text, pseudo_labels, _ = world.fit_inputs
+    arrays, about = read_arrays(text)
+    write_arrays(text, arrays, {**about, "names": "folders"})
+
+    def train(*seeds):
+        params = ProbeParams(epochs=2, batch_size=16, seeds=seeds, shots=4, device="cpu")
+        return probe.run(bank, pseudo_labels, text, params)
+
+    both, summary = train(42, 43)
+    alone, _ = train(43)
+
+    for name in ("few_shot", "lp"):
+        for ours, theirs in zip(
+            vars(both[f"{name}_seed43"]).values(), vars(alone[name]).values(), strict=True
+        ):
+            np.testing.assert_array_equal(ours, theirs)
+    assert not np.allclose(both["few_shot"].mean, both["few_shot_seed43"].mean, rtol=0.01)
+    np.testing.assert_array_equal(both["lp"].mean, both["lp_seed43"].mean)
+    assert [fit["seed"] for fit in summary["heads"]["few_shot"]["seeds"]] == [42, 43]
+    assert summary["heads"]["few_shot"]["rows"] == 12
+
+
 def test_methods_may_name_the_heads_of_the_seeds_that_are_trained():
     check_names(METHODS, FITTED, seeds=(42, 43))
 

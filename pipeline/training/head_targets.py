@@ -40,7 +40,12 @@ def choose_targets(
     if (labels >= 0).any():
         targets["lp"] = from_labels(labels, names)
         if params.shots:
-            targets["few_shot"] = few_shot(labels, names, shots=params.shots, seed=params.seeds[0])
+
+            def shots_of(seed: int) -> Targets:
+                return few_shot(labels, names, shots=params.shots, seed=seed)
+
+            first = shots_of(params.seeds[0])
+            targets["few_shot"] = dataclasses.replace(first, drawn=shots_of)
     else:
         absent["lp"] = "the ID training images have no labels"
     return targets, absent

@@ -61,7 +61,8 @@ class ProbeParams(ProbeRecipe):
 
     Attributes:
         seeds: One head each; the first one's is the head, the others tell the spread.
-        shots: Random images a class for the further head ``few_shot``; 0 for none.
+        shots: Random images a class for the further head ``few_shot``, other ones for each seed, as
+            their choice is most of its spread; 0 for none.
         device: ``auto`` (a GPU where there is one), ``cpu`` or ``cuda``.
         memory_gib: What training may hold in this machine's memory, rows, targets, batches and
             weights; larger banks are streamed from a scratch file. Null for 60 % of what is free.

@@ -17,12 +17,21 @@ class Targets:
         dead: Classes no row is trained towards.
         soft: Gives the probabilities [b c] of raw rows [b d], where they take the classes' place.
             They are many, so they are made where they are needed.
+        drawn: Gives the rows of another seed, where a seed draws them.
     """
 
     rows: Int64[np.ndarray, " m"]
     values: Int32[np.ndarray, " n"]
     dead: list[int]
     soft: Callable[[np.ndarray], np.ndarray] | None = None
+    drawn: Callable[[int], "Targets"] | None = None
+
+    def by_seed(self, seeds: Sequence[int]) -> Iterator[tuple["Targets", Sequence[int]]]:
+        """Yield training rows with the seeds that share them: all, or each its own."""
+        if self.drawn is None:
+            yield self, seeds
+        else:
+            yield from ((self.drawn(seed), [seed]) for seed in seeds)
 
     @property
     def nbytes(self) -> int:
