@@ -37,6 +37,6 @@ def writing(path: Path) -> Iterator[None]:
             ) from error
         raise DownloadError(
             f"{path} cannot be written ({error.strerror or error}); set data_root to a folder that "
-            "you may write to. Copies that exist stay where they are: datasets.<name>.path may "
-            "point anywhere"
+            "you may write to. Copies that exist stay where they are: link them into it, or give "
+            "their place, datasets.<name>.path may point anywhere"
         ) from error

@@ -1,5 +1,7 @@
 """What is there, what will be downloaded and what needs a person, as text."""
 
+import os
+import shlex
 import shutil
 from pathlib import Path
 
@@ -31,7 +33,13 @@ def plan_lines(wanted: list[Wanted], root: Path) -> list[str]:
     more = f" and {unknown} files of unknown size" if unknown else ""
     more += f", of which {unpacked / 1e6:,.0f} MB lie unpacked" if unpacked else ""
     free = free_bytes(root) / 1e6
-    return [*lines, f"to download: {to_come / 1e6:,.0f} MB{more}; free on disk: {free:,.0f} MB"]
+    lines.append(f"to download: {to_come / 1e6:,.0f} MB{more}; free on disk: {free:,.0f} MB")
+    if (to_come or unknown) and root.is_dir() and not os.access(root, os.W_OK):
+        lines.append(
+            f"{root.resolve()} is read-only: set data_root to a folder of yours, and link into it "
+            f"what lies here: ln -s {shlex.quote(str(root.resolve()))}/* <that folder>"
+        )
+    return lines
 
 
 def _remarks(item: Wanted, root: Path) -> list[str]:

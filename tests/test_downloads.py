@@ -3,7 +3,9 @@
 import hashlib
 import http.server
 import io
+import os
 import re
+import subprocess
 import tarfile
 import threading
 import zipfile
@@ -650,6 +652,27 @@ def test_a_disk_that_refuses_says_where_files_may_go_instead(server, tmp_path, m
         patch.setattr(Path, "replace", refuse)
         with pytest.raises(DownloadError, match="lists cannot be written"):
             unpack(archive, "lists")
+
+
+def test_a_read_only_data_root_is_complemented_by_one_of_links(server, tmp_path, monkeypatch):
+    """The plan says how; the test may run as root, so the refusal is played. The way works."""
+    shared, mine = tmp_path / "shared", tmp_path / "mine"
+    shared.mkdir()
+    mine.mkdir()
+    (shared / "there.bin").write_bytes(CONTENT)
+    there = Download(file="there.bin", url="http://127.0.0.1:9/there.bin", md5=MD5)
+    plan = [stage.Wanted(("a",), there), stage.Wanted(("b",), at(server, "/good.bin", md5=MD5))]
+
+    assert "read-only" not in str(stage.plan_lines(plan, shared))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "access", lambda place, mode: False)
+        command = stage.plan_lines(plan, shared)[-1].partition("lies here: ")[2]
+        assert "read-only" not in str(stage.plan_lines(plan[:1], shared))
+    assert command == f"ln -s {shared}/* <that folder>"
+    subprocess.run(command.replace("<that folder>", str(mine)), shell=True, check=True)
+    assert stage.run(plan, mine) == []
+    assert names(mine) == ["set.bin", "there.bin"]
+    assert names(shared) == ["there.bin"]
 
 
 def test_a_data_root_that_is_a_file_is_named(tmp_path):
