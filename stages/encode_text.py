@@ -6,7 +6,8 @@ Reads   WEIGHTS     weights folder of the backbone
         BANK_INDEX  index of the ID training set: its class names, unless benchmark.class_names
 Writes  TEXT        Zarr store: class_embeddings, projection; with text.negative_words, or a file of
                     their vectors in the entry, also negative_embeddings, mined. Attribute
-                    `applicable` is false without a text tower.
+                    `applicable` is false without a text tower; `device` names the kind of GPU
+                    that gave the last bits, where one did.
 """
 
 import argparse
@@ -51,10 +52,11 @@ def run(
     if entry.get("loader") == "timm":  # known without building the model
         return {}, attributes | not_applicable("its loader, timm, has no text tower")
 
-    from pipeline.backbones.backbone import load_backbone
+    from pipeline.backbones.backbone import load_backbone, pick_device
     from pipeline.language.text import class_embeddings
 
-    tower = load_backbone(backbone, entry, weights)
+    device = pick_device()
+    tower = load_backbone(backbone, entry, weights, device)
     if tower.text is None:
         return {}, attributes | not_applicable("it has no text tower")
     arrays = {"class_embeddings": class_embeddings(tower.text, names, attributes["sentences"])}
@@ -68,6 +70,10 @@ def run(
         )
         arrays["negative_embeddings"] = negatives
         attributes["negative_words"] = words
+    if device.type == "cuda":
+        import torch
+
+        attributes["device"] = torch.cuda.get_device_name(device)
     attributes |= {
         "applicable": True,
         "logit_scale": tower.logit_scale,
