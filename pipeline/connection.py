@@ -12,6 +12,7 @@ from pipeline.download_errors import DownloadError
 
 BLOCK = 1 << 20  # bytes to ask for at a time
 TIMEOUT = 60.0  # seconds without a byte
+SIZE_TIMEOUT = 10.0  # seconds to wait for the answer how large a file is
 WINDOW = 60.0  # seconds of waiting over which the rate is taken
 SLOWEST = 1000  # bytes a second below which a connection counts as broken
 BUSY = (408, 425, 429)  # and all from 500 on: refusals that pass
@@ -105,3 +106,14 @@ def blocks(answer: HTTPResponse, length: int | None) -> Iterator[bytes]:
             waited, came = 0.0, 0
     if left:
         raise BrokenOff(f"{left:,} bytes less than the server stated")
+
+
+def size_of(url: str) -> int | None:
+    """Ask a server how large a file is; None where it does not tell. Transfers no content."""
+    request = urllib.request.Request(url, headers={"User-Agent": AGENT}, method="HEAD")
+    try:
+        with urllib.request.urlopen(request, timeout=SIZE_TIMEOUT) as answer:
+            is_page = answer.headers.get_content_type() == "text/html"
+            return None if is_page else stated_length(answer) or None
+    except (http.client.HTTPException, OSError, ValueError):
+        return None

@@ -5,8 +5,8 @@ import shlex
 import shutil
 from pathlib import Path
 
+from pipeline.download_entry import missing_bytes
 from pipeline.download_errors import DownloadError, reading
-from pipeline.downloads import missing_bytes
 from pipeline.wanted_files import Wanted
 
 

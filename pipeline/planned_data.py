@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.download_entry import Download
 from pipeline.download_errors import DownloadError
-from pipeline.downloads import Download
 from pipeline.held_files import ANYTHING, Need, lacking
 from pipeline.recorded_runs import MAKERS, RecordedRuns
 from pipeline.sources import ImageSet, SourceError, read_spec

@@ -1,16 +1,13 @@
 """One file over HTTP: continued where it broke off, given up when nothing new comes."""
 
-import http.client
 import shutil
 import time
 import urllib.error
-import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.connection import (
-    AGENT,
     BLOCK,
     SLOWEST,
     WINDOW,
@@ -22,7 +19,6 @@ from pipeline.connection import (
 from pipeline.download_errors import DownloadError, writing
 from pipeline.partial_files import begin, discard, origin, size
 
-SIZE_TIMEOUT = 10.0  # seconds to wait for the answer how large a file is
 ATTEMPTS = 5  # in a row that bring nothing new
 PATIENCE = 120.0  # seconds that a busy server may ask to wait
 HEADROOM = 64 << 20  # bytes of disk to leave free
@@ -87,18 +83,6 @@ def receive(url: str, partial: Path, report: Report, *, proven: bool = False) ->
             if fruitless >= ATTEMPTS or broken.wait > PATIENCE:
                 raise DownloadError(_given_up(url, partial, after, broken)) from broken
             time.sleep(max(broken.wait, (1.0 if broken.busy else 0.1) * 2**fruitless))
-
-
-def size_of(url: str) -> int | None:
-    """Ask a server how large a file is; None where it does not tell. Transfers no content."""
-    request = urllib.request.Request(url, headers={"User-Agent": AGENT}, method="HEAD")
-    try:
-        with urllib.request.urlopen(request, timeout=SIZE_TIMEOUT) as answer:
-            length = answer.headers.get("Content-Length", "")
-            is_page = answer.headers.get_content_type() == "text/html"
-    except (http.client.HTTPException, OSError, ValueError):
-        return None
-    return int(length) if length.isdecimal() and int(length) > 0 and not is_page else None
 
 
 def _one_request(url: str, partial: Path, have: int, same: str | None, report: Report) -> Received:

@@ -6,8 +6,8 @@ from typing import Any
 
 import yaml
 
+from pipeline.download_entry import Download, dangling, find, with_size
 from pipeline.download_errors import DownloadError
-from pipeline.downloads import Download, dangling, find, with_size
 from pipeline.held_files import ANYTHING, Need, lacking, unpacked_beside
 from pipeline.params import from_mapping
 from pipeline.partial_files import partial_of

@@ -15,10 +15,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from pipeline.download_entry import missing_bytes
 from pipeline.download_errors import DownloadError
 from pipeline.download_plan import free_bytes, plan_lines
 from pipeline.downloaded_archives import unpack
-from pipeline.downloads import fetch, missing_bytes
+from pipeline.downloads import fetch
 from pipeline.params import read_section
 from pipeline.stage import run_stage
 from pipeline.wanted_files import Wanted, read_downloads, root_of, wanted_files, with_sizes

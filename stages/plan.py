@@ -18,8 +18,8 @@ from typing import Any
 import yaml
 
 from pipeline.backbones.planned_weights import planned_weights
+from pipeline.download_entry import Download
 from pipeline.download_plan import plan_lines
-from pipeline.downloads import Download
 from pipeline.params import from_mapping
 from pipeline.plan_table import plan_table, speed_lines
 from pipeline.planned_counts import image_counts

@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from pipeline import connection, transfer
+from pipeline.download_entry import Download
 from pipeline.download_errors import DownloadError
-from pipeline.downloads import Download, fetch
+from pipeline.downloads import fetch
 
 CONTENT = np.random.default_rng(1).bytes(300_000)
 MD5 = hashlib.md5(CONTENT).hexdigest()

@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import download_locks, downloaded_archives, downloads, partial_files, transfer
+from pipeline import download_locks, downloaded_archives, partial_files, transfer
+from pipeline.download_entry import Download, find, missing_bytes, with_size
 from pipeline.download_errors import DownloadError
 from pipeline.downloaded_archives import unpack
-from pipeline.downloads import Download, fetch, find, missing_bytes
+from pipeline.downloads import fetch
 from pipeline.sources import SourceError, open_source, read_spec
 from stages import fetch as stage
 
@@ -351,6 +352,22 @@ def test_a_lock_that_a_killed_process_left_is_nobodys(server, tmp_path):
     assert names(tmp_path) == ["set.bin"]
 
 
+def test_a_record_that_is_no_hash_is_named(server, tmp_path):
+    for record in ("", "half", "0" * 63):
+        (tmp_path / "set.bin.sha256").write_text(record)
+        with pytest.raises(DownloadError, match=r"set.bin.sha256 must begin with a sha256, got"):
+            fetch(at(server, "/good.bin"), tmp_path)
+    assert server.seen == []
+
+
+def test_a_recorded_hash_proves_the_parts_of_a_later_download_too(server, tmp_path):
+    fetch(at(server, "/good.bin"), tmp_path)
+    (tmp_path / "set.bin").unlink()
+    server.starts.clear()
+    assert fetch(at(server, "/unmarked"), tmp_path).read_bytes() == CONTENT
+    assert server.starts == [0, 100_000, 200_000]
+
+
 def test_without_a_published_hash_the_first_one_is_remembered(server, tmp_path):
     fetch(at(server, "/good.bin"), tmp_path)
     assert names(tmp_path) == ["set.bin", "set.bin.sha256"]
@@ -424,8 +441,8 @@ def test_a_size_that_nobody_published_is_asked_of_the_server(server, tmp_path, p
 
 def test_no_server_is_asked_for_a_size_that_is_known_or_not_needed(server, tmp_path):
     nowhere = Download(file="set.bin", url="http://127.0.0.1:9/set.bin")
-    assert downloads.with_size(nowhere).bytes is None  # no answer: the size stays unknown
-    assert downloads.with_size(at(server, "/good.bin", bytes=7)).bytes == 7
+    assert with_size(nowhere).bytes is None  # no answer: the size stays unknown
+    assert with_size(at(server, "/good.bin", bytes=7)).bytes == 7
     (tmp_path / "set.bin").write_bytes(b"")
     [item] = stage.with_sizes([stage.Wanted(("a",), at(server, "/good.bin"))], tmp_path)
     assert item.download.bytes is None

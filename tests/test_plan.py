@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from pipeline.code_closure import ROOT
-from pipeline.downloads import Download
+from pipeline.download_entry import Download
 from pipeline.params import from_mapping
 from pipeline.plan_table import plan_table, speed_lines
 from pipeline.planned_counts import image_counts
