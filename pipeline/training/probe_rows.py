@@ -9,6 +9,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from pipeline.training.moments import Moments
+from pipeline.training.pinned_rows import PinnedRows
 
 BLOCK = 8192  # rows looked at together
 
@@ -30,18 +31,26 @@ class Gather:
         self._targets: Tensor | None = None
         self._mean, self._std = (torch.from_numpy(part).to(device) for part in (mean, std))
         self._standardised = standardised
+        self._pinned = PinnedRows(size, device) if device.type == "cuda" else None
 
     def __call__(self, features: Tensor, targets: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Return the rows' features and targets on the device."""
+        if self._pinned is not None and features.device.type == "cpu":
+            features, targets = self._pinned.send((features, targets), rows)
+            batch = self._batch[: len(rows)].copy_(features)
+            return batch if self._standardised else self._standardise(batch), targets
         if targets.ndim == 2 and self._targets is None:
             shape = (len(self._batch), targets.shape[1])
             self._targets = self._batch.new_empty(shape)
         batch = _take(features, rows, self._batch)
         if not self._standardised:
-            batch.sub_(self._mean).div_(self._std)
+            self._standardise(batch)
         if self._targets is None:
             return batch, targets.index_select(0, rows).to(batch.device)
         return batch, _take(targets, rows, self._targets)
+
+    def _standardise(self, batch: Tensor) -> Tensor:
+        return batch.sub_(self._mean).div_(self._std)
 
 
 @dataclass(frozen=True)
