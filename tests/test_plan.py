@@ -356,22 +356,25 @@ def test_weights_on_this_machine_are_told_and_a_missing_file_has_a_cure(world, t
     (revision / "refs").mkdir(parents=True)
     (revision / "refs/main").write_text("abc")
     (revision / "snapshots/abc").mkdir(parents=True)
-    (revision / "snapshots/abc/model.safetensors").write_text("")
+    (revision / "snapshots/abc/model.safetensors").write_text("weights")
     (tmp_path / "data/checkpoints").mkdir(parents=True)
     for file in ("my.pt", "data/checkpoints/usual.pth"):
-        (tmp_path / file).write_text("")
+        (tmp_path / file).write_text("weights")
+    (tmp_path / "broken.pt").write_text("")
     timm = {"loader": "timm", "name": "vit_tiny_patch16_224.augreg_in21k_ft_in1k"}
     params["models"] |= {
         "mine_there": {**timm, "checkpoint": "my.pt"},
         "mine_gone": {**timm, "checkpoint": "gone.pt"},
+        "mine_empty": {**timm, "checkpoint": "broken.pt"},
         "usual": {"loader": "timm", "name": "vit_base_patch16_224.dino"},
         "cached": timm,
         "elsewhere": {"loader": "timm", "name": "vit_base_patch16_224.dino"},
     }
-    params["backbones"] = ["mine_there", "mine_gone", "usual", "cached", "elsewhere", "vit"]
+    params["backbones"] = [name for name in params["models"] if name not in ("mine", "vit_ft")]
     text = "\n".join(plan.run(params, COSTS, known))
     assert "mine_there: there, my.pt" in text
     assert "mine_gone: models.mine_gone.checkpoint = gone.pt does not exist\n    cure: put" in text
+    assert "mine_empty: broken.pt is empty\n    cure: remove it, or put it there anew" in text
     assert "usual: there, data/checkpoints/usual.pth" in text
     assert "cached: there" in text
     assert "snapshots/abc/model.safetensors" in text

@@ -30,7 +30,12 @@ def planned_weights(params: Mapping[str, Any], runs: RecordedRuns) -> tuple[list
         elif entry.get("random_weights"):
             there.append(f"{name}: random, from models.{name}.seed")
         elif path := local_weights(name, model_spec(name, entry)):
-            there.append(f"{name}: there, {path}")
+            if path.stat().st_size:
+                there.append(f"{name}: there, {path}")
+            else:
+                missing.append(
+                    f"{name}: {path} is empty\n    cure: remove it, or put it there anew"
+                )
         elif entry.get("checkpoint"):
             missing.append(
                 f"{name}: models.{name}.checkpoint = {entry['checkpoint']} does not exist\n"
