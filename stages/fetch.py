@@ -15,14 +15,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pipeline.download_entry import missing_bytes
-from pipeline.download_errors import DownloadError
-from pipeline.download_plan import free_bytes, plan_lines
-from pipeline.downloaded_archives import unpack
-from pipeline.downloads import fetch
+from pipeline.fetching.archives import unpack
+from pipeline.fetching.downloads import fetch
+from pipeline.fetching.dry_run import free_bytes, plan_lines
+from pipeline.fetching.entry import missing_bytes
+from pipeline.fetching.errors import DownloadError
+from pipeline.fetching.wanted_files import Wanted, read_downloads, root_of, wanted_files, with_sizes
 from pipeline.params import read_section
 from pipeline.stage import run_stage
-from pipeline.wanted_files import Wanted, read_downloads, root_of, wanted_files, with_sizes
 
 
 def run(wanted: list[Wanted], root: Path) -> list[str]:

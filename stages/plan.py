@@ -18,17 +18,17 @@ from typing import Any
 import yaml
 
 from pipeline.backbones.planned_weights import planned_weights
-from pipeline.download_entry import Download
-from pipeline.download_plan import plan_lines
+from pipeline.fetching.dry_run import plan_lines
+from pipeline.fetching.entry import Download
+from pipeline.fetching.wanted_files import read_downloads, root_of, wanted_files
 from pipeline.params import from_mapping
-from pipeline.plan_table import plan_table, speed_lines
-from pipeline.planned_counts import image_counts
-from pipeline.planned_data import plan_data
-from pipeline.planned_training import planned_trainings
-from pipeline.planning import BackbonePlan, Cost, plan_backbone
+from pipeline.planning.costs import BackbonePlan, Cost, plan_backbone
+from pipeline.planning.counts import image_counts
+from pipeline.planning.data import plan_data
+from pipeline.planning.table import plan_table, speed_lines
+from pipeline.planning.training import planned_trainings
 from pipeline.recorded_runs import RecordedRuns
 from pipeline.stage import run_stage
-from pipeline.wanted_files import read_downloads, root_of, wanted_files
 
 COSTS = Path("conf/costs.yaml")
 

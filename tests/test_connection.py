@@ -13,10 +13,10 @@ from email.utils import formatdate
 import numpy as np
 import pytest
 
-from pipeline import connection, transfer
-from pipeline.download_entry import Download
-from pipeline.download_errors import DownloadError
-from pipeline.downloads import fetch
+from pipeline.fetching import connection, transfer
+from pipeline.fetching.downloads import fetch
+from pipeline.fetching.entry import Download
+from pipeline.fetching.errors import DownloadError
 
 CONTENT = np.random.default_rng(1).bytes(300_000)
 MD5 = hashlib.md5(CONTENT).hexdigest()

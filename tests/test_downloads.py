@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import download_locks, downloaded_archives, partial_files, transfer
-from pipeline.download_entry import Download, find, missing_bytes, with_size
-from pipeline.download_errors import DownloadError
-from pipeline.downloaded_archives import unpack
-from pipeline.downloads import fetch
+from pipeline.fetching import archives, locks, partial_files, transfer
+from pipeline.fetching.archives import unpack
+from pipeline.fetching.downloads import fetch
+from pipeline.fetching.entry import Download, find, missing_bytes, with_size
+from pipeline.fetching.errors import DownloadError
 from pipeline.sources import SourceError, open_source, read_spec
 from stages import fetch as stage
 
@@ -322,7 +322,7 @@ def test_two_fetches_on_one_data_root_make_one_download(server, tmp_path, monkey
             second.start()
             assert waiting.wait(5)
 
-    monkeypatch.setattr(download_locks, "print", tell, raising=False)
+    monkeypatch.setattr(locks, "print", tell, raising=False)
     fetch(download, tmp_path, report=start_second)
     second.join()
 
@@ -342,7 +342,7 @@ def test_two_processes_unpack_an_archive_once(tmp_path, monkeypatch):
         (tmp_path / "lists/b.txt").write_text("b")
         yield
 
-    monkeypatch.setattr(downloaded_archives, "only_one", another_was_faster)
+    monkeypatch.setattr(archives, "only_one", another_was_faster)
     assert names(unpack(archive, "lists")) == ["b.txt"]
 
 

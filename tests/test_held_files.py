@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.held_files import Need, lacking, unpacked_beside
+from pipeline.fetching.held_files import Need, lacking, unpacked_beside
 
 
 def folder(place: Path, *names: str) -> Path:

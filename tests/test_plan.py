@@ -11,14 +11,14 @@ import pytest
 import yaml
 
 from pipeline.code_closure import ROOT
-from pipeline.download_entry import Download
+from pipeline.fetching.entry import Download
+from pipeline.fetching.wanted_files import read_downloads
 from pipeline.params import from_mapping
-from pipeline.plan_table import plan_table, speed_lines
-from pipeline.planned_counts import image_counts
-from pipeline.planned_training import plan_training
-from pipeline.planning import Cost, plan_backbone
+from pipeline.planning.costs import Cost, plan_backbone
+from pipeline.planning.counts import image_counts
+from pipeline.planning.table import plan_table, speed_lines
+from pipeline.planning.training import plan_training
 from pipeline.recorded_runs import RecordedRuns
-from pipeline.wanted_files import read_downloads
 from stages import fetch, plan
 
 

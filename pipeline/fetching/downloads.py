@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from pipeline.download_checks import difference, fault, record_hash, told_hash, wrong_of
-from pipeline.download_entry import Download, dangling, find
-from pipeline.download_errors import DownloadError, writing
-from pipeline.download_locks import only_one
-from pipeline.partial_files import discard, forget, partial_of, size
-from pipeline.transfer import Report, receive
+from pipeline.fetching.checks import difference, fault, record_hash, told_hash, wrong_of
+from pipeline.fetching.entry import Download, dangling, find
+from pipeline.fetching.errors import DownloadError, writing
+from pipeline.fetching.locks import only_one
+from pipeline.fetching.partial_files import discard, forget, partial_of, size
+from pipeline.fetching.transfer import Report, receive
 
 
 def fetch(download: Download, folder: Path, *, report: Report | None = None) -> Path:

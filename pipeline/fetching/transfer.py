@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.connection import (
+from pipeline.fetching.connection import (
     BLOCK,
     SLOWEST,
     WINDOW,
@@ -16,8 +16,8 @@ from pipeline.connection import (
     blocks,
     stated_length,
 )
-from pipeline.download_errors import DownloadError, writing
-from pipeline.partial_files import begin, discard, origin, size
+from pipeline.fetching.errors import DownloadError, writing
+from pipeline.fetching.partial_files import begin, discard, origin, size
 
 ATTEMPTS = 5  # in a row that bring nothing new
 PATIENCE = 120.0  # seconds that a busy server may ask to wait

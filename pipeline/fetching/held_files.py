@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.download_errors import reading
+from pipeline.fetching.errors import reading
 from pipeline.sources.ignored import IgnoredNames
 from pipeline.sources.unpacked import without_lead
 

@@ -5,9 +5,9 @@ import shlex
 import shutil
 from pathlib import Path
 
-from pipeline.download_entry import missing_bytes
-from pipeline.download_errors import DownloadError, reading
-from pipeline.wanted_files import Wanted
+from pipeline.fetching.entry import missing_bytes
+from pipeline.fetching.errors import DownloadError, reading
+from pipeline.fetching.wanted_files import Wanted
 
 
 def plan_lines(wanted: list[Wanted], root: Path) -> list[str]:

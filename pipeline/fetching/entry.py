@@ -3,10 +3,10 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipeline.connection import size_of
-from pipeline.download_errors import reading
-from pipeline.downloaded_archives import unpacked
-from pipeline.partial_files import partial_of, size
+from pipeline.fetching.archives import unpacked
+from pipeline.fetching.connection import size_of
+from pipeline.fetching.errors import reading
+from pipeline.fetching.partial_files import partial_of, size
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from http.client import HTTPResponse
 
-from pipeline.download_errors import DownloadError
+from pipeline.fetching.errors import DownloadError
 
 BLOCK = 1 << 20  # bytes to ask for at a time
 TIMEOUT = 60.0  # seconds without a byte

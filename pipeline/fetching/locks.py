@@ -9,7 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from pipeline.download_errors import writing
+from pipeline.fetching.errors import writing
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import json
 from http.client import HTTPResponse
 from pathlib import Path
 
-from pipeline.download_errors import reading, writing
+from pipeline.fetching.errors import reading, writing
 from pipeline.files import write_text
 
 

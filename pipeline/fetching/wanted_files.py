@@ -6,11 +6,11 @@ from typing import Any
 
 import yaml
 
-from pipeline.download_entry import Download, dangling, find, with_size
-from pipeline.download_errors import DownloadError
-from pipeline.held_files import ANYTHING, Need, lacking, unpacked_beside
+from pipeline.fetching.entry import Download, dangling, find, with_size
+from pipeline.fetching.errors import DownloadError
+from pipeline.fetching.held_files import ANYTHING, Need, lacking, unpacked_beside
+from pipeline.fetching.partial_files import partial_of
 from pipeline.params import from_mapping
-from pipeline.partial_files import partial_of
 
 LIST = Path("conf/downloads.yaml")
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.download_entry import Download
-from pipeline.download_errors import DownloadError
-from pipeline.held_files import ANYTHING, Need, lacking
+from pipeline.fetching.entry import Download
+from pipeline.fetching.errors import DownloadError
+from pipeline.fetching.held_files import ANYTHING, Need, lacking
+from pipeline.fetching.wanted_files import Wanted, wanted_files
 from pipeline.recorded_runs import MAKERS, RecordedRuns
 from pipeline.sources import ImageSet, SourceError, read_spec
 from pipeline.sources.spec import FolderSet
-from pipeline.wanted_files import Wanted, wanted_files
 
 MADE = (*MAKERS, "features")
 

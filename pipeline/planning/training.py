@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.planned_counts import ImageCounts
-from pipeline.planning import Cost
+from pipeline.planning.costs import Cost
+from pipeline.planning.counts import ImageCounts
 from pipeline.recorded_runs import RecordedRuns
 
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from pipeline.planned_training import TrainingPlan
-from pipeline.planning import BackbonePlan, Cost
+from pipeline.planning.costs import BackbonePlan, Cost
+from pipeline.planning.training import TrainingPlan
 
 HEADER = ("backbone", "stores there", "to extract", "images", "to store", "hours")
 MORE = " + ?"  # ends a number that something uncounted would raise

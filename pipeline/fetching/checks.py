@@ -3,11 +3,11 @@
 import re
 from pathlib import Path
 
-from pipeline.download_entry import Download
-from pipeline.download_errors import DownloadError, reading, writing
-from pipeline.downloaded_archives import damage
+from pipeline.fetching.archives import damage
+from pipeline.fetching.entry import Download
+from pipeline.fetching.errors import DownloadError, reading, writing
+from pipeline.fetching.partial_files import partial_of
 from pipeline.files import file_hash, write_text
-from pipeline.partial_files import partial_of
 
 PAGES = (b"<!doctype html", b"<html", b"<?xml", b"<!--")
 

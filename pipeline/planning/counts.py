@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.download_entry import Download
+from pipeline.fetching.entry import Download
 from pipeline.recorded_runs import MAKERS, RecordedRuns
 from pipeline.sources import SourceError, read_spec
 from pipeline.sources.ignored import IgnoredNames

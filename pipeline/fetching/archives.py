@@ -9,8 +9,8 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from pipeline.download_errors import DownloadError, writing
-from pipeline.download_locks import only_one
+from pipeline.fetching.errors import DownloadError, writing
+from pipeline.fetching.locks import only_one
 from pipeline.sources.ignored import IgnoredNames
 
 DAMAGE = (

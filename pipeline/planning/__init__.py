@@ -1,0 +1,1 @@
+"""What a run would extract, store and cost, and what it lacks."""
