@@ -225,6 +225,16 @@ def test_decoded_once_or_by_a_loader_is_the_same():
         assert torch.equal(y, b)
 
 
+def test_a_loader_draws_nothing_from_the_generator_of_dropout():
+    """Else the weights of a tower with dropout would depend on what fitted in memory."""
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    data = pictures(share=0.0)
+
+    assert list(data.batches([[0, 1], [2]]))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_batches_for_a_gpu_lie_in_pinned_memory_and_are_the_same(monkeypatch):
     """torch refuses to pin without a GPU: what it is asked for is seen here."""
     empty, asked = torch.empty, []

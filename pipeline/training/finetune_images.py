@@ -83,6 +83,8 @@ class Images:
             batch_sampler=order,  # type: ignore[arg-type]
             num_workers=self.workers,
             pin_memory=pinned,
+            # its workers' seed is not drawn where dropout draws: memory must change no weight
+            generator=torch.Generator(),
             # threads of the source's library do not survive a fork: a worker would wait for them
             multiprocessing_context=None if forked else "forkserver",
         )
