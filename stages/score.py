@@ -27,6 +27,7 @@ from pipeline.detectors.knn_classifier import NEIGHBOURS, knn_predictions
 from pipeline.detectors.query import Query
 from pipeline.detectors.search import Search
 from pipeline.detectors.zero_shot import ZERO_SHOT
+from pipeline.products import row_products
 from pipeline.scores import check_methods, compute, method_names
 from pipeline.stage import run_stage
 from pipeline.storage.store import iter_shards, read_attributes
@@ -150,7 +151,7 @@ def _noted(where: str) -> Iterator[None]:
 def predict(query: Query, classifier: str) -> np.ndarray:
     """Class of each image: nearest text, vote of 20 neighbours, or largest logit of a head."""
     if classifier == ZERO_SHOT:
-        return (query.embeddings @ query.class_embeddings.T).argmax(axis=1)
+        return row_products(query.embeddings, query.class_embeddings.T).argmax(axis=1)
     if classifier != "knn_20":
         return query.logits(classifier).argmax(axis=1)
     if query.search.others < NEIGHBOURS:

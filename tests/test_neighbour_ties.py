@@ -13,7 +13,7 @@ from pipeline.geometry import unit_norm
 RNG = np.random.default_rng(0)
 DISTINCT = unit_norm(RNG.standard_normal((7, 5)).astype(np.float32))
 BANK = np.tile(DISTINCT, (40, 1))  # row r is a copy of row r % 7
-QUERIES = unit_norm(RNG.standard_normal((30, 5)).astype(np.float32))
+QUERIES = unit_norm(RNG.standard_normal((150, 5)).astype(np.float32))
 
 
 def by_definition(queries, k, own=None):

@@ -47,9 +47,9 @@ def test_agrees_with_the_definition_whatever_the_blocks(data):
     own = np.array(data.draw(st.lists(st.integers(-1, m - 1), min_size=n, max_size=n)))
     cuts = sorted(data.draw(st.sets(st.integers(1, m - 1), max_size=3)))
     shards = [(a, bank[a:b]) for a, b in zip([0, *cuts], [*cuts, m], strict=True)]
-    sizes = [data.draw(st.integers(1, 20)) for _ in range(3)]
+    sizes = [data.draw(st.integers(1, 20)) for _ in range(4)]
     with pytest.MonkeyPatch.context() as patch:
-        for name, size in zip(["_QUERIES", "_FIRST", "_BANK"], sizes, strict=True):
+        for name, size in zip(["GRID", "_QUERIES", "_FIRST", "_BANK"], sizes, strict=True):
             patch.setattr(block_search, name, size)
         found = nearest_in_shards(queries, shards, k=k, exclude=own, engine="blocks")
 

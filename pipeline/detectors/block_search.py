@@ -9,8 +9,12 @@ from itertools import pairwise
 
 import numpy as np
 
-_QUERIES = 1024  # one block of similarities takes 1024 x 8192 x 4 bytes = 32 MiB
+from pipeline.lanes import lane_count, run_lanes
+from pipeline.products import GRID, filled
+
+_QUERIES = 1024  # of a block, at most: its similarities take 1024 x 8192 x 4 bytes = 32 MiB
 _BANK = 8192
+_TOGETHER = 16384  # queries in the blocks of all lanes
 _FIRST = 2048  # the first block is sorted whole, so it is smaller
 
 
@@ -56,33 +60,51 @@ class Best:
 def add_in_blocks(
     best: Best, queries: np.ndarray, start: int, bank: np.ndarray, exclude: np.ndarray | None
 ) -> None:
-    """Offer the bank rows ``start``, ``start + 1``, ... to all queries, after all lower rows."""
-    edges = [0, *range(min(_FIRST, len(bank)), len(bank), _BANK), len(bank)]
-    largest = min(_QUERIES, len(queries)) * max(np.diff(edges), default=0)
-    out, beats = np.empty(largest, np.float32), np.empty(largest, bool)
-    for low in range(0, len(queries), _QUERIES):
-        block = queries[low : low + _QUERIES]
-        at = np.arange(low, low + len(block))
-        for left, right in pairwise(edges):
-            shape = (len(block), right - left)
-            size = shape[0] * shape[1]
-            similarities = _products(block, bank[left:right], out[:size].reshape(shape))
-            if exclude is not None:
-                own = exclude[at] - start - left
-                inside = np.flatnonzero((own >= 0) & (own < shape[1]))
-                similarities[inside, own[inside]] = -np.inf
-            bar = best.similarities[at].min(axis=1, keepdims=True)
-            better = np.greater(similarities, bar, out=beats[:size].reshape(shape))
-            _merge(best, at, similarities, better, start + left)
+    """Offer the bank rows ``start``, ``start + 1``, ... to all queries, after all lower rows.
+
+    Blocks of queries are dealt to lanes of one BLAS thread; rows and columns of a product come in
+    whole `GRID`s, so that copies get the same bits wherever they stand (see `pipeline.products`).
+    """
+    edges = {
+        0,
+        *range(min(_FIRST, len(bank)), len(bank), _BANK),
+        len(bank) // GRID * GRID,
+        len(bank),
+    }
+    pieces = [
+        (left, right - left, filled(bank[left:right], GRID))
+        for left, right in pairwise(sorted(edges))
+    ]
+    lanes, rows = _deal(len(queries))
+    largest = rows * max((len(piece) for *_, piece in pieces), default=0)
+
+    def work(lane: int) -> None:
+        out, beats = np.empty(largest, np.float32), np.empty(largest, bool)
+        for low in range(lane * rows, len(queries), lanes * rows):
+            at = np.arange(low, min(low + rows, len(queries)))
+            block = filled(queries[at[0] : at[-1] + 1], GRID)
+            for left, width, piece in pieces:
+                shape = (len(block), len(piece))
+                whole = np.matmul(block, piece.T, out=out[: shape[0] * shape[1]].reshape(shape))
+                similarities = whole[: len(at), :width]
+                if exclude is not None:
+                    own = exclude[at] - start - left
+                    inside = np.flatnonzero((own >= 0) & (own < width))
+                    similarities[inside, own[inside]] = -np.inf
+                bar = best.similarities[at].min(axis=1, keepdims=True)
+                better = beats[: similarities.size].reshape(similarities.shape)
+                np.greater(similarities, bar, out=better)
+                _merge(best, at, similarities, better, start + left)
+
+    run_lanes(work, lanes)
 
 
-def _products(queries: np.ndarray, bank: np.ndarray, out: np.ndarray) -> np.ndarray:
-    """All inner products; BLAS rounds those of a single row otherwise, so one row goes in twice."""
-    if len(queries) > 1 and len(bank) > 1:
-        return np.matmul(queries, bank.T, out=out)
-    twice = [np.concatenate([part, part]) if len(part) == 1 else part for part in (queries, bank)]
-    out[:] = (twice[0] @ twice[1].T)[: len(queries), : len(bank)]
-    return out
+def _deal(queries: int) -> tuple[int, int]:
+    """Number of lanes, and rows of a block such that every lane gets equally many blocks."""
+    lanes = max(1, min(lane_count(), -(-queries // GRID)))
+    most = max(GRID, min(_QUERIES, _TOGETHER // lanes))
+    blocks = lanes * max(1, -(-queries // (lanes * most)))
+    return lanes, GRID * max(1, -(-queries // (blocks * GRID)))
 
 
 def _merge(

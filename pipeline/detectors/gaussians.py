@@ -10,6 +10,7 @@ from pipeline.detectors.row_blocks import sum_blocks
 from pipeline.detectors.rows import Rows, take_rows
 from pipeline.detectors.shrinkage import Covariance, invertible, shrink
 from pipeline.geometry import check_finite
+from pipeline.products import row_products
 
 _BLOCK = 8192  # queries held in float64 at a time
 _SAMPLE = 8192  # rows whose mean is subtracted before squares are summed
@@ -124,10 +125,10 @@ class ClassGaussians:
         overall = np.empty(len(queries))
         for start in range(0, len(queries), _BLOCK):
             part = slice(start, start + _BLOCK)
-            white = (queries[part].astype(np.float64) - self.centre) @ self.whitening
+            white = row_products(queries[part] - self.centre, self.whitening)
             # |z - m|^2 = |z|^2 - (2 z.m - |m|^2): smallest where the bracket is largest
-            bracket = white @ (2 * self.means.T) - np.sum(self.means**2, axis=1)
-            overall[part] = white**2 @ (1 / self.global_variances)
+            bracket = row_products(white, 2 * self.means.T) - np.sum(self.means**2, axis=1)
+            overall[part] = np.sum(white**2 / self.global_variances, axis=1)
             white -= self.means[bracket.argmax(axis=1)]  # the difference above would cancel
             nearest[part] = np.einsum("nd,nd->n", white, white)
         return nearest, overall

@@ -7,6 +7,7 @@ from jaxtyping import Float32
 
 from pipeline.detectors.detector import NotApplicableError
 from pipeline.geometry import unit_norm
+from pipeline.products import row_products
 
 ZERO_SHOT = "zero_shot"  # its name among the heads
 
@@ -29,7 +30,8 @@ def joint_embeddings(
     """
     if "projection" not in text:
         return unit_norm(features, what=what)
-    return unit_norm(features @ text["projection"], what=f"embeddings of {what}")
+    joint = row_products(features, text["projection"])
+    return unit_norm(joint, what=f"embeddings of {what}").astype(np.float32)
 
 
 def zero_shot_logits(
@@ -66,4 +68,5 @@ def scaled_cosines(
         raise NotApplicableError(
             "the text side came without a logit scale, which zero-shot logits need"
         )
-    return (embeddings @ text["class_embeddings"].T) * np.float32(logit_scale)
+    cosines = row_products(embeddings, text["class_embeddings"].T)
+    return (cosines * logit_scale).astype(np.float32)

@@ -5,6 +5,7 @@ from jaxtyping import Float, Float64
 
 from pipeline.detectors.query import Query
 from pipeline.detectors.softmax import as_logits, log_softmax
+from pipeline.products import row_products
 
 _TINY = np.finfo(np.float64).tiny
 
@@ -32,7 +33,7 @@ def kl_matching_scores(
     logs = log_softmax(as_logits(logits))
     probabilities = np.exp(logs)
     negative_entropy = np.einsum("nc,nc->n", probabilities, logs)
-    crosses = probabilities @ np.log(np.maximum(posteriors, _TINY)).T
+    crosses = row_products(probabilities, np.log(np.maximum(posteriors, _TINY)).T)
     return crosses.max(axis=1) - negative_entropy
 
 

@@ -4,6 +4,7 @@ import numpy as np
 from jaxtyping import Float, Float64
 
 from pipeline.detectors.query import Query
+from pipeline.products import row_products
 
 
 def max_cosine_scores(
@@ -21,7 +22,7 @@ def max_cosine_scores(
     Returns:
         Cosines in [-1, 1], higher = more in-distribution.
     """
-    return (embeddings @ class_embeddings.T).max(axis=1).astype(np.float64)
+    return row_products(embeddings, class_embeddings.T).max(axis=1)
 
 
 def score(query: Query) -> Float64[np.ndarray, " n"]:

@@ -5,6 +5,7 @@ from jaxtyping import Float, Float64
 
 from pipeline.detectors.query import Query
 from pipeline.detectors.softmax import as_logits, check_temperature, softmax_and_rest
+from pipeline.products import row_products
 from pipeline.scores.allowed import Positive
 
 
@@ -32,7 +33,7 @@ def mcm_scores(
         ValueError: If the temperature is not positive or there are fewer than two classes.
     """
     check_temperature(temperature)
-    cosines = as_logits(embeddings @ class_embeddings.T)
+    cosines = as_logits(row_products(embeddings, class_embeddings.T))
     return softmax_and_rest(cosines / temperature)[0].max(axis=1)
 
 

@@ -6,6 +6,7 @@ from jaxtyping import Float, Float64
 from pipeline.detectors.detector import NotApplicableError
 from pipeline.detectors.query import Query
 from pipeline.detectors.softmax import check_temperature, log_sum_exp
+from pipeline.products import row_products
 from pipeline.scores.allowed import Count, Positive, Seed
 
 
@@ -85,8 +86,10 @@ def _leads(
             f"{groups}; set fewer groups, or text.negative_candidates or text.negative_share higher"
         )
 
+    embeddings = embeddings.astype(np.float64)
+
     def mass(words: np.ndarray) -> np.ndarray:
-        return log_sum_exp((embeddings @ words.T).astype(np.float64) / temperature)
+        return log_sum_exp(row_products(embeddings, words.T) / temperature)
 
     own = mass(class_embeddings)
     size = len(negative_embeddings) // groups

@@ -9,6 +9,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from pipeline.declared_arrays import check_arrays
+from pipeline.products import row_products
 
 ARRAYS = ("weight", "bias", "mean", "std")
 
@@ -45,7 +46,7 @@ class Probe:
                 f"{features.shape[1]}; use the head of the same backbone"
             )
         standardised = (features.astype(np.float32, copy=False) - self.mean) / self.std
-        return standardised @ self.weight.T + self.bias
+        return (row_products(standardised, self.weight.T) + self.bias).astype(np.float32)
 
 
 def write_probe(path: Path, probe: Probe) -> None:
