@@ -95,8 +95,17 @@ def test_images_sure_of_a_class_that_no_posterior_holds_tie_in_kl_matching():
 
 
 def test_no_lead_is_too_large_for_fused_probabilities():
-    fused = fused_scores([1e6 * CONFIDENT, CONFIDENT])
-    assert np.isfinite(fused).all()
+    for heads in ([CONFIDENT], [1e6 * CONFIDENT, CONFIDENT], [CONFIDENT] * 3):
+        fused = fused_scores(heads)
+        np.testing.assert_array_equal(rankdata(fused), np.arange(1, len(fused) + 1))
+
+
+def test_fused_heads_that_are_sure_by_hand():
+    """Leads of 900 and 800: p is 1/2, or 2/3 with a third head; one of 450 leaves all the rest."""
+    one, other = np.array([[900.0, 0.0, 0.0]]), np.array([[0.0, 800.0, 0.0]])
+    np.testing.assert_allclose(fused_scores([one, other]), [0], atol=1e-12)
+    np.testing.assert_allclose(fused_scores([one, one, other]), [np.log(2)])
+    np.testing.assert_allclose(fused_scores([one, one / 2]), [450])
 
 
 @given(st.floats(-1e4, 1e4))

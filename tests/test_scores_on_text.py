@@ -4,7 +4,7 @@ from scipy.special import softmax
 
 from pipeline.geometry import unit_norm
 from pipeline.scores.max_cosine import max_cosine_scores
-from pipeline.scores.mcm import mcm_scores
+from pipeline.scores.mcm import mcm_log_odds, mcm_scores
 from pipeline.scores.neglabel import neglabel_log_odds, neglabel_scores
 
 EAST_NORTH = np.eye(2, dtype=np.float32)
@@ -32,6 +32,26 @@ def test_mcm_agrees_with_the_definition():
         expected = softmax(images @ classes.T / temperature, axis=1).max(axis=1)
         scores = mcm_scores(images, classes, temperature=temperature)
         np.testing.assert_allclose(scores, expected, rtol=1e-4)
+
+
+def test_mcm_in_the_tables_ranks_as_the_papers_probability():
+    images, classes = units(40), units(10, seed=1)
+    for temperature in (1.0, 0.1):
+        probability = mcm_scores(images, classes, temperature=temperature)
+        odds = mcm_log_odds(images, classes, temperature=temperature)
+        np.testing.assert_allclose(1 / (1 + np.exp(-odds)), probability, rtol=1e-9)
+        np.testing.assert_array_equal(np.argsort(odds), np.argsort(probability))
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.01, 0.001])
+def test_mcm_does_not_tie_where_the_probability_is_one(temperature):
+    """Images that turn from one class to half-way to the next; at 0.001 a lead of 0.04 is 1.0."""
+    angles = np.linspace(0, np.pi / 4, 400)
+    images = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    odds = mcm_log_odds(images, EAST_NORTH.astype(np.float64), temperature=temperature)
+    assert (np.diff(odds) < 0).all()
+    leads = np.cos(angles) - np.sin(angles)
+    np.testing.assert_allclose(odds, leads / temperature, rtol=1e-12, atol=1e-12)
 
 
 def test_mcm_keeps_images_apart():

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Float64
 
 from pipeline.detectors.query import Query
-from pipeline.detectors.softmax import as_logits, rest_of_largest, softmax_and_rest
+from pipeline.detectors.softmax import as_logits, log_softmax, log_sum_exp
 from pipeline.detectors.zero_shot import ZERO_SHOT
 
 
@@ -14,7 +14,7 @@ def fused_probabilities(
     logits: Sequence[Float[np.ndarray, "n c"]],
 ) -> Float64[np.ndarray, "n c"]:
     """Mean of the softmax of each head."""
-    return np.mean([softmax_and_rest(as_logits(each))[0] for each in logits], axis=0)
+    return np.mean([np.exp(log_softmax(as_logits(each))) for each in logits], axis=0)
 
 
 def fused_scores(logits: Sequence[Float[np.ndarray, "n c"]]) -> Float64[np.ndarray, " n"]:
@@ -22,7 +22,8 @@ def fused_scores(logits: Sequence[Float[np.ndarray, "n c"]]) -> Float64[np.ndarr
 
     COOkeD (Humblot-Renaux et al., ICCV workshops 2025, arXiv:2507.22576) averages the softmax of
     zero-shot CLIP, of a probe and of a classifier and takes the maximum; here the heads are
-    zero-shot, PLP and LP. The log-odds rank as the probability does and do not saturate.
+    zero-shot, PLP and LP. The log-odds rank as the probability does and do not saturate: what the
+    class leaves to the others is summed over heads by its logarithms, whatever their leads.
 
     Args:
         logits: One array a head, over the same classes.
@@ -30,9 +31,15 @@ def fused_scores(logits: Sequence[Float[np.ndarray, "n c"]]) -> Float64[np.ndarr
     Returns:
         Log-odds log(p / (1 - p)), higher = more in-distribution.
     """
-    probabilities = fused_probabilities(logits)
-    rest = np.maximum(rest_of_largest(probabilities), np.finfo(np.float64).tiny)
-    return np.log(probabilities.max(axis=1)) - np.log(rest)
+    top = fused_probabilities(logits).argmax(axis=1)
+    rows = np.arange(len(top))
+    of_top, of_others = [], []
+    for each in logits:
+        logs = log_softmax(as_logits(each))
+        of_top.append(logs[rows, top])
+        logs[rows, top] = -np.inf
+        of_others.append(log_sum_exp(logs))
+    return log_sum_exp(np.stack(of_top, axis=1)) - log_sum_exp(np.stack(of_others, axis=1))
 
 
 def score(query: Query, *, heads: tuple[str, ...] = (ZERO_SHOT, "plp", "lp")) -> np.ndarray:
