@@ -3,14 +3,16 @@
 On CPUs the exact search is a blocked matrix product that keeps, for each query, only what beats
 its k-th best so far: faster than faiss's flat index, which does the same with another BLAS and a
 heap a query. Where faiss finds GPUs, its flat inner-product index runs there, sharded over all of
-them. Approximate indexes are an option, and say how many true neighbours they find.
+them. Where the bank's rows lie close together, as those of features with a large common mean do,
+exact searches compare around their mean. Approximate indexes are an option, and say how many true
+neighbours they find; they compare cosines in float32, whatever the mean.
 """
 
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Float, Float32, Int64
 
 from pipeline.detectors.block_search import Best, add_in_blocks
 from pipeline.detectors.faiss_search import (
@@ -20,6 +22,7 @@ from pipeline.detectors.faiss_search import (
     gpu_count,
     joined,
 )
+from pipeline.detectors.neighbours_centred import centre_of
 
 Engine = Literal["auto", "blocks", "faiss", "ivf", "hnsw"]
 ENGINES = get_args(Engine)
@@ -31,12 +34,13 @@ class Neighbours:
     """The k nearest bank rows of each query, best first, equal ones in the order of the bank.
 
     Attributes:
-        similarities: Inner products.
+        similarities: Inner products; float64 where the bank's rows lie close together, so that
+            float32 would not tell them apart.
         rows: Bank rows.
         recall: Share of the true neighbours found, on a sample of the queries; None where exact.
     """
 
-    similarities: Float32[np.ndarray, "n k"]
+    similarities: Float[np.ndarray, "n k"]
     rows: Int64[np.ndarray, "n k"]
     recall: float | None = None
 
@@ -94,6 +98,11 @@ def nearest_in_shards(
         bank = np.concatenate([shard for _, shard in shards])
         _check_k(k, len(bank), exclude)
         return _approximate(queries, bank, k, exclude, engine)
+    centre, shards = centre_of(shards)
+    level: np.ndarray | None = None
+    if centre is not None:
+        queries, level = centre.queries(queries)
+        shards = ((start, centre.bank(shard)) for start, shard in shards)
     add = add_in_blocks
     if engine == "faiss":
         add, shards = add_with_faiss, joined(shards)
@@ -103,7 +112,8 @@ def nearest_in_shards(
         came += len(shard)
         add(best, queries, start, shard, exclude)
     _check_k(k, came, exclude)
-    return Neighbours(*best.sorted())
+    similarities, rows = best.sorted()
+    return Neighbours(similarities if level is None else similarities + level[:, None], rows)
 
 
 def _check_k(k: int, size: int, exclude: np.ndarray | None) -> None:

@@ -1,7 +1,7 @@
 """Cosine similarity to the k-th nearest bank feature."""
 
 import numpy as np
-from jaxtyping import Float32, Float64
+from jaxtyping import Float, Float64
 
 from pipeline.detectors.bank import Sample
 from pipeline.detectors.neighbours import Engine, Neighbours
@@ -10,13 +10,15 @@ from pipeline.scores.allowed import Count, Seed, Share
 
 
 def knn_scores(
-    neighbours: Neighbours | Float32[np.ndarray, "n k"], *, k: int
+    neighbours: Neighbours | Float[np.ndarray, "n k"], *, k: int
 ) -> Float64[np.ndarray, " n"]:
     """Cosine similarity to the k-th nearest bank feature.
 
     Deep nearest neighbours (Sun et al., ICML 2022, arXiv:2204.06507) thresholds the Euclidean
     distance to the k-th neighbour. On unit vectors the similarity ranks images the same way and
-    keeps our direction. k = 1 is the 1-NN of the study (arXiv:2303.05828).
+    keeps our direction. k = 1 is the 1-NN of the study (arXiv:2303.05828). Features with a large
+    common mean have similarities next to 1, which exact searches tell apart to the digits of a
+    float64 (see `pipeline.detectors.neighbours_centred`).
 
     Args:
         neighbours: At least k neighbours of each query, best first, or their similarities.
