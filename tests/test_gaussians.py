@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from sklearn.covariance import OAS, EmpiricalCovariance, LedoitWolf
 
 from pipeline.detectors.gaussians import ClassGaussians, class_sums
+from pipeline.statistics.metrics import auroc
 
 
 def clusters(n=240, d=5, classes=4, seed=0):
@@ -48,7 +49,10 @@ def test_agrees_with_scikit_learn(shrinkage, estimator, n):
     queries = clusters(seed=1, n=30)[0]
     means = np.stack([features[labels == c].mean(axis=0) for c in range(4)])
     within = estimator(assume_centered=True).fit(features - means[labels]).covariance_
-    overall = estimator().fit(features).covariance_
+    fitted = estimator(assume_centered=True).fit(features - means[labels])
+    share = getattr(fitted, "shrinkage_", 0.0)
+    plain = EmpiricalCovariance().fit(features).covariance_
+    overall = (1 - share) * plain + share * np.trace(plain) / len(plain) * np.eye(len(plain))
 
     gaussians, shared = ClassGaussians.fit(features, labels, shrinkage=shrinkage)
 
@@ -200,3 +204,24 @@ def test_distances_to_classes_far_apart_do_not_cancel():
     nearest, _ = far.distances(far.means[labels] + steps)
 
     np.testing.assert_allclose(nearest, (steps**2).sum(axis=1), rtol=1e-7)
+
+
+def test_few_rows_of_many_dimensions_do_not_turn_relative_distances_round():
+    """Directions without rows: under a global shrinkage of its own, OOD rows looked more ID."""
+    rng = np.random.default_rng(0)
+    basis = rng.normal(size=(60, 400)) / 20
+    centres = np.outer(np.arange(6), np.eye(60)[0]) * 3  # far apart in one direction
+
+    def rows(n):
+        labels = np.arange(n) % 6
+        inside = centres[labels] + rng.normal(size=(n, 60))
+        return inside @ basis + 0.05 * rng.normal(size=(n, 400)), labels
+
+    gaussians, shared = ClassGaussians.fit(*rows(120))
+    known = rows(200)[0]
+    strange = known + 0.4 * rng.normal(size=known.shape)  # where no training row varies
+    scores = [overall - nearest for nearest, overall in map(gaussians.distances, (known, strange))]
+
+    assert shared.shrinkage == "ledoit_wolf"
+    assert (gaussians.global_variances > 1 - 1e-9).all()
+    assert auroc(*scores) > 0.9

@@ -8,7 +8,7 @@ from jaxtyping import Float, Float64, Int, Int64
 
 from pipeline.detectors.row_blocks import sum_blocks
 from pipeline.detectors.rows import Rows, take_rows
-from pipeline.detectors.shrinkage import Covariance, invertible, shrink
+from pipeline.detectors.shrinkage import Covariance, invertible, mixed
 from pipeline.geometry import check_finite
 from pipeline.products import row_products
 
@@ -100,12 +100,9 @@ class ClassGaussians:
         )
         scaled = (means - centre) * np.sqrt(counts / n)[:, None]
         between = scaled.T @ scaled
-        overall, _ = shrink(  # of no fewer rows than the shared one, and of no less spread
-            within + between,
-            n=n,
-            fourth_moment=lambda: _fourth_moment(features, np.minimum(rows, 0), centre[None]),
-            shrinkage=shared.shrinkage,
-        )
+        # By the same share: one of its own may leave the global variance below that within classes
+        # in directions without rows, and a relative distance there would have the wrong sign.
+        overall = mixed(within + between, shared.intensity)
         lower = np.linalg.cholesky(shared.matrix)
         half = solve_triangular(lower, overall, lower=True)
         whitened = solve_triangular(lower, half.T, lower=True)

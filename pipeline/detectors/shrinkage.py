@@ -110,9 +110,14 @@ def shrink(
         intensity = ledoit_wolf_intensity(matrix, n=n, fourth_moment=fourth_moment())
     else:
         intensity = oas_intensity(matrix, n=n) if shrinkage == "oas" else 0.0
+    return mixed(matrix, intensity), intensity
+
+
+def mixed(matrix: Float64[np.ndarray, "d d"], intensity: float) -> Float64[np.ndarray, "d d"]:
+    """Mix a covariance with a share of the scaled identity of the same trace."""
     shrunk = (1 - intensity) * matrix
     shrunk[np.diag_indices(len(matrix))] += intensity * np.trace(matrix) / len(matrix)
-    return shrunk, intensity
+    return shrunk
 
 
 def ledoit_wolf_intensity(
