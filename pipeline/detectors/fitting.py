@@ -36,7 +36,7 @@ class GaussianSpec:
     classes: Literal["labels", "pseudo_labels", "kmeans"] = "labels"
     space: str = "features"
     norm: Literal["stored", "unit"] = "stored"
-    shrinkage: str = "auto"
+    shrinkage: Literal["auto", "none", "ledoit_wolf", "oas"] = "auto"
     clusters: int | None = None
     seed: int = 0
     restarts: int = 10
@@ -76,6 +76,16 @@ class FitParams:
     residuals: list[str] = field(default_factory=lambda: ["mean"])
     head_statistics: list[str] = field(default_factory=list)
     clip_quantile: float = 0.9
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that nothing can be fitted with."""
+        if self.residual_dimension is not None and self.residual_dimension < 1:
+            raise ValueError(
+                "fit.residual_dimension must be at least 1, or null for ViM's rule, got "
+                f"{self.residual_dimension}"
+            )
+        if not 0 < self.clip_quantile < 1:
+            raise ValueError(f"fit.clip_quantile must be in (0, 1), got {self.clip_quantile}")
 
 
 class NoClassError(ValueError):

@@ -5,7 +5,7 @@ from typing import Any
 
 from pipeline.param_checks.sections import Params
 from pipeline.scores import check_methods, method_names
-from pipeline.scores.fitted import HEADS, check_names
+from pipeline.scores.fitted import HEADS, TRAINED, check_names
 
 PARTS = ("gaussians", "residuals", "head_statistics")  # of section fit
 
@@ -28,6 +28,23 @@ def check_method_table(params: Params) -> None:
             raise ValueError(
                 f"methods.{name} names the head 'few_shot', which needs probe.shots above 0, got 0"
             )
+    _check_fitted_heads(params)
+
+
+def _check_fitted_heads(params: Params) -> None:
+    """Refuse parts of section fit that name a head which is never trained."""
+    seeds = params.probe.seeds[1:]
+    heads = [*HEADS, *(f"{head}_seed{seed}" for seed in seeds for head in TRAINED)]
+    wanted = [
+        (f"fit.gaussians.{name}.space", spec.space, "features")
+        for name, spec in params.fit.gaussians.items()
+    ]
+    wanted += [("fit.residuals", name, "mean") for name in params.fit.residuals]
+    wanted += [("fit.head_statistics", name, "") for name in params.fit.head_statistics]
+    for where, name, besides in wanted:
+        known = [besides, *heads] if besides else heads
+        if name not in known:
+            raise ValueError(f"{where} names the unknown '{name}'; known: {', '.join(known)}")
 
 
 def check_named_methods(params: Params, given: Mapping[str, Any]) -> None:

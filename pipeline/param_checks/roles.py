@@ -21,7 +21,10 @@ def check_backbones(params: Params) -> None:
             f"{CURE}"
         )
     _check_known("backbones", names, params.models)
-    _check_known("study.family", params.study.family, names)
+    study = params.study
+    _check_known("study.family", study.family, names)
+    _check_known("study.clip", study.clip, names)
+    _check_known("study.finetuned", [*study.finetuned, *study.finetuned.values()], names)
     _check_known("matrix.reference", [params.matrix.reference], names)
     _check_known("matrix.surrogates", params.matrix.surrogates.values(), names)
     matrix = params.matrix

@@ -1,9 +1,12 @@
 """Class names, prompts and negative words are shipped lists or files that are there."""
 
+import inspect
+
 from pipeline.language.class_names import named_list
 from pipeline.language.prompts import prompt_set
 from pipeline.language.text_negatives import word_list
 from pipeline.param_checks.sections import Params
+from pipeline.scores import SCORES
 
 
 def check_text(params: Params) -> None:
@@ -17,3 +20,21 @@ def check_text(params: Params) -> None:
     prompt_set(params.text.prompts)
     if params.text.negative_words not in (None, "clip_vocabulary"):
         word_list(str(params.text.negative_words), (), limit=None)
+    if params.text.negative_words == "clip_vocabulary":
+        _check_negative_words(params)
+
+
+def _check_negative_words(params: Params) -> None:
+    """Refuse more groups of negative words than words that mining keeps of the vocabulary."""
+    candidates, share = params.text.negative_candidates, params.text.negative_share
+    if candidates is None or all(m.get("loader") == "features" for m in params.models.values()):
+        return  # imported features bring negative embeddings of their own
+    kept = max(1, round(share * candidates))
+    usual = inspect.signature(SCORES["neglabel"]).parameters["groups"].default
+    for name, entry in params.methods.items():
+        if entry["score"] == "neglabel" and (groups := entry.get("groups", usual)) > kept:
+            raise ValueError(
+                f"methods.{name}.groups must be at most the {kept} words that "
+                f"text.negative_candidates = {candidates} and text.negative_share = {share} keep, "
+                f"got {groups}; set fewer groups, or one of these higher"
+            )

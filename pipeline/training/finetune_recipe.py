@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 LARGE_SHARE = 0.1  # of the initial weights left in what is kept, from which it is worth a warning
+NOT_NEGATIVE = ("weight_decay", "warmup_rate", "min_rate", "mixup", "cutmix", "seed", "workers")
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,14 @@ class FinetuneRecipe:
             )
         if not 0 <= self.ema < 1:
             raise ValueError(f"finetune.ema must be in [0, 1), got {self.ema}")
+        if not 0 <= self.smoothing < 1:
+            raise ValueError(f"finetune.smoothing must be in [0, 1), got {self.smoothing}")
+        for name in ("learning_rate", "head_std"):
+            if not (value := getattr(self, name)) > 0:
+                raise ValueError(f"finetune.{name} must be above 0, got {value}")
+        for name in NOT_NEGATIVE:
+            if not (value := getattr(self, name)) >= 0:
+                raise ValueError(f"finetune.{name} must be 0 or more, got {value}")
 
     @property
     def peak(self) -> float:
