@@ -117,6 +117,8 @@ class StudyRecords:
             float(np.mean([c[key] for c in cells])) for key in ("value", "low", "high")
         )
         stored = [restored(record["replicates"][method][metric]) for record in records]
+        if len(sets) == 1:  # the set's own interval, from all resamples: one number, one interval
+            return Cell(value, low, high, stored[0])
         return self._cell(value, np.mean(stored, axis=0), still=(low, high))
 
     def difference(self, first: Cell, second: Cell) -> Cell:

@@ -21,8 +21,9 @@ def headline_table(records: Records) -> Table:
     rows = []
     for method in records.headline_methods:
         cells = [percent(*records.mean(backbone, name, method, "auroc")) for name in means]
+        shown = 3 if not means else 1  # the interval too, where no mean stands beside it
         cells += [
-            percent(records.metric(backbone, dataset, method, "auroc")[0])
+            percent(*records.metric(backbone, dataset, method, "auroc")[:shown])
             for dataset in records.scope.sets
         ]
         rows.append((method, *cells))

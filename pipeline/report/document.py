@@ -40,7 +40,9 @@ CONVENTIONS = (
     "positive class): it stands here as fpr95_ood, in results.csv.",
     "AUROC counts ties one half. Nothing is interpolated and no tie is dropped.",
     "A mean over OOD sets is the mean of the per-set values; rows are never pooled.",
-    "Intervals come from a seeded, stratified bootstrap over images. They hold the "
+    "Intervals come from a seeded, stratified bootstrap over images (of accuracies by Wilson); "
+    "those of means and differences over sets from as many draws as evaluate.replicates keeps. "
+    "They hold the "
     "spread of the test images, not that of another training run. DeLong's intervals of AUROC "
     "stand beside them in results.csv, as auroc_delong. Where no resample changes a metric, as "
     "with perfect separation, its interval is a bound from the number of images (for average "
