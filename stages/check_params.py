@@ -21,7 +21,7 @@ from pipeline.param_checks.dataset_entries import check_datasets
 from pipeline.param_checks.method_names import check_method_table, check_named_methods
 from pipeline.param_checks.model_entries import check_models
 from pipeline.param_checks.roc_method import check_roc_method
-from pipeline.param_checks.roles import check_backbones, check_roles
+from pipeline.param_checks.roles import check_backbones, check_roles, check_set_names
 from pipeline.param_checks.sections import Params
 from pipeline.param_checks.text_names import check_text
 from pipeline.params import from_mapping, read_params
@@ -38,6 +38,7 @@ def run(params: dict[str, Any]) -> dict[str, str]:
     check_method_table(checked)
     check_backbones(checked)
     check_models(checked.models, finetune=checked.finetune)
+    check_set_names(checked.datasets)
     check_datasets(checked.datasets, defaults=checked.craft.defaults, backbones=checked.backbones)
     check_roles(checked)
     check_named_methods(checked, params)

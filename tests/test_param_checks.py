@@ -93,6 +93,7 @@ def test_a_section_that_is_missing_is_named():
         ("benchmark.means.near", ["cyrilic"], "benchmark.means.near names the unknown 'cyrilic'"),
         ("benchmark.means.near", ["smooth"], "benchmark.means.near names the unknown 'smooth'"),
         ("benchmark.means.near", [], "benchmark.means.near must name at least one OOD set"),
+        ("benchmark.means.all", ["greek"], "must not name a mean 'all', which is the mean over"),
         ("study.means", ["nearby"], "study.means names the unknown 'nearby'; known: overall, near"),
         ("benchmark.id_train", "capitals", "benchmark.id_train names the unknown 'capitals'"),
         ("benchmark.attacked", "runes", "benchmark.attacked names the unknown 'runes'"),
@@ -162,6 +163,45 @@ def test_a_misspelt_option_of_a_set_on_disk_is_named_though_its_path_may_be_else
     for names in ("indexed", "scored", "ood"):
         params["matrix"][names].append("cifar10")
     run(params)  # where it lies is for its own stage to say
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("mean", "a data set's name must not be mean, all, overall .* got 'mean'; .* set_mean"),
+        ("mean_near", "a data set's name must not be .* begin with mean_, .* got 'mean_near'"),
+        ("all", "a data set's name must not be .* got 'all'"),
+        ("overall", "a data set's name must not be .* got 'overall'"),
+        ("v1.5", "a data set's name must be a text of letters.* got 'v1.5'; .* as set_v1_5"),
+        ("a b", "a data set's name must be a text of letters.* got 'a b'"),
+        ("a/b", "a data set's name must be a text of letters.* got 'a/b'"),
+        (2024, "a data set's name must be a text of letters.* got 2024; .* as set_2024"),
+    ],
+)
+def test_a_data_set_cannot_bear_the_name_of_a_mean_or_no_path(name, message):
+    """A set `mean` had its rows taken for the mean; DVC reads a dot as the next key."""
+    params = copy.deepcopy(PARAMS)
+    params["datasets"][name] = {"path": "/none"}
+    for names in ("indexed", "extracted", "scored", "ood"):
+        params["matrix"][names].append(str(name))
+    with pytest.raises(ValueError, match=message):
+        run(params)
+
+
+def test_meanwhile_is_a_name_like_any_other():
+    params = copy.deepcopy(PARAMS)
+    params["datasets"]["meanwhile-2"] = {"path": "/none"}
+    for names in ("indexed", "extracted", "scored", "ood"):
+        params["matrix"][names].append("meanwhile-2")
+    run(params)
+
+
+def test_a_backbone_with_a_dot_is_refused():
+    params = copy.deepcopy(PARAMS)
+    params["models"]["vit.b"] = {"loader": "timm", "name": "test_vit", "random_weights": True}
+    params["backbones"].append("vit.b")
+    with pytest.raises(ValueError, match=r"a backbone's name must be a text .* got 'vit.b'"):
+        run(params)
 
 
 def test_a_budget_among_the_defaults_leaves_smoothness_to_the_sets():

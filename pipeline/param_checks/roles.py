@@ -1,11 +1,14 @@
 """Backbones and data sets that sections name are those of the tables, and there is one to test."""
 
+import re
 from collections.abc import Collection, Iterable
+from typing import Any
 
 from pipeline.findings.overall_mean import OVERALL
 from pipeline.param_checks.sections import Params
 
 CURE = "change conf/ and run `make params`, which derives what follows from a name"
+MEANS = ("mean", "all", OVERALL)  # rows of the tables beside those of the OOD sets
 
 
 def check_backbones(params: Params) -> None:
@@ -15,6 +18,7 @@ def check_backbones(params: Params) -> None:
         ValueError: Naming the parameter, the value and the known backbones.
     """
     names = params.backbones
+    _check_characters("backbone", names)
     if params.backbone not in names:
         raise ValueError(
             f"backbone '{params.backbone}' is not among backbones: {', '.join(names) or 'none'}; "
@@ -32,6 +36,21 @@ def check_backbones(params: Params) -> None:
     _check_same("weights of matrix", sources, "backbones", names)
     if matrix.crafted:
         _check_known("craft.surrogate", [params.craft.surrogate], names)
+
+
+def check_set_names(datasets: Collection[Any]) -> None:
+    """Refuse names of data sets that the tables or the paths of DVC would take for another thing.
+
+    Raises:
+        ValueError: Naming the rule and the name.
+    """
+    _check_characters("data set", datasets)
+    if taken := [name for name in datasets if name in MEANS or name.startswith("mean_")]:
+        raise ValueError(
+            f"a data set's name must not be {', '.join(MEANS)} or begin with mean_, which stand "
+            f"for means over OOD sets in the tables, got '{taken[0]}'; choose another, as "
+            f"set_{taken[0]}"
+        )
 
 
 def check_roles(params: Params) -> None:
@@ -55,6 +74,12 @@ def check_roles(params: Params) -> None:
         )
     _check_known("matrix.ood", matrix.ood, datasets)
     for name, sets in (benchmark.means or {}).items():
+        if name in ("all", "mean"):
+            raise ValueError(
+                f"benchmark.means must not name a mean '{name}', which is the mean over every OOD "
+                f"set; name it '{OVERALL}' to say which sets that mean counts, or choose another "
+                "name"
+            )
         if not sets:
             raise ValueError(
                 f"benchmark.means.{name} must name at least one OOD set; known: "
@@ -70,6 +95,17 @@ def check_roles(params: Params) -> None:
     _check_known("report.duplicates", params.report.duplicates, matrix.compared)
     sheets = [f"reports/adversarial/{name}.png" for name in matrix.pictured]
     _check_known("report.contact_sheets", params.report.contact_sheets, sheets)
+
+
+def _check_characters(what: str, names: Iterable[Any]) -> None:
+    """Refuse names that no path of DVC or of a file can hold."""
+    for name in names:
+        if not isinstance(name, str) or not re.fullmatch(r"\w[\w-]*", name):
+            raise ValueError(
+                f"a {what}'s name must be a text of letters, digits, _ and -, without a dot, since "
+                f"it is part of parameter paths and file names, got {name!r}; choose another, as "
+                f"{re.sub(r'[^0-9A-Za-z_]+', '_', f'set_{name}')}"
+            )
 
 
 def _check_known(where: str, names: Iterable[str], known: Collection[str]) -> None:
