@@ -16,6 +16,7 @@ from jaxtyping import Float, Float64
 from pipeline.lanes import lane_count, run_lanes
 
 _ROWS = 256  # of every block
+_LANE = 1 << 26  # multiplications that are worth a thread
 GRID = 64  # rows and columns: a multiple of what any kernel takes at once
 
 
@@ -28,7 +29,7 @@ def row_products(
     if not out.size:
         return out
     right = filled(right.astype(np.float64, copy=False), GRID, axis=1)
-    lanes = min(lane_count(), -(-n // _ROWS))
+    lanes = min(lane_count(), -(-n // _ROWS), 1 + n * right.size // _LANE)
 
     def work(lane: int) -> None:
         for low in range(lane * _ROWS, n, lanes * _ROWS):
