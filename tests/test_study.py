@@ -125,6 +125,18 @@ def replicates_of(backbone, method, metric="auroc", sets=("greek", "digits")):
     )
 
 
+def test_the_mean_over_one_set_has_the_set_s_interval(world):
+    """The record's own, of all resamples: the replicates beside it are fewer, and rounded."""
+    records = read_study(world, SCOPE)
+    own = records.evaluations["mini_l"]["greek"]["methods"]["knn_1"]["auroc"]
+
+    mean = records.mean("mini_l", ("greek",), "knn_1")
+
+    assert mean is not None
+    assert (mean.value, mean.low, mean.high) == (own["value"], own["low"], own["high"])
+    assert percentile_interval(mean.replicates) != (own["low"], own["high"])
+
+
 def test_a_mean_is_of_per_set_metrics_with_a_joint_interval(world):
     results = results_table(read_study(world, SCOPE))
     per_set = [
