@@ -182,6 +182,83 @@ def test_weights_of_another_architecture_are_refused(local_clip, tmp_path):
         load_backbone("t", entry, record(tmp_path, "t", path))
 
 
+def damaged_file(folder: Path, kind: str, whole: Path) -> Path:
+    """A weights file that no library can read: cut, of another form, or of other objects."""
+    path = folder / f"{kind}.{'safetensors' if kind == 'cut' else 'pt'}"
+    if kind == "cut":
+        path.write_bytes(whole.read_bytes()[:20_000])
+    elif kind == "renamed":
+        path.write_bytes(whole.read_bytes())
+    elif kind == "empty":
+        path.write_bytes(b"")
+    elif kind == "cut_pickle":
+        torch.save({"weight": torch.zeros(100, 100)}, path)
+        path.write_bytes(path.read_bytes()[:20_000])
+    else:
+        torch.save(torch.nn.Linear(2, 2) if kind == "module" else [1, 2], path)
+    return path
+
+
+@pytest.mark.parametrize("loader", ["open_clip", "timm"])
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("cut", "cut.safetensors must be a whole safetensors file, .*; copy or download it again"),
+        ("renamed", "renamed.pt holds safetensors, .*: rename it to renamed.safetensors"),
+        ("empty", "empty.pt must be a state_dict of tensors .*; copy or download it again"),
+        ("cut_pickle", "cut_pickle.pt must be a state_dict of tensors .*; copy or download"),
+        ("module", "module.pt must be a state_dict .*, or save the model's state_dict"),
+        ("list", "list.pt must be a state_dict .*, or save the model's state_dict"),
+    ],
+)
+def test_a_damaged_weights_file_is_named_with_the_cure(local_clip, tmp_path, loader, kind, message):
+    folder, _ = local_clip
+    path = damaged_file(tmp_path, kind, folder / "m.safetensors")
+    entry = {"loader": "timm", "name": "test_resnet"} if loader == "timm" else local_entry(folder)
+
+    with pytest.raises(WeightsError, match=f"^weights file .*{message}"):
+        load_backbone("t", entry | {"checkpoint": str(path)}, record(tmp_path, "t", path))
+
+
+def test_a_classifier_of_other_classes_says_what_to_write(tmp_path):
+    path = tmp_path / "t.safetensors"
+    save_file(timm.create_model("test_resnet", num_classes=3).state_dict(), path)
+    entry = {"loader": "timm", "name": "test_resnet", "checkpoint": str(path)}
+    weights = record(tmp_path, "t", path)
+
+    with pytest.raises(WeightsError, match=r"write models.t.kwargs: \{num_classes: 3\}"):
+        load_backbone("t", entry, weights)
+
+    load_backbone("t", entry | {"kwargs": {"num_classes": 3}}, weights)
+
+
+def test_a_model_that_its_library_does_not_have_is_named(local_clip, tmp_path):
+    path = local_clip[0] / "m.safetensors"
+    weights = record(tmp_path, "t", path)
+    for loader, name in (("timm", "resnot"), ("open_clip", "ViT-Q")):
+        entry = {"loader": loader, "name": name, "checkpoint": str(path)}
+        message = f"models.t.name must be a model of {loader}, which has none '{name}'; see "
+        with pytest.raises(WeightsError, match=message):
+            load_backbone("t", entry, weights)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"embed_dim": 16 "x": 1}', "broken.json must be .* in JSON: Expecting ',' .*; mend the"),
+        ("[1]", "broken.json must be .* a mapping, got a list; mend the file"),
+    ],
+)
+def test_a_configuration_that_is_no_json_is_named(local_clip, tmp_path, text, message):
+    folder, _ = local_clip
+    config = tmp_path / "broken.json"
+    config.write_text(text, encoding="utf-8")
+    weights = record(tmp_path, "t", folder / "m.safetensors")
+
+    with pytest.raises(WeightsError, match=message):
+        load_backbone("t", local_entry(folder) | {"config": str(config)}, weights)
+
+
 def test_untrained_weights_need_a_word(tmp_path):
     with pytest.raises(ValueError, match="`random_weights: true`"):
         model_spec("x", {"loader": "open_clip", "name": "ViT-B-32"})

@@ -16,6 +16,7 @@ from open_clip.transform import PreprocessCfg, image_transform_v2
 from torch import nn
 
 from pipeline.backbones.backbone import Backbone
+from pipeline.backbones.checkpoint_reading import reading_weights
 from pipeline.backbones.checkpoints import WeightsError
 from pipeline.backbones.feature_width import feature_width
 from pipeline.backbones.model_arguments import model_arguments
@@ -34,7 +35,8 @@ def load(name: str, spec: ModelSpec, weights: Path, device: torch.device) -> Bac
     path = weights_file(name, spec, weights)
     with tempfile.TemporaryDirectory() as folder:
         identifier, preprocess = _identifier(name, spec, weights, Path(folder))
-        with model_arguments(_section(name, spec), f"open_clip's model '{identifier}'"):
+        model_name = f"open_clip's model '{identifier}'"
+        with model_arguments(_section(name, spec), model_name), reading_weights(path, model_name):
             model, transform = _create(identifier, spec, path, preprocess | spec.transform)
         config = open_clip.get_model_config(identifier) or {}
         tokenizer = open_clip.get_tokenizer(identifier)
@@ -92,10 +94,15 @@ def _identifier(
 ) -> tuple[str, dict[str, Any]]:
     """Return open_clip's name for the model and its preprocessing; register a local one."""
     if spec.name:
+        if ":" not in spec.name and not open_clip.get_model_config(spec.name.replace("/", "-")):
+            raise WeightsError(
+                f"models.{name}.name must be a model of open_clip, which has none '{spec.name}'; "
+                "see open_clip.list_models(), or give its configuration as `config`"
+            )
         cfg = get_pretrained_cfg(spec.name, spec.pretrained) if spec.pretrained else {}
         return spec.name, {k: cfg[k] for k in PREPROCESS if k in cfg}
     source = Path(spec.config) if spec.config else weights / "open_clip_config.json"
-    config = json.loads(source.read_text(encoding="utf-8"))
+    config = _configuration(source)
     model_cfg = config.get("model_cfg", config)
     if missing := [part for part in MODEL_PARTS if part not in model_cfg]:
         raise ValueError(
@@ -107,6 +114,21 @@ def _identifier(
     path.write_text(json.dumps(model_cfg), encoding="utf-8")
     open_clip.add_model_config(path)
     return registered, config.get("preprocess_cfg", {})
+
+
+def _configuration(source: Path) -> dict[str, Any]:
+    try:
+        config = json.loads(source.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise WeightsError(
+            f"{source} must be an open_clip model configuration in JSON: {error}; mend the file"
+        ) from error
+    if not isinstance(config, dict):
+        raise WeightsError(
+            f"{source} must be an open_clip model configuration, a mapping, got a "
+            f"{type(config).__name__}; mend the file"
+        )
+    return config
 
 
 def _section(name: str, spec: ModelSpec) -> str:
@@ -123,23 +145,17 @@ def _create(
     quick_gelu = bool(cfg.get("quick_gelu", False))  # 'openai' weights were trained with it
     if path is None:
         torch.manual_seed(spec.seed)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*QuickGELU.*")
-            model = open_clip.create_model(
-                identifier,
-                pretrained=None if path is None else str(path),
-                force_quick_gelu=quick_gelu,
-                force_preprocess_cfg=preprocess,
-                pretrained_image=False,
-                require_pretrained=path is not None,
-                **spec.kwargs,
-            )
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())[:400]
-        raise WeightsError(
-            f"weights file {path} does not fit open_clip's model '{identifier}': {reason}"
-        ) from error
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*QuickGELU.*")
+        model = open_clip.create_model(
+            identifier,
+            pretrained=None if path is None else str(path),
+            force_quick_gelu=quick_gelu,
+            force_preprocess_cfg=preprocess,
+            pretrained_image=False,
+            require_pretrained=path is not None,
+            **spec.kwargs,
+        )
     transform = image_transform_v2(PreprocessCfg(**get_model_preprocess_cfg(model)), is_train=False)
     return model, transform
 

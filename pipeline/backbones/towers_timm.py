@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torchvision.transforms import Compose
 
 from pipeline.backbones.backbone import Backbone
+from pipeline.backbones.checkpoint_reading import reading_weights
 from pipeline.backbones.checkpoints import WeightsError
 from pipeline.backbones.feature_width import feature_width
 from pipeline.backbones.model_arguments import model_arguments
@@ -35,7 +36,17 @@ class PreLogits(nn.Module):
 def load(name: str, spec: ModelSpec, weights: Path, device: torch.device) -> Backbone:
     """Build the model by timm itself, with its own evaluation transform."""
     path = weights_file(name, spec, weights)
-    with model_arguments(f"models.{name}.kwargs", f"timm's model '{spec.name}'"):
+    own = str(spec.name)
+    if ":" not in own and not timm.is_model(own.split(".")[0]):  # hf-hub: and local-dir: have one
+        raise WeightsError(
+            f"models.{name}.name must be a model of timm, which has none '{own}'; see "
+            f"timm.list_models('*{own[:6]}*')"
+        )
+    section, model_name = f"models.{name}.kwargs", f"timm's model '{own}'"
+    with (
+        model_arguments(section, model_name),
+        reading_weights(path, model_name, kwargs=section),
+    ):
         model = _create(spec, path)
     data_config = resolve_data_config(dict(spec.transform), model=model)
     transform = cast(Compose, create_transform(**data_config, is_training=False))
@@ -89,15 +100,9 @@ def _create(spec: ModelSpec, path: Path | None) -> nn.Module:
     if path is None:
         torch.manual_seed(spec.seed)
         return timm.create_model(str(spec.name), pretrained=False, **kwargs).eval()
-    try:
-        return timm.create_model(
-            str(spec.name),
-            pretrained=True,
-            pretrained_cfg_overlay=overlay,
-            **kwargs,
-        ).eval()
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())[:400]
-        raise WeightsError(
-            f"weights file {path} does not fit timm's model '{spec.name}': {reason}"
-        ) from error
+    return timm.create_model(
+        str(spec.name),
+        pretrained=True,
+        pretrained_cfg_overlay=overlay,
+        **kwargs,
+    ).eval()
