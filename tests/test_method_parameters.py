@@ -3,8 +3,16 @@
 import numpy as np
 import pytest
 
-from pipeline.scores import SCORES, check_methods
+from pipeline.detectors.query import Query
+from pipeline.scores import SCORES, check_methods, compute
 from pipeline.scores.parameters import checked_parameters
+
+
+def three_images():
+    """A query that a score of its own needs no detector for."""
+    query = Query.__new__(Query)
+    query.features = np.zeros((3, 2), np.float32)
+    return query
 
 
 def checked(score, **parameters):
@@ -108,3 +116,34 @@ def test_a_name_that_yaml_reads_as_something_else_is_refused(name):
 def test_a_score_that_is_no_name_is_refused():
     with pytest.raises(ValueError, match=r"unknown score '\['mcm'\]' in methods\.a; known: energy"):
         check_methods({"a": {"score": ["mcm"]}})
+
+
+@pytest.mark.parametrize(
+    ("returned", "told"),
+    [
+        (np.zeros((3, 2)), r"an array of float64 of shape \(3, 2\) for mine"),
+        (np.zeros((3, 1)), r"an array of float64 of shape \(3, 1\) for mine"),
+        (np.zeros(2), r"an array of float64 of shape \(2,\) for mine"),
+        (np.zeros(3, bool), r"an array of bool of shape \(3,\) for mine"),
+        (np.array(["a", "b", "c"]), r"an array of <U1 of shape \(3,\) for mine"),
+        (None, "None for mine"),
+        (0.5, "a float for mine"),
+        ([0.1, 0.2, 0.3], "a list for mine"),
+        ({"1": np.zeros(3), "5": np.zeros(2)}, r"shape \(2,\) for mine_5"),
+    ],
+)
+def test_a_score_that_returns_no_number_a_row_is_named(monkeypatch, returned, told):
+    def score(query):
+        return returned
+
+    monkeypatch.setitem(SCORES, "own", score)
+    message = rf"the score 'own' must .* shape \(3,\), got .*{told}; mend what .*\.score returns"
+    with pytest.raises(ValueError, match=message):
+        compute(three_images(), "mine", {"score": "own"})
+
+
+def test_a_score_may_return_what_is_not_finite_or_a_whole_number(monkeypatch):
+    """Which image has no finite score is told where scores are ranked."""
+    for returned in (np.array([np.nan, 1, np.inf]), np.arange(3), np.zeros(3, np.float16)):
+        monkeypatch.setitem(SCORES, "own", lambda query, result=returned: result)
+        assert compute(three_images(), "mine", {"score": "own"})["mine"] is returned

@@ -89,9 +89,36 @@ def method_names(name: str, entry: Mapping[str, Any]) -> list[str]:
 
 
 def compute(query: Query, name: str, entry: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Scores of one entry of ``methods``, by the names in the tables."""
+    """Scores of one entry of ``methods``, by the names in the tables.
+
+    Raises:
+        ValueError: If the score returns anything but one number a row.
+    """
     score = SCORES[entry["score"]]
     result = score(query, **checked_parameters(name, entry, score))
+    columns = {name: result}
     if isinstance(result, dict):
-        return {f"{name}_{suffix}": scores for suffix, scores in result.items()}
-    return {name: result}
+        columns = {f"{name}_{suffix}": scores for suffix, scores in result.items()}
+    rows = len(query.features)
+    for column, scores in columns.items():
+        if not _is_one_number_a_row(scores, rows):
+            raise ValueError(
+                f"the score '{entry['score']}' must return a NumPy array of one real number a row, "
+                f"here of shape ({rows},), got {_described(scores)} for {column}; mend what "
+                f"{score.__module__}.{score.__name__} returns"
+            )
+    return columns
+
+
+def _is_one_number_a_row(scores: Any, rows: int) -> bool:
+    return (
+        isinstance(scores, np.ndarray)
+        and scores.shape == (rows,)
+        and scores.dtype.kind in "fiu"  # a real number; whether it is finite is seen later
+    )
+
+
+def _described(value: Any) -> str:
+    if isinstance(value, np.ndarray):
+        return f"an array of {value.dtype} of shape {value.shape}"
+    return "None" if value is None else f"a {type(value).__name__}"
