@@ -102,7 +102,7 @@ def nearest_in_shards(
     level: np.ndarray | None = None
     if centre is not None:
         queries, level = centre.queries(queries)
-        shards = ((start, centre.bank(shard)) for start, shard in shards)
+        shards = centre.bank(shards)
     add = add_in_blocks
     if engine == "faiss":
         add, shards = add_with_faiss, joined(shards)

@@ -20,7 +20,8 @@ from jaxtyping import Float32, Float64
 _SAMPLE = 8192  # bank rows, of which every eighth tells whether there is a centre, and which
 _STEP = 8
 _CLOSE = 0.99  # share of the squared norms that is their mean's: float32 is still good enough
-_BLOCK = 8192  # rows whose float64 copy stays small
+_PIECE = 32768  # bank rows
+_BLOCK = 256  # rows whose float64 copy stays in the cache
 _ROUNDED = 1e-6  # unit rows differ from 1 by less, and count as if they did not
 
 
@@ -38,11 +39,13 @@ class Centre:
         around[:, -1] = 1
         return around, products
 
-    def bank(self, rows: Float32[np.ndarray, "m d"]) -> Float32[np.ndarray, "m e"]:
-        """Rows around the centre, and their column more."""
-        around, products = self._around(rows)
-        around[:, -1] = products - self.point @ self.point
-        return around
+    def bank(self, shards: Iterable[tuple[int, np.ndarray]]) -> Iterator[tuple[int, np.ndarray]]:
+        """Bank rows around the centre, and their column more, in pieces that copy little."""
+        for start, rows in shards:
+            for low in range(0, len(rows), _PIECE):
+                around, products = self._around(rows[low : low + _PIECE])
+                around[:, -1] = products - self.point @ self.point
+                yield start + low, around
 
     def _around(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Rows less the centre, with room for a column, and their products with it."""
