@@ -1,7 +1,8 @@
 """Time and memory of the exact neighbour search against its bare matrix product and its peers.
 
-    python -m benchmarks.knn [--bank 100000] [--queries 10000] [--width 768] [--k 50]
+    python -m benchmarks.knn [--bank 100000] [--queries 10000] [--width 768] [--k 50] [--mean 0]
 
+With a mean of 10 and more, features lie so close together that our search compares around it.
 Prints the best of some repetitions, taken in turns on the same arrays with the same number of
 threads. With the optional extra `agreement`, pytorch-ood's KNN too, on a tenth of the queries.
 """
@@ -73,12 +74,17 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=10_000)
     parser.add_argument("--width", type=int, default=768)
     parser.add_argument("--k", type=int, default=50)
+    parser.add_argument("--mean", type=float, default=0.0, help="of every dimension; spread 1")
     parser.add_argument("--repeat", type=int, default=3)
     args = parser.parse_args()
 
     rng = np.random.default_rng(0)
-    bank = unit_norm(rng.standard_normal((args.bank, args.width), dtype=np.float32))
-    queries = unit_norm(rng.standard_normal((args.queries, args.width), dtype=np.float32))
+
+    def features(n):
+        rows = rng.standard_normal((n, args.width), dtype=np.float32)
+        return unit_norm(np.add(rows, args.mean, out=rows, dtype=np.float32))
+
+    bank, queries = features(args.bank), features(args.queries)
     nearest(queries[:64], bank[:8192], k=args.k)  # loads faiss and starts the threads
     Path("/proc/self/clear_refs").write_text("5")  # forget the highest so far
     before = memory_mib("VmRSS")
