@@ -8,6 +8,7 @@ from jaxtyping import Float, Float64
 from pipeline.detectors.row_blocks import sum_blocks
 from pipeline.detectors.rows import Rows
 from pipeline.geometry import check_finite
+from pipeline.products import row_products
 
 _BLOCK = 8192
 
@@ -84,15 +85,12 @@ class ResidualSpace:
     def norms(self, queries: Float[np.ndarray, "n d"]) -> Float64[np.ndarray, " n"]:
         """Distance of each row to the principal subspace."""
         check_finite(queries, "queries")
-        return np.concatenate(
-            [
-                np.linalg.norm(
-                    (queries[start : start + _BLOCK].astype(np.float64) - self.origin) @ self.basis,
-                    axis=1,
-                )
-                for start in range(0, max(len(queries), 1), _BLOCK)
-            ]
-        )
+        norms = np.empty(len(queries))
+        for start in range(0, len(queries), _BLOCK):
+            part = slice(start, start + _BLOCK)
+            outside = row_products(queries[part] - self.origin, self.basis)
+            norms[part] = np.linalg.norm(outside, axis=1)
+        return norms
 
 
 def vanishing_point(
