@@ -290,6 +290,7 @@ def small_model(backbone: str, weights: Path) -> tuple[dict[str, Any], Path]:
         "loader": "open_clip",
         "config": str(weights / "config.json"),
         "random_weights": True,
+        "transform": {"size": model_cfg["vision_cfg"]["image_size"]},  # decides the batch
     }
     return entry, weights
 
