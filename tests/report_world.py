@@ -6,6 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.report.read import read_records
+from pipeline.report.records import Records, Scope
+
 METHODS = ("knn_1", "mahalanobis", "mcm", "plp_energy", "plp_msp", "lp_msp")
 TEXT_METHODS = ("mcm", "plp_energy", "plp_msp")
 NO_TEXT = "backbone 'plain' has no text tower"
@@ -195,6 +198,36 @@ def write_world(
         f"report:\n  headline_methods: [{', '.join(methods[:6])}]\n",
         encoding="utf-8",
     )
+
+
+def made_up_records(
+    root: Path,
+    *,
+    backbone: str,
+    backbones: tuple[str, ...],
+    sets: tuple[str, ...],
+    headline_methods: tuple[str, ...],
+    benchmark: str = "glyphs",
+    id_test: str = "capitals_test",
+    methods: tuple[str, ...] = METHODS,
+    means: dict[str, tuple[str, ...]] | None = None,
+    clip: tuple[str, ...] = (),
+) -> Records:
+    """Write a study without crafted sets and read it as the report does."""
+    means = means or {}
+    write_world(root, backbones=backbones, sets=sets, crafted=(), methods=methods, means=means)
+    scope = Scope(
+        backbone=backbone,
+        backbones=backbones,
+        benchmark=benchmark,
+        id_test=id_test,
+        ood=sets,
+        crafted=(),
+        means=means,
+        clip=clip,
+        headline_methods=headline_methods,
+    )
+    return read_records(root / "reports", scope)
 
 
 def _attack(backbone, dataset, ood, applicable, missing, values) -> dict[str, object]:

@@ -1,11 +1,10 @@
 """A labels file tells the class of each file, or is refused where it could be another's."""
 
-import io
-import tarfile
 import zipfile
 from pathlib import Path
 
 import pytest
+from archives import write_tar
 
 from pipeline.sources import SourceError, open_source, read_spec
 from pipeline.sources.ground_truth import told_classes
@@ -84,15 +83,6 @@ def test_one_class_a_line_is_taken_where_both_orders_agree(tmp_path):
 
 
 FLAT = {f"ILSVRC2012_val_{number:08d}.JPEG": b"%d" % number for number in (1, 2, 3)}
-
-
-def write_tar(path: Path, files: dict[str, bytes]) -> Path:
-    with tarfile.open(path, "w") as archive:
-        for name, data in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(data)
-            archive.addfile(member, io.BytesIO(data))
-    return path
 
 
 def write_zip(path: Path, files: dict[str, bytes]) -> Path:

@@ -3,13 +3,11 @@
 import dataclasses
 
 import pytest
-from report_world import write_world
+from report_world import made_up_records
 
 from pipeline.report.background import notes
 from pipeline.report.contents import headline_table, metric_table
 from pipeline.report.openood import list_differences, list_note
-from pipeline.report.read import read_records
-from pipeline.report.records import Scope
 
 SETS = ("cifar100", "tiny_imagenet", "mnist", "svhn", "textures", "places365")
 MEANS = {"near": SETS[:2], "far": SETS[2:]}
@@ -20,19 +18,17 @@ LISTED = dict(zip(SETS, (9_000, 7_793, 70_000, 26_032, 5_640, 35_195), strict=Tr
 def records(tmp_path_factory):
     """A study of CIFAR-10 on whole sets, and its ID test set."""
     root = tmp_path_factory.mktemp("study")
-    write_world(root, backbones=("vit_b",), sets=SETS, crafted=(), means=MEANS)
-    scope = Scope(
+    found = made_up_records(
+        root,
         backbone="vit_b",
         backbones=("vit_b",),
+        sets=SETS,
         benchmark="cifar10",
         id_test="cifar10_test",
-        ood=SETS,
-        crafted=(),
         means=MEANS,
-        clip=(),
         headline_methods=("knn_1",),
     )
-    return sized(read_records(root / "reports", scope), 10_000, LISTED | {"cifar100": 10_000})
+    return sized(found, 10_000, LISTED | {"cifar100": 10_000})
 
 
 def sized(records, n_id, n_ood):

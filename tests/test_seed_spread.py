@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
-from report_world import METHODS, write_world
+from report_world import METHODS, made_up_records
 
 from pipeline.report.document import sections
-from pipeline.report.read import read_records
-from pipeline.report.records import ALL_SETS, Scope
+from pipeline.report.records import ALL_SETS
 from pipeline.report.seed_spread import seed_families, seeds_table
 
 SETS = ("greek", "digits")
@@ -19,20 +18,15 @@ def test_a_family_is_a_method_and_its_seeds():
 
 
 def records_of(root, methods):
-    backbones = ("mini_l", "plain")
-    write_world(root, backbones=backbones, sets=SETS, crafted=(), methods=methods, means={})
-    scope = Scope(
+    return made_up_records(
+        root,
         backbone="mini_l",
-        backbones=backbones,
-        benchmark="glyphs",
-        id_test="capitals_test",
-        ood=SETS,
-        crafted=(),
-        means={},
+        backbones=("mini_l", "plain"),
+        sets=SETS,
+        methods=methods,
         clip=("mini_l",),
         headline_methods=("mcm",),
     )
-    return read_records(root / "reports", scope)
 
 
 def test_the_spread_is_that_of_the_means(tmp_path):

@@ -1,14 +1,13 @@
 """Several archives or tables as one data set: each row is read from the file that it came from."""
 
 import hashlib
-import io
 import subprocess
-import tarfile
 import zipfile
 from pathlib import Path
 
 import polars as pl
 import pytest
+from archives import write_tar
 
 from pipeline.datasets.changed_files import changed_files
 from pipeline.sources import SourceError, open_source, read_spec
@@ -16,16 +15,6 @@ from pipeline.sources import SourceError, open_source, read_spec
 
 def opened(values: object):
     return open_source(read_spec("mine", values))
-
-
-def write_tar(path: Path, files: dict[str, bytes]) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(path, "w") as archive:
-        for name, data in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(data)
-            archive.addfile(member, io.BytesIO(data))
-    return path
 
 
 def test_shards_of_one_name_in_two_folders_are_refused_by_both_paths(tmp_path):

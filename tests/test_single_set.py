@@ -2,29 +2,22 @@
 
 import re
 
-from report_world import write_world
+from report_world import made_up_records
 
 from pipeline.report import contents
-from pipeline.report.read import read_records
-from pipeline.report.records import Scope
-
-BACKBONES = ("mini_l", "plain")
 
 
 def test_the_headline_of_one_set_has_intervals(tmp_path):
-    write_world(tmp_path, backbones=BACKBONES, sets=("greek",), crafted=(), means={})
-    scope = Scope(
+    records = made_up_records(
+        tmp_path,
         backbone="mini_l",
-        backbones=BACKBONES,
+        backbones=("mini_l", "plain"),
+        sets=("greek",),
         benchmark="mine",
-        id_test="capitals_test",
-        ood=("greek",),
-        crafted=(),
-        means={},
         clip=("mini_l",),
         headline_methods=("mcm", "knn_1"),
     )
-    table = contents.headline_table(read_records(tmp_path / "reports", scope))
+    table = contents.headline_table(records)
 
     assert table.header == ("method", "greek")
     assert all(re.fullmatch(r"\d+\.\d \(\d+\.\d–\d+\.\d\)", row[1]) for row in table.rows)
