@@ -38,17 +38,6 @@ def check_temperature(temperature: float) -> None:
         raise ValueError(f"temperature must be positive, got {temperature}")
 
 
-def softmax_and_rest(
-    values: Float64[np.ndarray, "n c"],
-) -> tuple[Float64[np.ndarray, "n c"], Float64[np.ndarray, " n"]]:
-    """Probabilities, and what the largest of each row leaves to the others.
-
-    The rest is summed from the others: one minus a probability next to 1 would be zero.
-    """
-    probabilities = np.exp(log_softmax(values))
-    return probabilities, rest_of_largest(probabilities)
-
-
 def log_softmax_and_rest(
     values: Float64[np.ndarray, "n c"],
 ) -> tuple[Float64[np.ndarray, "n c"], Float64[np.ndarray, "n c"], Float64[np.ndarray, "n c"]]:
@@ -70,10 +59,3 @@ def log_softmax_and_rest(
         surprise = np.log(-logs)
     surprise[rows, top] = np.where(rest < 1e-12, log_rest, surprise[rows, top])
     return logs, log_complements, surprise
-
-
-def rest_of_largest(probabilities: Float64[np.ndarray, "n c"]) -> Float64[np.ndarray, " n"]:
-    """Sum of each row without its largest entry."""
-    others = probabilities.copy()
-    others[np.arange(len(others)), others.argmax(axis=1)] = 0
-    return others.sum(axis=1)

@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Float, Float64
 
 from pipeline.detectors.query import Query
-from pipeline.detectors.softmax import as_logits, log_sum_exp, softmax_and_rest
+from pipeline.detectors.softmax import as_logits, log_softmax, log_sum_exp
 
 
 def msp_scores(logits: Float[np.ndarray, "n c"]) -> Float64[np.ndarray, " n"]:
@@ -20,7 +20,7 @@ def msp_scores(logits: Float[np.ndarray, "n c"]) -> Float64[np.ndarray, " n"]:
     Raises:
         ValueError: If there are fewer than two classes or a logit is not finite.
     """
-    return softmax_and_rest(as_logits(logits))[0].max(axis=1)
+    return np.exp(log_softmax(as_logits(logits))).max(axis=1)
 
 
 def msp_log_odds(logits: Float[np.ndarray, "n c"]) -> Float64[np.ndarray, " n"]:
