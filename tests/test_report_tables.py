@@ -1,15 +1,8 @@
 import pytest
 
-from pipeline.report.tables import Table, markdown, percent, plain
+from pipeline.report.tables import Table, markdown, plain
 
 FRUIT = Table("Fruit", ("kind", "weight", "price"), (("apple", "1", "20"), ("fig", "n/a", "3")))
-
-
-def test_percent_by_hand():
-    assert percent(0.9687) == "96.9"
-    assert percent(0.9687, 0.961, 0.9759) == "96.9 (96.1–97.6)"
-    assert percent(None) == "n/a"
-    assert percent(0.0, 0.0, 0.01) == "0.0 (0.0–1.0)"
 
 
 def test_markdown_by_hand():

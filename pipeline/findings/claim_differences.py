@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from pipeline.findings.claim_row import OVER_IMAGES, Claim, points, where
+from pipeline.findings.claim_row import OVER_IMAGES, Claim, difference, where
 from pipeline.findings.holm_verdict import verdict
 from pipeline.findings.judged_means import judged_means
 from pipeline.findings.study_records import StudyParams, StudyRecords
@@ -37,7 +37,7 @@ def plp_rows(records: StudyRecords, params: StudyParams) -> Iterator[Claim]:
                     "b",
                     f"AUROC of {method} minus {params.mcm}",
                     paper,
-                    *points(cell),
+                    *difference(cell),
                     interval=OVER_IMAGES,
                     p=verdict(family, sets, alpha=1 - records.level),
                     on=f"{backbone}; {where(records, name)}",
@@ -70,7 +70,7 @@ def fine_tuning_rows(records: StudyRecords, params: StudyParams) -> Iterator[Cla
                     break
                 yield Claim(
                     *said,
-                    *points(records.difference(one, other)),
+                    *difference(records.difference(one, other)),
                     interval=OVER_IMAGES,
                     on=f"{of}; {where(records, name)}",
                     of=of,

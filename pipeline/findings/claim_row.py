@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from pipeline.findings.study_records import Cell, StudyRecords
+from pipeline.percent import points
 
 OVER_IMAGES = "paired bootstrap over images"
 
@@ -28,9 +29,9 @@ class Claim:
     mean: str = ""
 
 
-def points(cell: Cell) -> tuple[str, str, str]:
+def difference(cell: Cell) -> tuple[str, str, str]:
     """Write a difference of AUROCs and both ends in points, with their signs."""
-    return f"{100 * cell.value:+.1f}", f"{100 * cell.low:+.1f}", f"{100 * cell.high:+.1f}"
+    return points(cell.value), points(cell.low), points(cell.high)
 
 
 def where(records: StudyRecords, group: str) -> str:

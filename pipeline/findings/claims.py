@@ -15,6 +15,7 @@ from pipeline.findings.claim_row import OVER_IMAGES, Claim, where
 from pipeline.findings.judged_means import judged_means
 from pipeline.findings.study_records import StudyParams, StudyRecords
 from pipeline.findings.study_tables import adversarial_table
+from pipeline.percent import percent, points
 
 
 def claims_table(records: StudyRecords, params: StudyParams) -> pl.DataFrame:
@@ -67,10 +68,10 @@ def _claim_d(records: StudyRecords, params: StudyParams) -> Iterator[Claim]:
         pl.col("method") == params.nearest, pl.col("metric") == "auroc"
     )
     for row in table.iter_rows(named=True):
-        change, low, high = (f"{100 * row[name]:+.1f}" for name in ("change", "low", "high"))
+        change, low, high = (points(row[name]) for name in ("change", "low", "high"))
         yield Claim(
             *said,
-            f"{100 * row['clean']:.1f} → {100 * row['crafted']:.1f} ({change})",
+            f"{percent(row['clean'])} → {percent(row['crafted'])} ({change})",
             low,
             high,
             interval=f"of the change, {OVER_IMAGES}",
@@ -94,5 +95,5 @@ def _claim_e(records: StudyRecords, params: StudyParams) -> Iterator[Claim]:
         for backbone in records.scope.backbones:
             cell = records.mean(backbone, (sets[0],), method)
             if cell is not None:
-                ours = f"{100 * cell.value:.1f}", f"{100 * cell.low:.1f}", f"{100 * cell.high:.1f}"
+                ours = percent(cell.value), percent(cell.low), percent(cell.high)
                 yield Claim(*said, *ours, interval="bootstrap over images", on=backbone)

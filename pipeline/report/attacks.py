@@ -5,9 +5,10 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from pipeline.percent import NOT_APPLICABLE, percent, points
 from pipeline.report.figures import STYLE, line_style, panels
 from pipeline.report.records import Records
-from pipeline.report.tables import NOT_APPLICABLE, Table, percent
+from pipeline.report.tables import Table
 
 TRANSFERRED = "knn_1"  # the paper's score; applies to every backbone
 
@@ -115,8 +116,8 @@ def _row(name: str, cells: dict[str, Any] | None) -> tuple[str, ...]:
 
 
 def _cells(cell: dict[str, float]) -> tuple[str, str, str]:
-    change, low, high = (f"{100 * cell[key]:+.1f}" for key in ("change", "low", "high"))
-    return percent(cell["clean"]), percent(cell["crafted"]), f"{change} ({low} to {high})"
+    change = points(cell["change"], cell["low"], cell["high"])
+    return percent(cell["clean"]), percent(cell["crafted"]), change
 
 
 def _images(summary: dict[str, float]) -> str:

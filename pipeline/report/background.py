@@ -1,9 +1,10 @@
 """What a reader needs beside the numbers: gaps and their reasons, sets, warnings."""
 
 from pipeline.findings.overall_mean import OVERALL
+from pipeline.percent import percent
 from pipeline.report.openood import list_note
 from pipeline.report.records import Records
-from pipeline.report.tables import Table, percent
+from pipeline.report.tables import Table
 
 
 def not_applicable_table(records: Records) -> Table:

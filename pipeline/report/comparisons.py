@@ -1,5 +1,6 @@
 """Pairs of methods on the same images: how far apart they are, and whether that may be chance."""
 
+from pipeline.percent import points
 from pipeline.report.records import Records, mean_key
 from pipeline.report.tables import Table
 
@@ -25,10 +26,10 @@ def comparisons_table(records: Records) -> Table:
                     (
                         f"{first} minus {second}",
                         dataset.replace("_", " ", 1) if dataset.startswith("mean_") else dataset,
-                        _points(row, "difference", "low", "high"),
+                        _difference(row, "difference", "low", "high"),
                         _chance(row["p"]),
                         _chance(row["p_holm"]),
-                        _points(row, "fpr95_difference", "fpr95_low", "fpr95_high"),
+                        _difference(row, "fpr95_difference", "fpr95_low", "fpr95_high"),
                     )
                 )
     level = f"{100 * records.setting('level'):g} %"
@@ -45,10 +46,9 @@ def comparisons_table(records: Records) -> Table:
     )
 
 
-def _points(row: dict[str, str | None], *names: str) -> str:
+def _difference(row: dict[str, str | None], *names: str) -> str:
     """Difference and interval in points of a hundred."""
-    value, low, high = (f"{100 * float(row[name] or 'nan'):+.1f}" for name in names)
-    return f"{value} ({low} to {high})"
+    return points(*(float(row[name] or "nan") for name in names))
 
 
 def _chance(p: str | None) -> str:

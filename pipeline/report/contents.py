@@ -1,8 +1,9 @@
 """Tables of numbers: the headline, every metric on every set, accuracies, hardest classes."""
 
+from pipeline.percent import NOT_APPLICABLE, percent
 from pipeline.report.openood import list_note
 from pipeline.report.records import ALL_SETS, Records, mean_title
-from pipeline.report.tables import NOT_APPLICABLE, Table, percent
+from pipeline.report.tables import Table
 
 TITLES = {"auroc": "AUROC", "fpr95": "fpr95"}
 SENSE = {

@@ -46,7 +46,10 @@ CONVENTIONS = (
     "spread of the test images, not that of another training run. DeLong's intervals of AUROC "
     "stand beside them in results.csv, as auroc_delong. Where no resample changes a metric, as "
     "with perfect separation, its interval is a bound from the number of images (for average "
-    "precisions of constant scores there is none: low and high are the value).",
+    "precisions of constant scores there is none: low and high are the value). Just short of "
+    "perfect, where a few pairs are in the wrong order, resampling gives narrower intervals than "
+    "that bound: they hold the spread of images like these, not what so few images cannot show.",
+    "100.0 and 0.0 mean just that: what only rounds to them is written with more digits.",
     "n/a: the method does not apply to the backbone; the reason stands in its own table.",
 )
 

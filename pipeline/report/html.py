@@ -4,8 +4,9 @@ import base64
 from html import escape
 from pathlib import Path
 
+from pipeline.percent import NOT_APPLICABLE
 from pipeline.report.document import Picture, Section
-from pipeline.report.tables import NOT_APPLICABLE, Table
+from pipeline.report.tables import Table
 
 MEDIA_TYPES = {".svg": "image/svg+xml", ".png": "image/png"}
 

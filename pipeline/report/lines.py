@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from pipeline.percent import NOT_APPLICABLE
 from pipeline.report.records import Records
-from pipeline.report.tables import NOT_APPLICABLE, Table
+from pipeline.report.tables import Table
 
 
 def lines_table(records: Records) -> Table:

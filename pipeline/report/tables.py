@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-NOT_APPLICABLE = "n/a"
+from pipeline.percent import NOT_APPLICABLE
 
 
 @dataclass(frozen=True)
@@ -25,20 +25,6 @@ class Table:
                     f"a row of table '{self.title}' must have {len(self.header)} cells, "
                     f"got {len(row)}: {row!r}"
                 )
-
-
-def percent(value: float | None, low: float | None = None, high: float | None = None) -> str:
-    """Format a share of one in percent, with its interval where there is one.
-
-    Returns:
-        ``96.9``, that with ``(low-high)`` after it, or ``n/a`` for a missing value.
-    """
-    if value is None:
-        return NOT_APPLICABLE
-    text = f"{100 * value:.1f}"
-    if low is None or high is None:
-        return text
-    return f"{text} ({100 * low:.1f}–{100 * high:.1f})"
 
 
 def markdown(table: Table, *, level: int = 2) -> str:
