@@ -39,8 +39,9 @@ def run(wanted: list[Wanted], root: Path) -> list[str]:
         try:
             item.check_folder(root)
             path = fetch(item.download, root, report=_bar(item.download.file))
-            done = "verified" if path.is_file() else "there, used as it is"
-            if path.is_file() and item.download.unpacks:
+            is_file = path == root / item.download.file and path.is_file()
+            done = "verified" if is_file else "there, used as it is"
+            if is_file and item.download.unpacks:
                 path = unpack(path, item.download.unpacks)
                 item.check_folder(root)
             print(f"\r{path}: {done}" + " " * 20)

@@ -6,7 +6,6 @@ import json
 import multiprocessing
 import os
 import pickle
-import struct
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -436,21 +435,6 @@ def test_svhn_writes_zero_as_ten(tmp_path):
     assert [entry.class_key for entry in source.entries()] == ["0", "3"]
     seen = decode_image(source.read("000001.pnm"), path="x")
     np.testing.assert_array_equal(np.asarray(seen), pixels[..., 1])
-
-
-def test_idx_files_of_grey_digits(tmp_path):
-    pixels = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
-    images, labels = tmp_path / "images-idx3-ubyte.gz", tmp_path / "labels-idx1-ubyte"
-    images.write_bytes(
-        gzip.compress(b"\0\0\x08\x03" + struct.pack(">3I", 2, 3, 4) + pixels.tobytes())
-    )
-    labels.write_bytes(b"\0\0\x08\x01" + struct.pack(">I", 2) + bytes([7, 1]))
-
-    source = opened({"source": "idx", "path": str(images), "labels": str(labels)})
-
-    assert [entry.class_key for entry in source.entries()] == ["7", "1"]
-    seen = np.asarray(decode_image(source.read("000000.pnm"), path="x"))
-    np.testing.assert_array_equal(seen[..., 2], pixels[0])
 
 
 @pytest.mark.parametrize(

@@ -42,8 +42,8 @@ def fetch(download: Download, folder: Path, *, report: Report | None = None) -> 
 
 
 def _used(download: Download, there: Path, target: Path) -> Path:
-    """Return what is there, a file verified."""
-    if there.is_file() and (wrong := difference(download, there, target)):
+    """Return what is there, a file verified; no checksum is known of what it unpacks to."""
+    if there == target and there.is_file() and (wrong := difference(download, there, target)):
         raise DownloadError(
             f"{there} {wrong}; it was there before and is left as it is: move it away and fetch it "
             "again, give another copy by datasets.<name>.path, or mend conf/downloads.yaml (or "

@@ -22,6 +22,7 @@ class Download:
         sha256: its published SHA-256; with neither, the hash of the first download is recorded.
         unpacks: The folder it holds, for an archive that has to be unpacked beside itself.
         holds: The folder it holds, for one that need not, where nothing else tells its name.
+        part_of: The folder that a data set names to read this file and others; below the data root.
         images: How many images a folder holds that is made by hand,
         classes: in how many class folders.
         licence: Under which terms it may be used.
@@ -37,6 +38,7 @@ class Download:
     sha256: str | None = None
     unpacks: str | None = None
     holds: str | None = None
+    part_of: str | None = None
     images: int | None = None
     classes: int | None = None
     licence: str = "not stated"
@@ -45,7 +47,7 @@ class Download:
 
 
 def find(download: Download, folder: Path) -> Path | None:
-    """Return what is there of it: its file, the folder it unpacks to, or a folder made by hand.
+    """Return what is there of it: its file, what it unpacks to, or a folder made by hand.
 
     Raises:
         DownloadError: If the place may not be read.
@@ -54,6 +56,9 @@ def find(download: Download, folder: Path) -> Path | None:
     with reading(target):
         if download.unpacks and (there := unpacked(target, download.unpacks)):
             return there
+        plain = target.with_suffix("")  # a folder's reader takes either
+        if download.part_of and target.suffix == ".gz" and not target.is_file() and plain.is_file():
+            return plain
         by_hand = download.url is None and target.is_dir() and any(target.iterdir())
         return target if by_hand or target.is_file() else None
 

@@ -96,7 +96,7 @@ def wanted_files(
         entry = datasets[name]
         values = {"path": entry} if isinstance(entry, str) else entry
         for key in ("path", "root"):
-            if file := _file_of(values.get(key), known):
+            for file in _files_of(values.get(key), known):
                 users.setdefault(file, {})[f"datasets.{name}.{key}"] = values
     return [_wanted(known[file], keys) for file, keys in users.items()]
 
@@ -132,11 +132,13 @@ def _wanted(download: Download, users: dict[str, Any]) -> Wanted:
     )
 
 
-def _file_of(value: Any, known: dict[str, Download]) -> str | None:
-    """The known file that a path is, or lies in once it is unpacked."""
+def _files_of(value: Any, known: dict[str, Download]) -> list[str]:
+    """The known file that a path is or lies in once it is unpacked, or all that are part of it."""
     if value in known:
-        return str(value)
-    for file, download in known.items():
-        if download.unpacks and str(value).startswith(f"{download.unpacks}/"):
-            return file
-    return None
+        return [str(value)]
+    return [
+        file
+        for file, download in known.items()
+        if (download.part_of and str(value).rstrip("/") == download.part_of)
+        or (download.unpacks and str(value).startswith(f"{download.unpacks}/"))
+    ]

@@ -80,6 +80,10 @@ def _places(
         value = getattr(spec, key, None)
         if value and Path(value).exists() and not (key == "path" and isinstance(spec, FolderSet)):
             yield Path(value), ANYTHING, known.get(str(values.get(key)))
+            for part in known.values():
+                held = Path(value) / Path(part.file).name
+                if part.part_of and part.part_of == str(values.get(key)) and held.is_file():
+                    yield held, ANYTHING, part
 
 
 def _other_size(place: Path, download: Download | None) -> str | None:
@@ -102,5 +106,5 @@ def _cure(name: str, files: Sequence[Wanted], root: Path, command: str) -> str:
     if any(item.download.url for item in wrong):
         aside = any(item.state(root) == "doubtful" for item in wrong)
         cures.append(f"move it away and run {command}" if aside else command)
-    named = " and ".join(keys) or f"datasets.{name}.path"
+    named = " and ".join(dict.fromkeys(keys)) or f"datasets.{name}.path"
     return "; or ".join([*cures, f"{named}=… names a copy that you have"])

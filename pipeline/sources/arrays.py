@@ -4,7 +4,6 @@ Each image is handed out as the bytes of a PNM file, which are the pixels behind
 so that what follows reads, hashes and decodes it like any other file.
 """
 
-import gzip
 import os
 import struct
 import threading
@@ -16,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pipeline.sources import cifar, svhn
+from pipeline.sources import cifar, idx, svhn
 from pipeline.sources.listing import Entry
 from pipeline.sources.spec import CifarSet, IdxSet, ImageSet, MatSet, SourceError
 
@@ -95,36 +94,9 @@ def load_pixels(spec: ImageSet) -> Pixels:
             case MatSet():
                 return Pixels(*svhn.load(Path(spec.path)))
             case IdxSet():
-                return _load_idx(Path(spec.path), spec.labels)
+                return Pixels(*idx.load(Path(spec.path), labels=spec.labels, split=spec.split))
     except SourceError:
         raise
     except (OSError, ValueError, KeyError, EOFError, struct.error, zlib.error) as error:
         raise SourceError(f"'{spec.path}' is damaged or of another form ({error})") from error
     raise TypeError(f"no array in a {type(spec).__name__}")
-
-
-def _load_idx(path: Path, labels: str | None) -> Pixels:
-    images = read_idx(path)
-    if images.ndim != 3:
-        raise SourceError(f"'{path}' must hold images [n h w], got the shape {images.shape}")
-    if labels is None:
-        return Pixels(images, [""] * len(images), [])
-    values = read_idx(Path(labels))
-    if values.shape != (len(images),):
-        raise SourceError(
-            f"'{labels}' must hold one label for each of the {len(images)} images of '{path}', "
-            f"got the shape {values.shape}"
-        )
-    classes = [str(number) for number in range(int(values.max()) + 1)]
-    return Pixels(images, [str(value) for value in values], classes)
-
-
-def read_idx(path: Path) -> np.ndarray:
-    """An array of bytes in the idx format of LeCun's MNIST page, plain or gzipped."""
-    data = path.read_bytes()
-    if data[:2] == b"\x1f\x8b":
-        data = gzip.decompress(data)
-    if data[:3] != b"\0\0\x08":
-        raise SourceError(f"'{path}' must be an idx file of unsigned bytes; begins {data[:4]!r}")
-    shape = struct.unpack(f">{data[3]}I", data[4 : 4 + 4 * data[3]])
-    return np.frombuffer(data, np.uint8, offset=4 + 4 * data[3]).reshape(shape)

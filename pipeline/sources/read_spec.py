@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.params import from_mapping, read_section
+from pipeline.sources import idx
 from pipeline.sources.options import check_options
 from pipeline.sources.patterns import RULE, is_pattern, matches
 from pipeline.sources.spec import (
@@ -77,7 +78,10 @@ def read_spec(dataset: str, values: Any, *, data_root: Path = Path("data/raw")) 
         for name in ("path", *PATHS)
         if (value := getattr(spec, name, None)) is not None
     }
-    return unpacked(dataclasses.replace(spec, **places), section=section)
+    found = dataclasses.replace(spec, **places)
+    if isinstance(found, IdxSet):
+        idx.files(Path(found.path), labels=found.labels, split=found.split)
+    return unpacked(found, section=section)
 
 
 def entry_spec(dataset: str, values: Any) -> ImageSet:

@@ -136,10 +136,15 @@ class MatSet(ImageSet):
 
 @dataclass(frozen=True)
 class IdxSet(ImageSet):
-    """MNIST's format: an idx file of images and one of labels, plain or gzipped."""
+    """MNIST's format: an idx file of images and one of labels, plain or gzipped.
+
+    The path may be the folder of MNIST's own files: both splits, training images first, or one of
+    them (``split``), with the labels that lie there.
+    """
 
     source: Literal["idx"] = "idx"
     labels: str | None = None
+    split: Literal["all", "train", "test"] = "all"
 
 
 @dataclass(frozen=True)
