@@ -6,6 +6,7 @@ Reads   datasets, data_root of params.yaml, or with overrides (benchmark=cifar10
         composes; conf/downloads.yaml: address, checksum, licence
 Writes  DATA_ROOT/<file>   verified; a wrong download becomes *.wrong, a broken-off one is resumed
 
+An archive that lies unpacked beside its place is not downloaded, unless its data set is named.
 Existing copies, there or at the path that datasets.<name>.path gives, are used in place and never
 changed: a wrong one is only named.
 """
@@ -18,7 +19,6 @@ from typing import Any
 from pipeline.fetching.archives import unpack
 from pipeline.fetching.downloads import fetch
 from pipeline.fetching.dry_run import free_bytes, plan_lines
-from pipeline.fetching.entry import missing_bytes
 from pipeline.fetching.errors import DownloadError
 from pipeline.fetching.wanted_files import Wanted, read_downloads, root_of, wanted_files, with_sizes
 from pipeline.params import read_section
@@ -27,7 +27,7 @@ from pipeline.stage import run_stage
 
 def run(wanted: list[Wanted], root: Path) -> list[str]:
     """Fetch all files; return one line for each that could not be had."""
-    to_come = sum(missing_bytes(item.download, root) or 0 for item in wanted if item.download.url)
+    to_come = sum(item.bytes_to_come(root) or 0 for item in wanted if item.download.url)
     free = free_bytes(root)
     if to_come > free:
         raise DownloadError(
@@ -38,6 +38,12 @@ def run(wanted: list[Wanted], root: Path) -> list[str]:
     for item in wanted:
         try:
             item.check_folder(root)
+            if item.state(root) == "unpacked":
+                print(
+                    f"{item.download.file}: not downloaded, it lies {item.use_of_unpacked(root)}; "
+                    f"name the data set ({item.datasets[0]}) to download it all the same"
+                )
+                continue
             path = fetch(item.download, root, report=_bar(item.download.file))
             is_file = path == root / item.download.file and path.is_file()
             done = "verified" if is_file else "there, used as it is"

@@ -591,6 +591,25 @@ def test_a_folder_that_is_there_is_used_as_it_is(tmp_path, capsys):
     assert f"{tmp_path / 'lists'}: there, used as it is" in printed
 
 
+def test_an_archive_that_lies_unpacked_is_downloaded_by_name_only(server, tmp_path, capsys):
+    """Gigabytes used to come again that were there."""
+    known = {"dtd-r1.tar": Download("dtd-r1.tar", url=server.address + "/whole", md5=MD5)}
+    sets = {"dtd": {"source": "tar", "path": "dtd-r1.tar", "subfolder": "dtd/images"}}
+    (tmp_path / "dtd/images/banded").mkdir(parents=True)
+    wanted = stage.wanted_files(sets, known, [])
+
+    assert stage.run(wanted, tmp_path) == []
+    assert not server.seen
+    assert capsys.readouterr().out == (
+        f"dtd-r1.tar: not downloaded, it lies unpacked at {tmp_path}/dtd: datasets.dtd.path="
+        f"{tmp_path}/dtd uses it; name the data set (dtd) to download it all the same\n"
+    )
+    used = {"dtd": {**sets["dtd"], "path": f"{tmp_path}/dtd"}}
+    assert open_source(read_spec("dtd", used["dtd"])).entries() == []
+    assert stage.run(stage.wanted_files(sets, known, ["dtd"]), tmp_path) == []
+    assert (tmp_path / "dtd-r1.tar").read_bytes() == CONTENT
+
+
 def test_a_folder_that_is_visibly_not_whole_is_refused(tmp_path, capsys):
     """A flat folder where class folders are stated; lists without the one that is read."""
     by_hand = Download(file="imagenet1k/val", note="log in", classes=2)

@@ -481,7 +481,8 @@ def test_an_archive_that_lies_unpacked_is_named_and_then_used(world, tmp_path):
     assert cure[:2] == [f"datasets.greek.path={root}/greek", "python -m stages.fetch greek"]
     lines = "\n".join(plan.run({**params, "data_root": str(root)}, COSTS, known))
     assert "unpacked greek.tar (5 MB" in lines
-    assert "to download: 5 MB, of which 5 MB lie unpacked" in lines
+    assert "to download: 0 MB; unpacked already: 1" in lines
+    assert f"unpacked at {root}/greek: datasets.greek.path={root}/greek uses it" in lines
     params["datasets"]["greek"]["path"] = f"{root}/greek"
     assert missing_of(params, known, root) == {}
 

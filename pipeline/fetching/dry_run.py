@@ -5,7 +5,6 @@ import shlex
 import shutil
 from pathlib import Path
 
-from pipeline.fetching.entry import missing_bytes
 from pipeline.fetching.errors import DownloadError, reading
 from pipeline.fetching.wanted_files import Wanted
 
@@ -17,10 +16,10 @@ def plan_lines(wanted: list[Wanted], root: Path) -> list[str]:
     for item in wanted:
         download, state = item.download, item.state(root)
         if download.url and state != "there":
-            missing = download.bytes if state == "doubtful" else missing_bytes(download, root)
+            missing = download.bytes if state == "doubtful" else item.bytes_to_come(root)
             to_come += missing or 0
             unknown += missing is None
-            unpacked += (missing or 0) * (state == "unpacked")
+            unpacked += state == "unpacked"
         size = "size unknown" if download.bytes is None else f"{download.bytes / 1e6:,.0f} MB"
         check = next((k for k in ("sha256", "md5") if getattr(download, k)), "hash on first use")
         kind = f"{size}, {check}" if download.url else "a folder made by hand"
@@ -31,7 +30,7 @@ def plan_lines(wanted: list[Wanted], root: Path) -> list[str]:
             f"         licence: {download.licence}; cite: {download.citation}",
         ]
     more = f" and {unknown} files of unknown size" if unknown else ""
-    more += f", of which {unpacked / 1e6:,.0f} MB lie unpacked" if unpacked else ""
+    more += f"; unpacked already: {unpacked}" if unpacked else ""
     free = free_bytes(root) / 1e6
     lines.append(f"to download: {to_come / 1e6:,.0f} MB{more}; free on disk: {free:,.0f} MB")
     if (to_come or unknown) and root.is_dir() and not os.access(root, os.W_OK):
@@ -46,7 +45,7 @@ def _remarks(item: Wanted, root: Path) -> list[str]:
     if doubt := item.doubt(root):
         return [doubt]
     if item.state(root) == "unpacked":
-        return [f"unpacked it is at '{item.unpacked(root)}': {' and '.join(item.keys)} may name it"]
+        return [item.use_of_unpacked(root)]
     return []
 
 

@@ -1,12 +1,13 @@
 """Which known downloads the data sets of a benchmark read, and whether each is there."""
 
+import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from pipeline.fetching.entry import Download, dangling, find, with_size
+from pipeline.fetching.entry import Download, dangling, find, missing_bytes, with_size
 from pipeline.fetching.errors import DownloadError
 from pipeline.fetching.held_files import ANYTHING, Need, lacking, unpacked_beside
 from pipeline.fetching.partial_files import partial_of
@@ -25,6 +26,7 @@ class Wanted:
         keys: The parameters that name it, as ``datasets.sun.path``.
         need: What a folder has to hold, if it is one.
         inside: The paths in it that are read.
+        named: Whether its data set was asked for by name: downloaded even if it lies unpacked.
     """
 
     datasets: tuple[str, ...]
@@ -32,6 +34,7 @@ class Wanted:
     keys: tuple[str, ...] = ()
     need: Need = ANYTHING
     inside: tuple[str, ...] = ()
+    named: bool = False
 
     def state(self, root: Path) -> str:
         """One word: there, doubtful, partial, unpacked, missing, or by hand."""
@@ -41,7 +44,7 @@ class Wanted:
             return "partial"
         if self.download.url is None:
             return "by hand"
-        return "unpacked" if self.unpacked(root) else "missing"
+        return "unpacked" if not self.named and self.unpacked(root) else "missing"
 
     def doubt(self, root: Path) -> str | None:
         """A sentence on what is visibly wrong with what is there; None for nothing."""
@@ -51,8 +54,17 @@ class Wanted:
         return f"'{there}' {wrong}" if wrong else None
 
     def unpacked(self, root: Path) -> Path | None:
-        """The folder beside its place that it was unpacked to; it can be named, and is not used."""
+        """The folder beside its place that it was unpacked to, which a parameter can name."""
         return unpacked_beside(root / self.download.file, self.inside, self.download.holds)
+
+    def bytes_to_come(self, root: Path) -> int | None:
+        """Bytes that fetching brings: none of what lies unpacked; None where nobody knows."""
+        return 0 if self.state(root) == "unpacked" else missing_bytes(self.download, root)
+
+    def use_of_unpacked(self, root: Path) -> str:
+        """Where what lies unpacked is, and the parameters that use it."""
+        place = shlex.quote(str(self.unpacked(root)))
+        return f"unpacked at {place}: {' and '.join(f'{key}={place}' for key in self.keys)} uses it"
 
     def check_folder(self, root: Path) -> None:
         """Refuse a folder that is visibly not whole: no checksum tells that of a folder.
@@ -98,7 +110,7 @@ def wanted_files(
         for key in ("path", "root"):
             for file in _files_of(values.get(key), known):
                 users.setdefault(file, {})[f"datasets.{name}.{key}"] = values
-    return [_wanted(known[file], keys) for file, keys in users.items()]
+    return [_wanted(known[file], keys, named=bool(chosen)) for file, keys in users.items()]
 
 
 def with_sizes(wanted: list[Wanted], root: Path) -> list[Wanted]:
@@ -109,7 +121,7 @@ def with_sizes(wanted: list[Wanted], root: Path) -> list[Wanted]:
     ]
 
 
-def _wanted(download: Download, users: dict[str, Any]) -> Wanted:
+def _wanted(download: Download, users: dict[str, Any], *, named: bool) -> Wanted:
     """Join what the parameters that name a file read of it."""
     names: set[str] = set()
     inside: set[str] = set()
@@ -129,6 +141,7 @@ def _wanted(download: Download, users: dict[str, Any]) -> Wanted:
         keys=tuple(users),
         need=Need(frozenset(names), classes or None),
         inside=tuple(sorted(inside)),
+        named=named,
     )
 
 
