@@ -83,7 +83,7 @@ def test_every_mean_of_a_difference_has_its_column(records):
             "",
         ),
     )
-    assert "mean: all 3 OOD sets; near: greek, digits; far: photo_patches." in table.note
+    assert "mean: all 3 OOD sets; mean near: greek, digits; mean far: photo_patches." in table.note
 
 
 def test_the_differences_name_the_sets_of_a_mean_that_leaves_some_out(records):
@@ -92,7 +92,7 @@ def test_the_differences_name_the_sets_of_a_mean_that_leaves_some_out(records):
     table = differences_table(dataclasses.replace(records, scope=scope))
 
     assert table.header[2:] == ("mean", "mean far", "tests")
-    assert "mean: greek, digits; far: photo_patches." in table.note
+    assert "mean: greek, digits; mean far: photo_patches." in table.note
 
 
 def test_only_the_means_that_claims_are_judged_over_have_a_column(records):
@@ -103,8 +103,8 @@ def test_only_the_means_that_claims_are_judged_over_have_a_column(records):
     far = differences_table(dataclasses.replace(records, claims=one))
 
     assert both.header[2:] == ("mean near", "mean far", "tests")
-    assert both.rows[0][-1] == "near: better on 2 of 3; far: better on 3 of 3"
-    assert "first is better. near: greek, digits; far: photo_patches. Tests" in both.note
+    assert both.rows[0][-1] == "mean near: better on 2 of 3; mean far: better on 3 of 3"
+    assert "first is better. mean near: greek, digits; mean far: photo_patches. Tests" in both.note
     assert far.header[2:] == ("mean far", "tests")
     assert far.rows[0][2:] == ("+3.0 (-1.0 to +9.0)", "better on 3 of 3")
 

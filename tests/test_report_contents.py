@@ -7,7 +7,7 @@ from report_world import write_world
 from pipeline.report import background, contents
 from pipeline.report.comparisons import comparisons_table
 from pipeline.report.document import sections
-from pipeline.report.figure_methods import backbones_figure, mean_figure
+from pipeline.report.figure_methods import backbones_figure, mean_figure, sets_figure
 from pipeline.report.figure_scatter import accuracy_figure
 from pipeline.report.headline import headline_metrics
 from pipeline.report.long_table import long_table
@@ -98,7 +98,7 @@ def test_a_mean_over_some_of_the_sets_names_them_wherever_it_stands(study):
         "OOD mean",
         "OOD crafted",
     ]
-    assert set(headline_metrics(records)["mean"]) == {"overall", "near"}
+    assert {"mean", "mean_near"} <= set(headline_metrics(records))
     rows = long_table(records).filter(dataset="mean", method="knn_1", metric="auroc")
     assert set(rows["n"]) == {1}
 
@@ -119,13 +119,28 @@ def test_figures_say_what_their_mean_is_over(study):
         xlabel, title = texts(mean_figure(found))
         assert (over in xlabel, title) == (True, f"every method, {each} counted once")
         assert over in texts(backbones_figure(found))[0]
-        assert texts(accuracy_figure(found))[1] == f"mean over {over.replace('OOD ', '')}"
+        assert texts(accuracy_figure(found))[1] == (
+            "mean" if found is records else f"mean ({over})"
+        )
+
+
+def test_a_mean_has_one_name_wherever_it_stands(study):
+    """Tables, heat map and metrics: ``mean`` and ``mean near``, never all or overall."""
+    records, _ = study
+    scope = dataclasses.replace(records.scope, means={"near": ("greek",)})
+    records = dataclasses.replace(records, scope=scope)
+
+    columns = [label.get_text() for label in sets_figure(records).axes[0].get_xticklabels()]
+
+    assert columns[:2] == ["mean", "mean near"]
+    assert contents.headline_table(records).header[1:3] == ("mean", "mean near")
+    assert [*headline_metrics(records)][-2:] == ["mean", "mean_near"]
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_every_backbone_has_its_own_column(study, backbone):
     records, _ = study
-    value, _, _ = records.mean(backbone, "all", "knn_1", "auroc")
+    value, _, _ = records.mean(backbone, "mean", "knn_1", "auroc")
 
     assert cell(contents.backbones_table(records), "knn_1", backbone).startswith(
         f"{100 * value:.1f} "

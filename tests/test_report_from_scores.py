@@ -89,7 +89,7 @@ def test_the_headline_is_the_auroc_of_the_scores(made):
 
     found = [metrics["ood"][name]["knn_1"]["auroc"] for name in SETS]
     np.testing.assert_allclose(found, values, atol=1e-5)
-    assert metrics["mean"]["near"]["knn_1"]["auroc"] == pytest.approx(np.mean(values), abs=1e-5)
+    assert metrics["mean_near"]["knn_1"]["auroc"] == pytest.approx(np.mean(values), abs=1e-5)
     assert f"{100 * np.mean(values):.1f} (" in printed
 
 

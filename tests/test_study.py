@@ -194,7 +194,7 @@ def test_a_benchmark_may_say_which_sets_its_mean_counts(world):
     assert list(lines_table(records, PARAMS)["set"]) == ["mean", "mean_near", "greek", "digits"]
     assert set(study_numbers(records, PARAMS)["b"]["mini_m"]["plp_msp"]) == {"mean", "mean_near"}
     better = row(claims, claim="b", of="mini_m", mean="mean")
-    assert better["on"] == "mini_m; glyphs, mean over 1 of 2 OOD sets"
+    assert better["on"] == "mini_m; glyphs, mean (1 of 2 OOD sets)"
     assert "of 1 (Holm" in better["p"]
 
 
@@ -284,7 +284,7 @@ def test_the_claimed_differences_are_over_each_named_mean(world):
         assert (found["ours"], found["low"], found["high"]) == tuple(
             f"{100 * x:+.1f}" for x in ends
         )
-    assert better["on"] == "mini_m; glyphs, mean over near (1 OOD set)"
+    assert better["on"] == "mini_m; glyphs, mean near (1 OOD set)"
     assert set(numbers["b"]["mini_m"]["plp_msp"]) == {"mean", "mean_near"}
     assert set(numbers["c"]["mini_s"]["lp_msp"]) == {"mean", "mean_near"}
     assert (

@@ -35,10 +35,9 @@ def difference(cell: Cell) -> tuple[str, str, str]:
 
 
 def where(records: StudyRecords, group: str) -> str:
-    """Say which mean over OOD sets a number is, and of how many."""
+    """Name the mean that a number is, and say of how many OOD sets."""
     scope, count = records.scope, len(records.scope.groups[group])
-    if group == "mean" and count < len(scope.ood):
-        return f"{scope.benchmark}, mean over {count} of {len(scope.ood)} OOD sets"
-    label = "all" if group == "mean" else group.removeprefix("mean_")
     sets = "1 OOD set" if count == 1 else f"{count} OOD sets"
-    return f"{scope.benchmark}, mean over {label} ({sets})"
+    if group == "mean" and count < len(scope.ood):
+        sets = f"{count} of {len(scope.ood)} OOD sets"
+    return f"{scope.benchmark}, {group.replace('_', ' ', 1)} ({sets})"

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from pipeline.report.records import Records, mean_key, mean_title
+from pipeline.report.records import MEAN, Records, mean_key, title
 from pipeline.report.tables import Table
 
 BELOW = "next table"
@@ -38,7 +38,7 @@ def differences_table(records: Records) -> Table:
     """Claims b and c: one row a backbone and score, one column a mean that they are judged over."""
     differences = [cell for cell in _cells(records) if _is_difference(cell)]
     judged = {cell["mean"] for cell in differences}
-    means = {mean_key(name): name for name in records.mean_names if mean_key(name) in judged}
+    means = [name for name in records.mean_names if name in judged]
     found: dict[tuple[str, str], dict[str, dict[str, str]]] = {}
     for cell in differences:
         what = cell["statement"].removeprefix("AUROC of ")
@@ -48,10 +48,9 @@ def differences_table(records: Records) -> Table:
         (*key, *(_points(cells.get(mean)) for mean in means), _tests(records, cells, means))
         for key, cells in found.items()
     )
-    titles = map(mean_title, means.values())
     return Table(
         title="Claims b and c, by mean over OOD sets",
-        header=("claim", "first minus second", *titles, "tests"),
+        header=("claim", "first minus second", *map(title, means), "tests"),
         rows=rows,
         note=(
             f"Differences of AUROC in points with {100 * records.setting('level'):g} % intervals, "
@@ -82,11 +81,11 @@ def _points(cell: dict[str, str] | None) -> str:
     return f"{cell['ours']} ({cell['low']} to {cell['high']})" if cell else ""
 
 
-def _tests(records: Records, cells: dict[str, dict[str, str]], means: dict[str, str]) -> str:
+def _tests(records: Records, cells: dict[str, dict[str, str]], means: Collection[str]) -> str:
     """The verdict over every OOD set, where there is one; else that of each mean."""
-    if "mean" in means and records.scope.counts_all:
-        return cells.get("mean", {}).get("p", "")
-    verdicts = {means[mean]: cells[mean]["p"] for mean in means if cells.get(mean, {}).get("p")}
+    if MEAN in means and records.scope.counts_all:
+        return cells.get(MEAN, {}).get("p", "")
+    verdicts = {title(mean): cells[mean]["p"] for mean in means if cells.get(mean, {}).get("p")}
     if len(verdicts) < 2:
         return next(iter(verdicts.values()), "")
     return "; ".join(f"{name}: {verdict}" for name, verdict in verdicts.items())
@@ -95,7 +94,8 @@ def _tests(records: Records, cells: dict[str, dict[str, str]], means: dict[str, 
 def _members(records: Records, means: Collection[str]) -> str:
     """Say what each of these means counts."""
     scope = records.scope
-    every = f"all {len(scope.ood)} OOD sets"
-    counted = {"mean": f"mean: {every if scope.counts_all else ', '.join(scope.counted)}"}
-    counted |= {mean_key(name): f"{name}: {', '.join(s)}" for name, s in scope.named.items()}
-    return f"{'; '.join(counted[mean] for mean in means)}. "
+    counted = {MEAN: f"all {len(scope.ood)} OOD sets"}
+    if not scope.counts_all:
+        counted = {MEAN: ", ".join(scope.counted)}
+    counted |= {mean_key(name): ", ".join(sets) for name, sets in scope.named.items()}
+    return f"{'; '.join(f'{title(mean)}: {counted[mean]}' for mean in means)}. "

@@ -1,7 +1,7 @@
 """Pairs of methods on the same images: how far apart they are, and whether that may be chance."""
 
 from pipeline.percent import points
-from pipeline.report.records import Records, mean_key
+from pipeline.report.records import Records, title
 from pipeline.report.tables import Table
 
 
@@ -9,8 +9,6 @@ def comparisons_table(records: Records) -> Table:
     """Every compared pair of the headline backbone on every OOD set and mean."""
     backbone = records.scope.backbone
     means = records.mean_names if len(records.scope.ood) > 1 else ()
-    wanted = {mean_key(name): name for name in means}
-    wanted |= {name: name for name in records.scope.ood}
     found = {
         (row["first"], row["second"], row["dataset"]): row
         for row in records.comparisons.iter_rows(named=True)
@@ -19,13 +17,13 @@ def comparisons_table(records: Records) -> Table:
     pairs = sorted({key[:2] for key in found})
     rows = []
     for first, second in pairs:
-        for dataset in wanted:
+        for dataset in (*means, *records.scope.ood):
             row = found.get((first, second, dataset))
             if row is not None:
                 rows.append(
                     (
                         f"{first} minus {second}",
-                        dataset.replace("_", " ", 1) if dataset.startswith("mean_") else dataset,
+                        title(dataset),
                         _difference(row, "difference", "low", "high"),
                         _chance(row["p"]),
                         _chance(row["p_holm"]),

@@ -2,7 +2,7 @@
 
 from pipeline.percent import NOT_APPLICABLE, percent
 from pipeline.report.openood import list_note
-from pipeline.report.records import ALL_SETS, Records, mean_title
+from pipeline.report.records import MEAN, Records, title
 from pipeline.report.tables import Table
 
 TITLES = {"auroc": "AUROC", "fpr95": "fpr95"}
@@ -30,7 +30,7 @@ def headline_table(records: Records) -> Table:
         rows.append((method, *cells))
     return Table(
         title=f"AUROC (%) on {records.scope.benchmark} with {backbone}",
-        header=("method", *(mean_title(name) for name in means), *records.scope.sets),
+        header=("method", *map(title, means), *records.scope.sets),
         rows=tuple(rows),
         note=(
             f"Higher = better, 50 = chance. {_intervals(records)} {_means_sentence(records)} "
@@ -53,7 +53,7 @@ def metric_table(records: Records, metric: str) -> Table:
     )
     return Table(
         title=f"{TITLES[metric]} of every method on every OOD set, {backbone}",
-        header=("method", *(mean_title(name) for name in means), *records.scope.sets),
+        header=("method", *map(title, means), *records.scope.sets),
         rows=rows,
         note=f"{_sense(records, metric)} {_intervals(records)} {_means_sentence(records)}",
     )
@@ -64,10 +64,7 @@ def backbones_table(records: Records) -> Table:
     rows = tuple(
         (
             method,
-            *(
-                percent(*records.mean(b, ALL_SETS, method, "auroc"))
-                for b in records.scope.backbones
-            ),
+            *(percent(*records.mean(b, MEAN, method, "auroc")) for b in records.scope.backbones),
         )
         for method in records.methods
     )

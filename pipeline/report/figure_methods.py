@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from pipeline.report.figures import FAINT, PALETTE, STYLE, panels
-from pipeline.report.records import ALL_SETS, Records
+from pipeline.report.records import MEAN, Records, title
 
 COLOURS = "cividis"  # even in lightness for every kind of colour vision
 SHOWN_FROM, SHOWN_TO = 50.0, 100.0  # AUROC in percent; below chance takes the darkest colour
@@ -19,7 +19,7 @@ def mean_figure(records: Records) -> Figure:
     others = [name for name in records.scope.backbones if name != headline]
     if len(others) > len(PALETTE) - 1:
         others = []  # the heat map over backbones shows them
-    cells = {m: records.mean(headline, ALL_SETS, m, "auroc") for m in records.methods}
+    cells = {m: records.mean(headline, MEAN, m, "auroc") for m in records.methods}
     methods = sorted(
         (m for m, cell in cells.items() if cell[0] is not None), key=lambda m: cells[m][0] or 0.0
     )
@@ -32,7 +32,7 @@ def mean_figure(records: Records) -> Figure:
     with mpl.rc_context(STYLE):
         panel.grid(visible=True, axis="x")
         for position, name in enumerate(others, 1):
-            values = [records.mean(name, ALL_SETS, m, "auroc")[0] for m in methods]
+            values = [records.mean(name, MEAN, m, "auroc")[0] for m in methods]
             panel.plot(
                 [100 * v for v in values if v is not None],
                 [row for row, v in enumerate(values) if v is not None],
@@ -74,20 +74,18 @@ def sets_figure(records: Records) -> Figure:
         + [records.metric(backbone, dataset, method, "auroc")[0] for dataset in records.scope.sets]
         for method in records.methods
     ]
-    columns = [f"mean {name}" for name in means] + [
-        dataset.replace("_", " ") for dataset in records.scope.sets
-    ]
+    columns = [*map(title, means), *(name.replace("_", " ") for name in records.scope.sets)]
     return _heat_map(values, records.methods, columns, f"AUROC (%), {backbone}", split=len(means))
 
 
 def backbones_figure(records: Records) -> Figure:
     """Heat map of the overall mean of AUROC: a row a method, a column a backbone."""
     values = [
-        [records.mean(name, ALL_SETS, method, "auroc")[0] for name in records.scope.backbones]
+        [records.mean(name, MEAN, method, "auroc")[0] for name in records.scope.backbones]
         for method in records.methods
     ]
-    title = f"mean AUROC over {records.scope.over} (%)"
-    return _heat_map(values, records.methods, list(records.scope.backbones), title)
+    label = f"mean AUROC over {records.scope.over} (%)"
+    return _heat_map(values, records.methods, list(records.scope.backbones), label)
 
 
 def _width(names: Sequence[str]) -> float:

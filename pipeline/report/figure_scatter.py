@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from pipeline.report.figure_labels import name_points
 from pipeline.report.figures import FAINT, INK, PALETTE, STYLE, panels
-from pipeline.report.records import ALL_SETS, Records
+from pipeline.report.records import MEAN, Records
 from pipeline.statistics.regression import Line, fit_line
 
 METHOD, CLASSIFIER = "knn_1", "knn_20"
@@ -35,13 +35,13 @@ def accuracy_figure(records: Records) -> Figure:
         margins=(0.65, 0.62, 1.75 if keyed else 0.25, 0.45),
     )
     with mpl.rc_context(STYLE):
-        overall = f"mean over {records.scope.over}".replace("OOD ", "")
+        overall = MEAN if records.scope.counts_all else f"{MEAN} ({records.scope.over})"
         for panel, name in zip(axes, (overall, *sets), strict=True):
             points = [
                 (
                     backbone,
                     records.accuracy(backbone, CLASSIFIER),
-                    records.mean(backbone, ALL_SETS, METHOD, "auroc")
+                    records.mean(backbone, MEAN, METHOD, "auroc")
                     if panel is axes[0]
                     else records.metric(backbone, name, METHOD, "auroc"),
                 )

@@ -12,8 +12,9 @@ def headline_metrics(records: Records) -> dict[str, Any]:
     """Return the numbers of the headline backbone as nested mappings of rounded shares.
 
     Keys are ``id.accuracy.<how>``, ``ood.<dataset>.<method>.<metric>`` and
-    ``mean.<name>.<method>.<metric>``. They say nothing of the backbone, so two commits with
-    different backbones line up; what does not apply to a backbone is absent.
+    ``mean.<method>.<metric>`` or ``mean_<name>.<method>.<metric>``. They say nothing of
+    the backbone, so two commits with different backbones line up; what does not apply to a
+    backbone is absent.
     """
     backbone = records.scope.backbone
     accuracies = {how: records.accuracy(backbone, how)[0] for how in records.classifiers}
@@ -26,12 +27,11 @@ def headline_metrics(records: Records) -> dict[str, Any]:
             )
             for dataset in records.scope.sets
         },
-        "mean": {
-            name: _by_method(
-                records, lambda method, metric, n=name: records.mean(backbone, n, method, metric)
-            )
-            for name in records.mean_names
-        },
+    } | {
+        name: _by_method(
+            records, lambda method, metric, n=name: records.mean(backbone, n, method, metric)
+        )
+        for name in records.mean_names
     }
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from pipeline.percent import NOT_APPLICABLE
-from pipeline.report.records import Records
+from pipeline.report.records import Records, title
 from pipeline.report.tables import Table
 
 
@@ -15,7 +15,7 @@ def lines_table(records: Records) -> Table:
     found = list(records.lines.iter_rows(named=True))
     rows = tuple(
         (
-            row["set"].replace("_", " ", 1) if row["set"].startswith("mean_") else row["set"],
+            title(row["set"]),
             _number(row["r2"], "{:.3f}"),
             _number(row["slope"], "{:+.2f}"),
             _interval(row, "images"),

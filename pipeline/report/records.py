@@ -6,19 +6,19 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.findings.overall_mean import OVERALL, counted_sets, named_means
+from pipeline.findings.overall_mean import counted_sets, named_means
 
-ALL_SETS = "all"  # the name of the mean over every OOD set
+MEAN = "mean"  # the mean without a name of its own
 
 
 def mean_key(name: str) -> str:
-    """What the tables of the study call a mean."""
-    return "mean" if name in (ALL_SETS, OVERALL) else f"mean_{name}"
+    """What every table and metric calls the mean that a benchmark names so."""
+    return f"{MEAN}_{name}"
 
 
-def mean_title(name: str) -> str:
-    """What a reader sees as the name of a mean."""
-    return mean_key(name).replace("_", " ", 1)
+def title(key: str) -> str:
+    """What a reader sees for a mean or a set: ``mean near`` for ``mean_near``."""
+    return key.replace("_", " ", 1) if key.startswith(mean_key("")) else key
 
 
 @dataclass(frozen=True)
@@ -118,8 +118,8 @@ class Records:
 
     @property
     def mean_names(self) -> tuple[str, ...]:
-        """The named means: the overall one first, then those of the benchmark."""
-        return (OVERALL if OVERALL in self.scope.means else ALL_SETS, *self.scope.named)
+        """The means: the one without a name first, then those of the benchmark."""
+        return (MEAN, *map(mean_key, self.scope.named))
 
     def setting(self, name: str) -> float:
         """Return a number of section ``evaluate`` that the records were made with."""
@@ -143,9 +143,8 @@ class Records:
     def mean(
         self, backbone: str, name: str, method: str, metric: str
     ) -> tuple[float | None, float | None, float | None]:
-        """Return value, low and high of a metric's mean over the OOD sets of one named mean."""
-        key = (backbone, mean_key(name), method, metric)
-        return self._mean_cells.get(key, (None, None, None))
+        """Return value, low and high of a metric's mean over the OOD sets of one of the means."""
+        return self._mean_cells.get((backbone, name, method, metric), (None, None, None))
 
     def accuracy(
         self, backbone: str, classifier: str

@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 
-from pipeline.report.records import ALL_SETS, Records
+from pipeline.report.records import MEAN, Records
 from pipeline.report.tables import Table
 
 SEED = re.compile(r"(?P<method>.+)_seed\d+")
@@ -28,7 +28,7 @@ def seeds_table(records: Records) -> Table:
     backbone = records.scope.backbone
     rows = []
     for method, family in seed_families(records.methods).items():
-        found = [records.mean(backbone, ALL_SETS, name, "auroc")[0] for name in family]
+        found = [records.mean(backbone, MEAN, name, "auroc")[0] for name in family]
         values = 100 * np.array([value for value in found if value is not None])
         if len(values) > 1:
             numbers = values.mean(), values.std(ddof=1), values.min(), values.max()
