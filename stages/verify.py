@@ -4,7 +4,7 @@
     python -m stages.verify --prune [DAYS]
 
 Reads   STORE   stores to check; without any, all below data/
-Writes  nothing; exits with 1 if a store is damaged
+Writes  nothing; names damaged stores last, each with its cure, and exits with 1 if there are any
 
 With --prune, the finished rows of extractions that were never finished, and that nobody has
 touched for DAYS days (30), are removed from the side cache; work that a run holds stays.
@@ -19,7 +19,7 @@ from pipeline.extraction.cache import cache_root
 from pipeline.extraction.leftovers import prune
 from pipeline.stage import run_stage
 from pipeline.storage.manifest import cure
-from pipeline.verify import find_stores, verify_store
+from pipeline.verify import Verdict, find_stores, verify_store
 
 DAYS = 30.0
 
@@ -42,17 +42,22 @@ def main() -> None:
         sys.exit("error: there is no store below data/; `dvc repro` makes them")
 
     started = time.perf_counter()
-    damaged = 0
+    damaged: list[Verdict] = []  # told last, where nothing scrolls them away
     size = 0
     for verdict in map(verify_store, stores):
-        print(verdict.line())
         size += verdict.bytes
         if verdict.problems:
-            damaged += 1
-            print(f"         cure: {cure(verdict.store)}")
+            damaged.append(verdict)
+        else:
+            print(verdict.line(), flush=True)
     seconds = time.perf_counter() - started
+    for verdict in damaged:
+        print(f"{verdict.line()}\n         cure: {cure(verdict.store)}")
     rate = size / 2**20 / max(seconds, 1e-9)
-    print(f"{len(stores)} stores, {damaged} damaged, {rate:,.0f} MiB/s")
+    print(
+        f"{len(stores)} stores: {len(stores) - len(damaged)} good, {len(damaged)} damaged; "
+        f"{rate:,.0f} MiB/s"
+    )
     sys.exit(1 if damaged else 0)
 
 

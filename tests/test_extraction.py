@@ -227,7 +227,7 @@ def test_progress_without_a_terminal_is_a_line_now_and_then():
 
 
 def test_verifying_names_every_damaged_file(world, monkeypatch, capsys):
-    for name in ("a", "b"):
+    for name in ("a", "b", "c"):
         world.extract(f"data/features/m/{name}.zarr", shard_rows=32)
     store = world.root / "data/features/m/b.zarr"
     shard = store / "features/c/1/0"
@@ -241,10 +241,15 @@ def test_verifying_names_every_damaged_file(world, monkeypatch, capsys):
 
     printed = capsys.readouterr().out
     assert left.value.code == 1
-    assert "good     data/features/m/a.zarr" in printed
+    good, also, damaged, cure, summary = printed.splitlines()  # what is damaged, last
+    assert good.startswith("good     data/features/m/a.zarr: ")
+    assert also.startswith("good     data/features/m/c.zarr: ")
+    assert damaged.startswith("damaged  data/features/m/b.zarr: ")
+    assert cure.startswith("         cure: ")
+    assert "dvc repro -f extract@m-b" in cure
+    assert summary.startswith("3 stores: 2 good, 1 damaged; ")
     assert "features/c/1/0: does not match its checksum; features/c/2/0: is missing" in printed
-    assert "dvc repro -f extract@m-b" in printed
-    assert [path.name for path in find_stores(world.root / "data")] == ["a.zarr", "b.zarr"]
+    assert [path.stem for path in find_stores(world.root / "data")] == ["a", "b", "c"]
     assert not verify_store(world.root / "data/features/m/a.zarr").problems
     assert verify_store(world.root / "data/none.zarr").problems
 
