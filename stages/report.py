@@ -17,6 +17,7 @@ import argparse
 import csv
 import io
 import os
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from pipeline.report.figure_scatter import accuracy_figure
 from pipeline.report.figures import save_figure
 from pipeline.report.headline import headline_metrics
 from pipeline.report.html import html_page
+from pipeline.report.leaks import leak_lines
 from pipeline.report.long_table import long_table
 from pipeline.report.read import read_record, read_records
 from pipeline.report.records import Records, Scope
@@ -83,7 +85,8 @@ def run(reports: Path, scope: Scope, params: ReportParams, weights: list[Path]) 
     write_text(reports / "results.md", markdown_document(title, content, folder=reports))
     write_text(reports / "report.html", html_page(title, lead, content))
     where = f"Report: {reports / 'report.html'}   tables: {reports / 'results.md'}"
-    printed = f"{plain(headline, width=100).rstrip()}\n\n{where}\n"
+    warnings = "".join(f"\n{textwrap.fill(line, width=100)}\n" for line in leak_lines(records))
+    printed = f"{plain(headline, width=100).rstrip()}\n{warnings}\n{where}\n"
     write_text(reports / "headline.txt", printed)
     return printed
 

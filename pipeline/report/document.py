@@ -8,6 +8,7 @@ from pipeline.report import background, contents
 from pipeline.report.attacks import attack_table, transfer_table
 from pipeline.report.claims import claims_table, differences_table
 from pipeline.report.comparisons import comparisons_table
+from pipeline.report.leaks import leak_lines
 from pipeline.report.lines import lines_table
 from pipeline.report.records import Records
 from pipeline.report.seed_spread import seeds_table
@@ -24,10 +25,14 @@ class Picture:
 
 @dataclass(frozen=True)
 class Section:
-    """One heading with everything under it; the name marks its block in Markdown."""
+    """One heading with everything under it; the name marks its block in Markdown.
+
+    ``warnings`` stand before all else of the section, in bold.
+    """
 
     name: str
     title: str
+    warnings: tuple[str, ...] = ()
     paragraphs: tuple[str, ...] = ()
     tables: tuple[Table, ...] = ()
     pictures: tuple[Picture, ...] = ()
@@ -95,7 +100,12 @@ def sections(
     absent, seeds = background.not_applicable_table(records), seeds_table(records)
     noted = background.notes(records)
     return (
-        Section("headline", "Result", tables=(contents.headline_table(records),)),
+        Section(
+            "headline",
+            "Result",
+            warnings=leak_lines(records),
+            tables=(contents.headline_table(records),),
+        ),
         Section(
             "claims",
             "Claims",
@@ -174,6 +184,7 @@ def markdown_document(title: str, content: tuple[Section, ...], *, folder: Path)
     parts = [f"# {title}\n"]
     for section in content:
         lines = [f"## {section.title}\n", f"<!-- begin: {section.name} -->\n"]
+        lines += [f"**{text}**\n" for text in section.warnings]
         if section.paragraphs:
             lines.append("\n".join(f"- {text}" for text in section.paragraphs) + "\n")
         lines += [markdown(table, level=3) for table in section.tables]

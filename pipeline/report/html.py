@@ -30,6 +30,7 @@ tbody tr:hover { background: #f2f7fa; }
 td.absent { color: #888; }
 td .interval { display: block; color: #666; font-size: .85em; white-space: nowrap; }
 .note, figcaption { color: #555; font-size: .88rem; max-width: 60rem; }
+.warning { border-left: .3rem solid #d55e00; padding: .3rem .7rem; font-weight: 600; }
 figure { margin: 1.2rem 0; }
 figure img { max-width: 100%; height: auto; }
 """
@@ -60,6 +61,7 @@ def html_page(title: str, lead: str, content: tuple[Section, ...]) -> str:
 
 def _section(section: Section) -> str:
     parts = [f'<section id="{section.name}">', f"<h2>{escape(section.title)}</h2>"]
+    parts += [f'<p class="warning">{escape(text)}</p>' for text in section.warnings]
     if section.paragraphs:
         items = "".join(f"<li>{escape(text)}</li>" for text in section.paragraphs)
         parts.append(f"<ul>{items}</ul>")

@@ -1,0 +1,37 @@
+"""Test images that stand in the bank too: what a reader must see beside the headline.
+
+An ID test image in the bank is its own nearest neighbour, and an OOD image there is taken for ID.
+Both move every number of its set, and no interval knows of it.
+"""
+
+from pipeline.report.records import Records
+
+EXACT = "Warning: images that stand in the bank too"
+NEAR = "Look-alikes in the bank (cosine of at least {threshold:g})"
+
+
+def leak_lines(records: Records) -> tuple[str, ...]:
+    """One line on exact copies in the bank and one on near ones, each only where there are any.
+
+    They speak of the sets whose duplicate reports are quoted (`report.duplicates`).
+    """
+    exact: dict[str, str] = {}
+    near: dict[str, str] = {}
+    threshold = 1.0
+    for record in records.duplicates.values():
+        sets = record.get("sets", {})
+        for key, overlap in record.get("overlaps", {}).items():
+            name, _, other = key.partition(" in ")
+            if sets[other]["role"] != "ID train" or sets[name]["role"] == "ID train":
+                continue
+            of = f"of {sets[name]['images']:,} of {name} ({sets[name]['role']})"
+            same, alike = overlap["exact"] or 0, overlap["near"] or 0
+            if same:
+                exact[name] = f"{same:,} {of}"
+            if alike > same:  # near copies count the exact ones too
+                near[name] = f"{alike - same:,} {of}"
+                threshold = record["threshold"]
+    lines = ((EXACT, exact), (NEAR.format(threshold=threshold), near))
+    return tuple(
+        f"{what}: {', '.join(found.values())}. See Notes." for what, found in lines if found
+    )
