@@ -11,10 +11,10 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from pipeline.backbones import backbone as backbone_module
 from pipeline.backbones.backbone import load_backbone
 from pipeline.backbones.checkpoints import WeightsError, find_checkpoint
 from pipeline.backbones.model_spec import model_spec
+from pipeline.backbones.transforms import FloatPixels, by_channel
 from pipeline.backbones.weights import write_record
 from pipeline.extraction.encoder import TorchEncoder
 from pipeline.files import file_hash
@@ -96,19 +96,25 @@ def test_the_transform_is_open_clips_own_and_splits_before_its_normalisation(loc
 
 
 def test_the_constants_of_the_normalisation_are_sent_to_a_device_once(local_clip, monkeypatch):
-    """Whatever mode they are first asked for in, gradients flow through them later."""
+    """Whatever mode they are first asked for in, gradients flow through them later.
+
+    Batches of bytes and of floats have the same ones: 255, means, deviations.
+    """
     folder, _ = local_clip
     entry = local_entry(folder)
     backbone = load_backbone("tiny", entry, record(folder, "tiny", folder / "m.safetensors"))
-    backbone_module._on_device.cache_clear()
+    by_channel.cache_clear()
     pixels = torch.rand(2, 3, 4, 4)
     with torch.inference_mode():
         first = backbone.normalise(pixels)
+    by_channel((255.0,), pixels.device, pixels.dtype)
 
     monkeypatch.setattr(torch, "tensor", None)
     again = backbone.normalise(pixels.requires_grad_())
 
     assert torch.equal(first, again)
+    FloatPixels(backbone.mean, backbone.std)(torch.zeros(2, 4, 4, 3, dtype=torch.uint8))
+    assert by_channel.cache_info().misses == 3
     (gradient,) = torch.autograd.grad(again.sum(), pixels)
     torch.testing.assert_close(gradient[0, 1], torch.full((4, 4), 1 / 0.2))
 

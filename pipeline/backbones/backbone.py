@@ -1,6 +1,5 @@
 """Pretrained image towers behind one face: pixels in, features before the projection out."""
 
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pipeline.backbones.model_spec import ModelSpec, model_spec
+from pipeline.backbones.transforms import by_channel
 
 
 @dataclass(frozen=True)
@@ -57,25 +57,14 @@ class Backbone:
 
     def normalise(self, pixels: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
         """Normalise [0, 1] pixels by the transform's own means and standard deviations."""
-        mean, std = _on_device(self.mean, self.std, pixels.device, pixels.dtype)
+        mean, std = (
+            by_channel(values, pixels.device, pixels.dtype) for values in (self.mean, self.std)
+        )
         return (pixels - mean) / std
 
     def encode_text(self, texts: list[str]) -> Float[np.ndarray, "t e"] | None:
         """Return unit vectors of texts in the joint space; None without a text tower."""
         return None if self.text is None else self.text(texts)
-
-
-@functools.cache
-def _on_device(
-    mean: tuple[float, ...], std: tuple[float, ...], device: torch.device, dtype: torch.dtype
-) -> tuple[Tensor, Tensor]:
-    """Means and deviations, sent to a device once: a copy a step would make a GPU wait."""
-    with torch.inference_mode(mode=False):  # the cache outlives the mode of its first caller
-        means, deviations = (
-            torch.tensor(values, device=device, dtype=dtype)[:, None, None]
-            for values in (mean, std)
-        )
-    return means, deviations
 
 
 def pick_device(device: str = "auto") -> torch.device:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float, Float32, UInt8
 from PIL import Image
 from torch import Tensor
 from torchvision import transforms
@@ -57,22 +57,21 @@ class FloatPixels:
 
     def __call__(self, pixels: UInt8[Tensor, "b h w 3"]) -> Float32[Tensor, "b 3 h w"]:
         """Scale to [0, 1] and normalise; channels stay last in memory."""
-        white, mean, std = _on_device(self.mean, self.std, pixels.device)
+        # 255, too: by a number of the host, CUDA multiplies with its reciprocal.
+        white, mean, std = (
+            by_channel(values, pixels.device, torch.float32)
+            for values in ((255.0,), self.mean, self.std)
+        )
         return pixels.permute(0, 3, 1, 2).float().div_(white).sub_(mean).div_(std)
 
 
 @functools.cache
-def _on_device(
-    mean: tuple[float, ...], std: tuple[float, ...], device: torch.device
-) -> tuple[Tensor, Tensor, Tensor]:
-    """255, means and deviations, sent to a device once: a copy a batch would make a GPU wait.
-
-    A divisor on the device, too: by a number of the host, CUDA multiplies with its reciprocal.
-    """
+def by_channel(
+    values: tuple[float, ...], device: torch.device, dtype: torch.dtype
+) -> Float[Tensor, "c 1 1"]:
+    """Return one number a channel, sent to a device once: a copy a batch would make a GPU wait."""
     with torch.inference_mode(mode=False):  # the cache outlives the mode of its first caller
-        white = torch.tensor(255.0, device=device)
-        means, deviations = (torch.tensor(v, device=device)[:, None, None] for v in (mean, std))
-    return white, means, deviations
+        return torch.tensor(values, device=device, dtype=dtype)[:, None, None]
 
 
 def split_before_floats(transform: Any) -> tuple[BytePixels, FloatPixels] | None:

@@ -58,10 +58,7 @@ class TorchEncoder:
             self.pixels = torchvision_pixels(steps, self.device)
         self.read = None if self.pixels is None else self.pixels.read
         self.tower = backbone.tower
-        if self.device.type == "cuda":
-            torch.backends.cuda.matmul.allow_tf32 = False
-            torch.backends.cudnn.allow_tf32 = False
-        else:
+        if self.device.type != "cuda":
             keep_freed_memory()
         if compiled:
             self.tower = torch.compile(self.tower)
