@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 from report_world import write_world
 
-from pipeline.report.claims import claims_table, differences_table
+from pipeline.report.claims import claims_table, differences_table, not_measured
 from pipeline.report.document import sections
 from pipeline.report.html import html_page
 from pipeline.report.lines import lines_table
@@ -141,3 +141,25 @@ def test_without_lines_and_differences_there_are_no_such_tables(records):
     assert "R² by set" not in titles
     assert "Claims of the paper" in titles
     assert "Claims b and c, by mean over OOD sets" not in titles
+
+
+def test_one_line_stands_for_what_images_other_than_the_papers_leave_open(records):
+    """A user's own photos cannot answer claims on CIFAR and ImageNet; no rows need say so."""
+    scope = dataclasses.replace(records.scope, benchmark="folders")
+    only_e = records.claims.filter(pl.col("claim") == "e")
+    own = dataclasses.replace(records, scope=scope)
+    nothing = dataclasses.replace(own, claims=only_e)
+
+    assert {row[0] for row in claims_table(own).rows} == {"a", "b", "c"}
+    assert not_measured(own).startswith("Not measured on folders: claim e of the paper")
+    (claims,) = (part for part in sections(nothing, figures={}) if part.name == "claims")
+    assert (claims.tables, len(claims.paragraphs)) == ((), 1)
+
+
+def test_on_the_benchmarks_of_the_claims_each_has_its_row(records):
+    """Also on glyphs, whose table stands in the README until others are run."""
+    for benchmark in ("glyphs", "cifar10", "cifar100", "imagenet1k"):
+        scope = dataclasses.replace(records.scope, benchmark=benchmark)
+        found = dataclasses.replace(records, scope=scope)
+        assert "e" in {row[0] for row in claims_table(found).rows}
+        assert not_measured(found) == ""

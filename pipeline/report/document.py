@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipeline.report import background, contents
 from pipeline.report.attacks import attack_table, transfer_table
-from pipeline.report.claims import claims_table, differences_table
+from pipeline.report.claims import claims_table, differences_table, not_measured
 from pipeline.report.comparisons import comparisons_table
 from pipeline.report.leaks import leak_lines
 from pipeline.report.lines import lines_table
@@ -96,7 +96,7 @@ def sections(
 
     hardest = contents.classes_table(records)
     compared, lines = comparisons_table(records), lines_table(records)
-    differences = differences_table(records)
+    claims, differences = claims_table(records), differences_table(records)
     absent, seeds = background.not_applicable_table(records), seeds_table(records)
     noted = background.notes(records)
     return (
@@ -109,7 +109,8 @@ def sections(
         Section(
             "claims",
             "Claims",
-            tables=(claims_table(records), *((differences,) if differences.rows else ())),
+            paragraphs=tuple(filter(None, [not_measured(records)])),
+            tables=tuple(table for table in (claims, differences) if table.rows),
         ),
         Section(
             "accuracy",
