@@ -8,6 +8,7 @@ Writes  REPORTS/study.json              R², differences and changes, for `dvc m
         REPORTS/study/lines.csv         R² of every OOD set and mean, or why it has none
         REPORTS/study/results.csv, results.parquet   every metric, per set and mean over sets
         REPORTS/study/comparisons.csv   paired tests with Holm's correction
+        REPORTS/study/fine_tuning.csv   linear probes against fine-tuned models, set by set
         REPORTS/study/adversarial.csv   the attacked images before and after
         REPORTS/study/claims.csv        the claims table
 """
@@ -19,6 +20,7 @@ import polars as pl
 
 from pipeline.files import write_text, written_whole
 from pipeline.findings.claims import claims_table
+from pipeline.findings.fine_tuning import fine_tuning_table
 from pipeline.findings.line_table import lines_table
 from pipeline.findings.study_numbers import study_numbers
 from pipeline.findings.study_records import StudyParams, StudyScope, read_study
@@ -40,6 +42,7 @@ def run(reports: Path, scope: StudyScope, params: StudyParams) -> pl.DataFrame:
         "comparisons": comparisons_table(records),
         "adversarial": adversarial_table(records),
         "claims": claims,
+        "fine_tuning": fine_tuning_table(records, params),
         "lines": lines_table(records, params),
     }
     for name, table in tables.items():

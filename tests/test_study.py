@@ -11,6 +11,7 @@ import pytest
 
 from pipeline.findings.claim_line import line_claim
 from pipeline.findings.claims import claims_table
+from pipeline.findings.fine_tuning import fine_tuning_table
 from pipeline.findings.holm_verdict import verdict
 from pipeline.findings.line_table import lines_table
 from pipeline.findings.study_numbers import study_numbers
@@ -28,8 +29,10 @@ from pipeline.statistics.evaluation import evaluation_record
 from pipeline.statistics.evaluation_params import EvaluateParams
 from pipeline.statistics.multiple_tests import holm
 from pipeline.statistics.regression import fit_line
+from pipeline.statistics.replicate_test import replicate_p
 from stages.study import read_scope, run
 
+CLAIM_C = "lp_msp of {} minus ft_msp of plain"
 NO_TEXT = "backbone 'plain' has no text tower"
 EVALUATE = EvaluateParams(resamples=40, replicates=40, compare=(("plp_msp", "mcm"),))
 QUALITY = {"mini_s": 0.8, "mini_m": 1.4, "mini_l": 2.2, "mini_x": 2.6, "plain": 1.0}
@@ -426,6 +429,29 @@ def test_fine_tuning_is_compared_on_the_same_draws(world):
     assert len(claims) == 3
 
 
+def test_claim_c_is_tested_set_by_set_with_one_family_a_pair_of_scores(world):
+    """Two models' scores never meet, so the z test of the joint replicates stands for DeLong's."""
+    pairs = {"mini_s": "plain", "mini_l": "plain"}
+    params = StudyParams(
+        family=[], clip=[], finetuned=pairs, probe=("lp_msp",), finetuned_scores=("ft_msp",)
+    )
+    records = read_study(world, SCOPE)
+    table = fine_tuning_table(records, params)
+    tests = {(row["backbone"], row["dataset"]): row for row in table.iter_rows(named=True)}
+
+    drawn = replicates_of("mini_l", "lp_msp", sets=("greek",)) - replicates_of(
+        "plain", "ft_msp", sets=("greek",)
+    )
+    one = tests["mini_l", "greek"]
+    p = replicate_p(one["difference"], drawn, n_id=80, n_ood=60)
+    assert one["p"] == pytest.approx(p, abs=2e-3)
+    assert len(tests) == 4
+    assert table["p_holm"].to_list() == pytest.approx(holm(table["p"].to_numpy()), abs=1e-5)
+    claim = row(claims_table(records, params), claim="c", mean="mean", of=CLAIM_C.format("mini_l"))
+    better = sum(tests["mini_l", name]["p_holm"] <= 0.05 for name in SCOPE.ood)
+    assert claim["p"].startswith(f"better on {better} of 2 (Holm ≤ 0.05)")
+
+
 def test_the_cells_of_claim_e(world):
     records = read_study(world, StudyScope("cifar100", ("mini_l",), "capitals_test", ("greek",)))
     renamed = StudyScope("cifar100", ("mini_l",), "capitals_test", ("cifar10_test",))
@@ -447,7 +473,7 @@ def test_the_stage_writes_metrics_and_tables(world):
     run(world, SCOPE, PARAMS)
     names = [
         "study.json",
-        *(f"study/{n}.csv" for n in ("results", "comparisons", "claims", "lines")),
+        *(f"study/{n}.csv" for n in ("results", "comparisons", "claims", "fine_tuning", "lines")),
     ]
     first = [(world / name).read_bytes() for name in names]
     run(world, SCOPE, PARAMS)

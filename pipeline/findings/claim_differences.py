@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from pipeline.findings.claim_row import OVER_IMAGES, Claim, difference, where
+from pipeline.findings.fine_tuning import fine_tuning_table
 from pipeline.findings.holm_verdict import verdict
 from pipeline.findings.judged_means import judged_means
 from pipeline.findings.study_records import StudyParams, StudyRecords
@@ -55,6 +56,7 @@ def plp_rows(records: StudyRecords, params: StudyParams) -> Iterator[Claim]:
 def fine_tuning_rows(records: StudyRecords, params: StudyParams) -> Iterator[Claim]:
     """Claim c: the linear probe against fine-tuning, for every pair, score and judged mean."""
     said = ("c", "AUROC of linear probing minus fine-tuning", "+7.3 (ViT-H, ImageNet pairs)")
+    tests = fine_tuning_table(records, params)
     for backbone, tuned in params.finetuned.items():
         if missing := [name for name in (backbone, tuned) if name not in records.scope.backbones]:
             yield Claim(*said, f"not run: needs {missing[0]} among backbones", on=backbone)
@@ -68,10 +70,16 @@ def fine_tuning_rows(records: StudyRecords, params: StudyParams) -> Iterator[Cla
                     lacking = f"{probe} of {backbone}" if one is None else f"{score} of {tuned}"
                     yield Claim(*said, f"not run: needs {lacking} among the methods", on=of)
                     break
+                family = tests.filter(
+                    (pl.col("backbone") == backbone)
+                    & (pl.col("first") == probe)
+                    & pl.col("dataset").is_in(sets)
+                )
                 yield Claim(
                     *said,
                     *difference(records.difference(one, other)),
                     interval=OVER_IMAGES,
+                    p=verdict(family, sets, alpha=1 - records.level),
                     on=f"{of}; {where(records, name)}",
                     of=of,
                     mean=name,

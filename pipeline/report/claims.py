@@ -69,8 +69,10 @@ def differences_table(records: Records) -> Table:
         rows=rows,
         note=(
             f"Differences of AUROC in points with {100 * records.setting('level'):g} % intervals, "
-            f"paired over images: above 0, the first is better. {_members(records, means)}Tests: "
-            "DeLong's on each set, with Holm's correction over all backbones and sets of the pair."
+            f"paired over images: above 0, the first is better. {_members(records, means)}Tests on "
+            "each set: of claim b DeLong's; of claim c, which compares two models, a z test with "
+            "the standard error of joint bootstrap draws, for records hold no scores for DeLong's. "
+            "Both with Holm's correction over all backbones and sets of a pair of scores."
         ),
     )
 

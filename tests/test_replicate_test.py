@@ -1,0 +1,59 @@
+"""The paired test from replicates alone agrees with DeLong's, which sees the scores."""
+
+import numpy as np
+import pytest
+from scipy.special import ndtri
+
+from pipeline.statistics.bootstrap import bootstrap
+from pipeline.statistics.comparison import SMALLEST_P
+from pipeline.statistics.delong import delong_test
+from pipeline.statistics.replicate_test import replicate_p
+
+
+def two_methods(seed, *, gain):
+    """Correlated scores of the same 300 + 200 images; the first separates by `gain` more."""
+    rng = np.random.default_rng(seed)
+    shared_id, shared_ood = rng.normal(1, 1, 300), rng.normal(0, 1, 200)
+    noise = [(rng.normal(0, 0.7, 300), rng.normal(0, 0.7, 200)) for _ in range(2)]
+    return tuple(
+        (shared_id + of_id + plus, shared_ood + of_ood)
+        for (of_id, of_ood), plus in zip(noise, (gain, 0.0), strict=True)
+    )
+
+
+def replicates_of(first, second):
+    found = bootstrap(
+        {"first": first[0], "second": second[0]},
+        {"first": first[1], "second": second[1]},
+        id_name="id",
+        ood_name="ood",
+        resamples=400,
+    )
+    return found["first"]["auroc"] - found["second"]["auroc"]
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("gain", [0.0, 0.1, 0.3])
+def test_it_agrees_with_delong_s_test(seed, gain):
+    """In z within a tenth: the standard error of 400 draws is known to a thirtieth."""
+    first, second = two_methods(seed, gain=gain)
+    exact = delong_test(first, second)
+
+    p = replicate_p(exact.difference, replicates_of(first, second), n_id=300, n_ood=200)
+
+    z, expected = (abs(ndtri(value / 2)) for value in (p, exact.p))
+    assert z == pytest.approx(expected, rel=0.12, abs=0.05)
+
+
+def test_equal_models_differ_by_chance_and_reversed_ones_do_not():
+    still = np.zeros(200)
+
+    assert replicate_p(0.0, still, n_id=50, n_ood=40) == 1.0
+    assert replicate_p(1.0, still + 1.0, n_id=50, n_ood=40) == SMALLEST_P
+    assert replicate_p(1.0, still + 1.0, n_id=50, n_ood=4) == pytest.approx(2 * 2.0**-4)
+
+
+def test_few_images_cannot_show_much_however_narrow_the_replicates():
+    replicates = 0.5 + 1e-3 * np.random.default_rng(0).normal(size=200)
+
+    assert replicate_p(0.5, replicates, n_id=50, n_ood=4) == pytest.approx(2 * 2.0**-4)
