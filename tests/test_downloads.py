@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.fetching import archives, locks, partial_files, transfer
+from pipeline import file_lock
+from pipeline.fetching import archives, partial_files, transfer
 from pipeline.fetching.archives import unpack
 from pipeline.fetching.downloads import fetch
 from pipeline.fetching.entry import Download, find, missing_bytes, with_size
@@ -322,7 +323,7 @@ def test_two_fetches_on_one_data_root_make_one_download(server, tmp_path, monkey
             second.start()
             assert waiting.wait(5)
 
-    monkeypatch.setattr(locks, "print", tell, raising=False)
+    monkeypatch.setattr(file_lock, "print", tell, raising=False)
     fetch(download, tmp_path, report=start_second)
     second.join()
 

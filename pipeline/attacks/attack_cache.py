@@ -90,7 +90,13 @@ def open_cache(root: Path, key: str, *, lock_timeout: float = 3600.0) -> Iterato
         CacheError: If another process holds it for longer than `lock_timeout` seconds.
     """
     folder = root / "craft" / key[:32]
-    with one_writer(folder.with_suffix(".lock"), what="this crafted set", timeout=lock_timeout):
+    with one_writer(
+        folder.with_suffix(".lock"),
+        what="this crafted set",
+        timeout=lock_timeout,
+        doing="crafted",
+        limit="the longest wait",
+    ):
         folder.mkdir(parents=True, exist_ok=True)
         for leftover in folder.glob("*.partial"):
             leftover.unlink()

@@ -3,15 +3,11 @@
 import json
 import os
 import secrets
-import socket
-import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
+from pipeline.file_lock import StillHeldError, only_one
 from pipeline.files import write_text
 
 
@@ -20,45 +16,33 @@ class CacheError(RuntimeError):
 
 
 @contextmanager
-def one_writer(lock: Path, *, what: str, timeout: float) -> Iterator[None]:
-    """Hold a lock that the system releases when its process dies, however it dies.
+def one_writer(
+    lock: Path,
+    *,
+    what: str,
+    timeout: float,
+    doing: str = "extracted",
+    limit: str = "extract.lock_timeout",
+) -> Iterator[None]:
+    """Hold a lock in the side cache that the system releases when its process dies.
 
     Args:
         lock: The lock file; it stays.
         what: What is locked, for the message.
         timeout: Seconds to wait for another holder; negative waits for ever.
+        doing: What is done to it, for the message.
+        limit: What sets `timeout`, for the message.
 
     Raises:
         CacheError: If another process still holds it after `timeout` seconds.
     """
     lock.parent.mkdir(parents=True, exist_ok=True)
-    note = lock.with_suffix(".holder")
-    handle = FileLock(lock)
-    try:
-        handle.acquire(timeout=0)
-    except Timeout:
-        print(f"{what} is being extracted by {_holder(note)}; waiting for it", file=sys.stderr)
-        started = time.monotonic()
+    with ExitStack() as held:
         try:
-            handle.acquire(timeout=timeout, poll_interval=0.2)
-        except Timeout:
-            raise CacheError(
-                f"{what} is still being extracted by {_holder(note)} after "
-                f"{time.monotonic() - started:.0f} s (extract.lock_timeout): wait for it or stop it"
-            ) from None
-    try:
-        note.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
+            held.enter_context(only_one(lock, doing=f"{what} is being {doing}", timeout=timeout))
+        except StillHeldError as error:
+            raise CacheError(f"{error} ({limit}): wait for it or stop it") from None
         yield
-    finally:
-        note.unlink(missing_ok=True)
-        handle.release()
-
-
-def _holder(note: Path) -> str:
-    try:
-        return note.read_text(encoding="utf-8") or "another process"
-    except OSError:
-        return "another process"
 
 
 @contextmanager
