@@ -24,7 +24,7 @@ from pipeline.params import load_params
 from pipeline.stage import run_stage
 from pipeline.storage.store import iter_shards, read_arrays, read_attributes
 from pipeline.storage.write_store import publish
-from pipeline.training.bank_rows import training_rows
+from pipeline.training.bank_rows import HeadTraining, training_rows
 from pipeline.training.classifier_head import NoClassifierError, classifier_head
 from pipeline.training.head_files import write_heads
 from pipeline.training.head_targets import choose_targets
@@ -59,11 +59,10 @@ def run(
     probes: dict[str, Probe] = {}
     told: dict[str, Any] = {name: {"applicable": False, "reason": r} for name, r in absent.items()}
     names = about_text["class_names"]
+    training = HeadTraining(bank, about, params, len(names), device)
     held = sum(wanted.nbytes for wanted in targets.values())
     for head, wanted in targets.items():
-        own, trained = train_head(
-            head, bank, about, wanted, params, classes=len(names), device=device, held=held
-        )
+        own, trained = train_head(head, training, wanted, held=held)
         probes |= own
         held += sum(probe.weight.nbytes for probe in own.values())
         told[head] = describe(wanted, trained, names)
@@ -87,27 +86,18 @@ def run(
 
 
 def train_head(
-    head: str,
-    bank: Path,
-    about: dict[str, Any],
-    targets: Targets,
-    params: ProbeParams,
-    *,
-    classes: int,
-    device: str,
-    held: int,
+    head: str, training: HeadTraining, targets: Targets, *, held: int
 ) -> tuple[dict[str, Probe], list[dict[str, Any]]]:
     """Return one head for each seed, and how its training ended; the rows are let go."""
+    params, name = training.params, training.about["backbone"]
     probes: dict[str, Probe] = {}
     trained = []
     for drawn, seeds in targets.by_seed(params.seeds):
-        with training_rows(
-            bank, about, drawn, params, classes=classes, device=device, held=held
-        ) as rows:
+        with training_rows(training, drawn, held=held) as rows:
             for seed in seeds:
-                with LossMeter(f"{about['backbone']} {head} seed {seed}") as meter:
+                with LossMeter(f"{name} {head} seed {seed}") as meter:
                     probe, losses = fit_probe(
-                        rows, classes=classes, recipe=params, seed=seed, progress=meter
+                        rows, classes=training.classes, recipe=params, seed=seed, progress=meter
                     )
                 accuracy = training_accuracy(probe, rows, batch_size=params.batch_size)
                 trained.append({"seed": seed, "loss": losses[-1], "accuracy": accuracy})

@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,28 +20,35 @@ from pipeline.training.probe_targets import Targets
 from pipeline.training.streamed_rows import spill
 
 
-@contextmanager
-def training_rows(
-    bank: Path,
-    about: dict[str, Any],
-    targets: Targets,
-    params: ProbeParams,
-    *,
-    classes: int,
-    device: str,
-    held: int,
-) -> Iterator[Rows]:
-    """Give the rows in memory, or in a scratch file where memory does not hold them.
+@dataclass(frozen=True)
+class HeadTraining:
+    """What every head of a backbone is trained with.
 
-    Args:
+    Attributes:
         bank: The store.
         about: Its attributes.
-        targets: Which rows, and towards what.
         params: Section `probe`.
         classes: Number of classes.
         device: Where to train.
+    """
+
+    bank: Path
+    about: dict[str, Any]
+    params: ProbeParams
+    classes: int
+    device: str
+
+
+@contextmanager
+def training_rows(training: HeadTraining, targets: Targets, *, held: int) -> Iterator[Rows]:
+    """Give the rows in memory, or in a scratch file where memory does not hold them.
+
+    Args:
+        training: Of which bank, and how.
+        targets: Which rows, and towards what.
         held: Bytes that are in memory already.
     """
+    bank, about, params, device = training.bank, training.about, training.params, training.device
     limit = held + int(0.6 * free_bytes())
     if params.memory_gib is not None:
         limit = int(params.memory_gib * 2**30)
@@ -48,7 +56,7 @@ def training_rows(
     size = TrainingSize(
         rows=count,
         width=about["width"],
-        classes=classes,
+        classes=training.classes,
         itemsize=np.dtype(about["dtype"]).itemsize,
         soft=targets.soft is not None,
         batch_size=min(params.batch_size, count),
