@@ -66,7 +66,13 @@ def write_world(
             if dataset == sets[0]:
                 record["classes"] = {
                     method: {
-                        f"letter {i}": {"auroc": 0.9 - i / 10, "fpr95": i / 10, "n": 20 + i}
+                        f"letter {i}": {
+                            "auroc": 0.9 - i / 10,
+                            "low": 0.85 - i / 10,
+                            "high": 0.95 - i / 10,
+                            "fpr95": i / 10,
+                            "n": 20 + i,
+                        }
                         for i in range(5)
                     }
                     for method in applicable

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
+from pipeline.statistics.delong import delong_interval
 from pipeline.statistics.levels import count_levels, needed_count
 from pipeline.statistics.metrics import (
     accepted_at_tpr,
@@ -183,6 +184,27 @@ def test_classes_are_judged_like_sets():
         assert entry["n"] == len(members)
         assert entry["auroc"] == pytest.approx(auroc(scores_id, members))
         assert entry["fpr95"] == pytest.approx(fpr_at_tpr(scores_id, members))
+        ends = delong_interval(scores_id, members)
+        assert (entry["low"], entry["high"]) == pytest.approx(ends, abs=1e-12)
+
+
+@given(
+    st.lists(st.integers(0, 6), min_size=2, max_size=12),
+    st.lists(st.tuples(st.integers(0, 6), st.sampled_from("abc")), min_size=1, max_size=15),
+)
+def test_every_class_has_delong_s_interval(of_id, of_ood):
+    """However many scores are tied; with perfect separation the bound, and none for one image."""
+    scores_id = np.array(of_id, dtype=np.float64)
+    scores_ood = np.array([score for score, _ in of_ood], dtype=np.float64)
+    names = [name for _, name in of_ood]
+
+    for name, entry in class_breakdown(scores_id, scores_ood, names, level=0.9).items():
+        members = scores_ood[np.array(names) == name]
+        if len(members) < 2:
+            assert "low" not in entry
+            continue
+        ends = delong_interval(scores_id, members, level=0.9)
+        assert (entry["low"], entry["high"]) == pytest.approx(ends, abs=1e-9)
 
 
 def test_a_class_on_the_threshold_is_accepted():
@@ -191,8 +213,9 @@ def test_a_class_on_the_threshold_is_accepted():
         np.array([1.0, 2.0]), np.array([1.0, 0.0, 2.0]), ["a", "a", "b"], tpr=1.0
     )
 
+    ends = delong_interval(np.array([1.0, 2.0]), np.array([1.0, 0.0]))
     assert breakdown == {
-        "a": {"auroc": 0.875, "fpr95": 0.5, "n": 2},
+        "a": {"auroc": 0.875, "fpr95": 0.5, "n": 2} | dict(zip(("low", "high"), ends, strict=True)),
         "b": {"auroc": 0.25, "fpr95": 1.0, "n": 1},
     }
 

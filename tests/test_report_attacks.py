@@ -49,12 +49,16 @@ def test_a_row_is_a_crafted_set_with_its_own_surrogate(study):
     assert table.header[1:] == BACKBONES
 
 
-def test_a_cell_is_clean_and_crafted_and_the_surrogate_s_own_is_marked(study):
+def test_a_cell_is_clean_and_crafted_with_the_interval_and_the_surrogate_s_own_is_marked(study):
     table, found = study
 
     for row, (dataset, surrogate) in zip(table.rows, SURROGATES.items(), strict=True):
         for backbone, cell in zip(BACKBONES, row[1:], strict=True):
             auroc = found[dataset, backbone]
             expected = f"{100 * auroc['clean']:.1f} → {100 * auroc['crafted']:.1f}"
-            assert cell == expected + ("*" if backbone == surrogate else "")
+            change = "({low:+.1f} to {high:+.1f})".format(
+                low=100 * auroc["low"], high=100 * auroc["high"]
+            )
+            mark = "*" if backbone == surrogate else ""
+            assert cell == f"{expected}{mark} {change}"
     assert "".join(cell for row in table.rows for cell in row).count("*") == 2

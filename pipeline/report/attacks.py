@@ -45,7 +45,7 @@ def attack_table(records: Records, dataset: str) -> Table:
 
 
 def transfer_table(records: Records) -> Table:
-    """How far 1-NN falls on every backbone, by crafted set; each set has one surrogate."""
+    """How far 1-NN moves on every backbone, by crafted set; each set has one surrogate."""
     rows = []
     for dataset in records.scope.crafted:
         surrogate = records.adversarial[records.scope.backbone][dataset]["surrogate"]
@@ -57,7 +57,8 @@ def transfer_table(records: Records) -> Table:
                 NOT_APPLICABLE
                 if auroc is None
                 else f"{percent(auroc['clean'])} → {percent(auroc['crafted'])}"
-                + ("*" if backbone == surrogate else "")
+                + ("* " if backbone == surrogate else " ")
+                + f"({points(auroc['low'])} to {points(auroc['high'])})"
             )
         rows.append((f"{dataset}, on {surrogate}", *cells))
     return Table(
@@ -65,8 +66,9 @@ def transfer_table(records: Records) -> Table:
         header=("crafted set, on surrogate", *records.scope.backbones),
         rows=tuple(rows),
         note=(
-            f"AUROC (%) of {TRANSFERRED}, clean → crafted; * on the surrogate itself, "
-            "elsewhere the attack is carried over."
+            f"AUROC (%) of {TRANSFERRED}, clean → crafted, and in brackets the "
+            f"{100 * records.setting('level'):g} % interval of the change in points, paired over "
+            "images. * on the surrogate itself; elsewhere the attack is carried over."
         ),
     )
 

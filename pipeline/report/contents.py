@@ -1,9 +1,12 @@
 """Tables of numbers: the headline, every metric on every set, accuracies, hardest classes."""
 
+from typing import Any
+
 from pipeline.percent import NOT_APPLICABLE, percent
 from pipeline.report.openood import list_note
 from pipeline.report.records import MEAN, Records, title
 from pipeline.report.tables import Table
+from pipeline.statistics.accuracy import wilson_interval
 
 TITLES = {"auroc": "AUROC", "fpr95": "fpr95"}
 SENSE = {
@@ -34,6 +37,7 @@ def headline_table(records: Records) -> Table:
         rows=tuple(rows),
         note=(
             f"Higher = better, 50 = chance. {_intervals(records)} {_means_sentence(records)} "
+            f"{'Intervals of each set: section AUROC. ' if means else ''}"
             f"{_accuracy_sentence(records)}"
         ),
     )
@@ -113,21 +117,35 @@ def accepted_table(records: Records) -> Table:
 def classes_table(records: Records, *, shown: int = 3) -> Table:
     """The OOD classes that the first headline method tells apart worst, of each OOD set."""
     method = records.headline_methods[0]
+    level = records.setting("level")
     rows = []
     for dataset, record in records.evaluations[records.scope.backbone].items():
         classes = record.get("classes", {}).get(method, {})
         worst = sorted(classes.items(), key=lambda item: (item[1]["auroc"], item[0]))[:shown]
         rows += [
-            (dataset, name, str(cell["n"]), percent(cell["auroc"]), percent(cell["fpr95"]))
+            (
+                dataset,
+                name,
+                str(cell["n"]),
+                percent(cell["auroc"], cell.get("low"), cell.get("high")),
+                percent(cell["fpr95"], *wilson_interval(_count(cell), cell["n"], level=level)),
+            )
             for name, cell in worst
         ]
     return Table(
         title=f"Hardest OOD classes, {records.scope.backbone}, {method}",
         header=("set", "class", "images", "AUROC", "fpr95"),
         rows=tuple(rows),
-        note=f"The {shown} lowest of each set that has classes; every class and method stands in "
-        f"reports/evaluation/{records.scope.backbone}/.",
+        note=f"The {shown} of lowest AUROC of each set that has classes, against all ID images. "
+        f"{_intervals(records)} DeLong's of AUROC, Wilson's of fpr95 with the threshold as it is, "
+        "each of one class alone: the lowest of many are low by chance too. Every class and method "
+        f"stands in reports/evaluation/{records.scope.backbone}/.",
     )
+
+
+def _count(cell: dict[str, Any]) -> int:
+    """OOD images of a class that are accepted."""
+    return round(cell["fpr95"] * cell["n"])
 
 
 def _mean_columns(records: Records) -> tuple[str, ...]:

@@ -72,7 +72,7 @@ def _section(section: Section) -> str:
 
 def html_table(table: Table) -> str:
     """Write one table; cells of prose are set left, numbers right."""
-    numbers = all(len(cell) <= 24 for row in table.rows for cell in row[1:])
+    numbers = all(len(_parted(cell)[0]) <= 24 for row in table.rows for cell in row[1:])
     head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in table.header)
     rows = "\n".join(f"<tr>{''.join(_cell(cell) for cell in row)}</tr>" for row in table.rows)
     kind = "" if numbers else ' class="prose"'
@@ -86,10 +86,17 @@ def html_table(table: Table) -> str:
 def _cell(text: str) -> str:
     if text == NOT_APPLICABLE:
         return f'<td class="absent">{text}</td>'
-    value, bracket, interval = text.partition(" (")
-    if bracket and ("–" in interval or " to " in interval) and interval.endswith(")"):
+    value, interval = _parted(text)
+    if interval:
         return f'<td>{escape(value)} <span class="interval">({escape(interval)}</span></td>'
     return f"<td>{escape(text)}</td>"
+
+
+def _parted(text: str) -> tuple[str, str]:
+    """A number and the interval behind it, which goes on a line of its own; else the whole text."""
+    value, bracket, interval = text.partition(" (")
+    is_interval = bracket and ("–" in interval or " to " in interval) and interval.endswith(")")
+    return (value, interval) if is_interval else (text, "")
 
 
 def _figure(picture: Picture) -> str:

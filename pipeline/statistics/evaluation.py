@@ -113,7 +113,11 @@ def evaluation_record(
         chosen = params.class_methods if params.class_methods is not None else sorted(scores_id)
         record["classes"] = {
             method: class_breakdown(
-                scores_id[method], scores_ood[method], list(class_names), tpr=params.tpr
+                scores_id[method],
+                scores_ood[method],
+                list(class_names),
+                tpr=params.tpr,
+                level=params.level,
             )
             for method in chosen
             if method in scores_id

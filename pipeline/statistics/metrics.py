@@ -7,6 +7,7 @@ observed scores; nothing is interpolated; tied samples count together.
 import numpy as np
 from jaxtyping import Bool, Float
 
+from pipeline.statistics.class_intervals import class_intervals
 from pipeline.statistics.levels import Levels, count_levels, needed_count, sorted_scores
 
 
@@ -93,14 +94,16 @@ def class_breakdown(
     class_names: list[str],
     *,
     tpr: float = 0.95,
+    level: float = 0.95,
 ) -> dict[str, dict[str, float | int]]:
-    """Give auroc, fpr95 and n of each class of OOD images against all ID images.
+    """Give auroc with DeLong's interval, fpr95 and n of each class of OOD images against all ID.
 
     Args:
         scores_id: ID scores.
         scores_ood: OOD scores.
         class_names: Class of each OOD image, in the order of `scores_ood`.
         tpr: Share of ID images accepted at the threshold of fpr95.
+        level: Confidence level of ``low`` and ``high``, which a class of one image does not have.
     """
     if len(class_names) != len(scores_ood):
         raise ValueError(
@@ -110,18 +113,18 @@ def class_breakdown(
     ordered = sorted_scores(scores_id, "ID")
     sorted_scores(scores_ood, "OOD")
     n = len(ordered)
-    above = (
-        n
-        - (np.searchsorted(ordered, scores_ood) + np.searchsorted(ordered, scores_ood, "right")) / 2
-    )
+    below = np.searchsorted(ordered, scores_ood)
+    at_most = np.searchsorted(ordered, scores_ood, "right")
     accepted = scores_ood >= ordered[n - needed_count(n, tpr)]
     names, members = np.unique(np.array(class_names, dtype=str), return_inverse=True)
     sizes = np.bincount(members)
-    areas = np.bincount(members, weights=above) / sizes / n
+    areas = np.bincount(members, weights=n - (below + at_most) / 2) / sizes / n
     rates = np.bincount(members, weights=accepted) / sizes
+    ends = class_intervals(below, at_most, members, n_id=n, level=level)
     return {
         str(name): {"auroc": float(area), "fpr95": float(rate), "n": int(size)}
-        for name, area, rate, size in zip(names, areas, rates, sizes, strict=True)
+        | ({} if end is None else {"low": end[0], "high": end[1]})
+        for name, area, rate, size, end in zip(names, areas, rates, sizes, ends, strict=True)
     }
 
 
