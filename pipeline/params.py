@@ -1,8 +1,11 @@
 """Sections of params.yaml as frozen dataclasses; a key nobody reads is an error."""
 
+import contextlib
 import copy
 import dataclasses
 import functools
+import json
+import re
 import types
 import typing
 from pathlib import Path
@@ -47,7 +50,27 @@ def read_params(path: Path = Path("params.yaml")) -> Any:
 
 @functools.cache
 def _parsed(text: str) -> Any:
-    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    return load_yaml(text)
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Reads 1e-3 as the number that it is to DVC and Hydra; YAML 1.1 wants 1.0e-3."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$"),
+    list("-+.0123456789"),
+)
+
+
+def load_yaml(text: str) -> Any:
+    """Return the content of a document whose numbers are those that DVC reads and writes.
+
+    Raises:
+        yaml.YAMLError: If it is not YAML.
+    """
+    return yaml.load(text, Loader=_Loader)
 
 
 def load_params(section: str, schema: type[Schema], *, path: Path = Path("params.yaml")) -> Schema:
@@ -124,8 +147,19 @@ def _convert(hint: Any, value: Any, *, where: str) -> Any:
         return {key: _convert(args[1], item, where=f"{where}.{key}") for key, item in value.items()}
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    if isinstance(value, bool) and hint is not bool:
-        raise ValueError(f"'{where}' must be {hint.__name__}, got {value!r}")
-    if not isinstance(value, hint):
-        raise ValueError(f"'{where}' must be {getattr(hint, '__name__', hint)}, got {value!r}")
+    if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
+        name = getattr(hint, "__name__", hint)
+        raise ValueError(f"'{where}' must be {name}, got {value!r}{_quoting(hint, value)}")
     return value
+
+
+def _quoting(hint: Any, value: Any) -> str:
+    """The cure of a number or a truth value in quotes, or of a text without them."""
+    if hint is str and isinstance(value, bool | int | float):
+        return "; put it in quotes"
+    if hint in (bool, int, float) and isinstance(value, str):
+        with contextlib.suppress(yaml.YAMLError):
+            bare = load_yaml(value)
+            if isinstance(bare, hint) or (hint is float and type(bare) is int):
+                return f"; write {json.dumps(bare)}, without quotes"
+    return ""

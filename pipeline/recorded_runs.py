@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
+from pipeline.params import load_yaml
 
 NO_EFFECT = ("expected", "expected_classes", "partial", "verify_images", "workers")  # of `index`
 EXTRACTION = "data/params/extract.json"  # what check_params tells every extraction
@@ -37,8 +37,7 @@ class RecordedRuns:
         """Read the lock file; without one nothing is recorded."""
         if not path.is_file():
             return cls({}, params)
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        lock = yaml.load(path.read_text(encoding="utf-8"), Loader=loader) or {}
+        lock = load_yaml(path.read_text(encoding="utf-8")) or {}
         return cls(lock.get("stages", {}), params)
 
     def index_is_current(self, dataset: str) -> bool:

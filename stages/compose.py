@@ -11,9 +11,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import yaml
 from dvc.utils.hydra import compose_and_dump
 
+from pipeline.params import load_yaml
 from pipeline.stage import run_stage
 
 
@@ -30,7 +30,7 @@ def composed(overrides: list[str]) -> dict[str, Any]:
         except Exception as error:  # Hydra's, OmegaConf's and DVC's own kinds
             told = " ".join(overrides)
             raise ValueError(f"conf/ does not compose with {told}: {error}") from error
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return load_yaml(path.read_text(encoding="utf-8"))
 
 
 def write(path: Path, overrides: list[str]) -> None:

@@ -21,7 +21,7 @@ from pipeline.backbones.planned_weights import planned_weights
 from pipeline.fetching.dry_run import plan_lines
 from pipeline.fetching.entry import Download
 from pipeline.fetching.wanted_files import read_downloads, root_of, wanted_files
-from pipeline.params import from_mapping
+from pipeline.params import from_mapping, read_params
 from pipeline.planning.costs import BackbonePlan, Cost, plan_backbone
 from pipeline.planning.counts import image_counts
 from pipeline.planning.data import plan_data
@@ -124,8 +124,7 @@ def parameters(overrides: list[str]) -> dict[str, Any]:
         ValueError: If conf/ does not compose with them.
     """
     if not overrides:
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        return yaml.load(Path("params.yaml").read_text(encoding="utf-8"), Loader=loader)
+        return read_params()
     from stages.compose import composed  # seconds that a plan of params.yaml is spared
 
     return composed(overrides)

@@ -51,7 +51,17 @@ def test_a_section_becomes_its_dataclass(params):
         ("score: {k: 1}", r"'score.k' must be a list, got 1"),
         ("score: {k: [1.5]}", r"'score.k\[0\]' must be int, got 1.5"),
         ("score: {k: [1], shrinkage: ridge}", "'score.shrinkage' must be one of none, oas"),
-        ("score: {k: [1], verbose: 'False'}", "'score.verbose' must be bool, got 'False'"),
+        (
+            "score: {k: [1], verbose: 'False'}",
+            "'score.verbose' must be bool, got 'False'; write false, without quotes$",
+        ),
+        ("score: {k: [1], verbose: 'never'}", "'score.verbose' must be bool, got 'never'$"),
+        (
+            "score: {k: [1], temperature: '1e-3'}",
+            "'score.temperature' must be float, got '1e-3'; write 0.001, without quotes$",
+        ),
+        ("score: {k: ['5']}", r"'score.k\[0\]' must be int, got '5'; write 5, without quotes$"),
+        ("score: {k: [1], names: {a: no}}", "'score.names.a' must be str, got False; put it in q"),
         ("score: {k: [true]}", r"'score.k\[0\]' must be int, got True"),
         ("score: {k: [1], budget: {eps: 1}}", "unknown parameter 'score.budget.eps'"),
         ("score: 3", "section 'score' must be a mapping, got 3"),
@@ -60,6 +70,23 @@ def test_a_section_becomes_its_dataclass(params):
 def test_a_bad_value_is_named(params, text, message):
     with pytest.raises(ValueError, match=message):
         load_params("score", Score, path=params(text))
+
+
+@pytest.mark.parametrize("text", ["1e-3", "+1E-03", "1.e-3", ".1e-2", "1.0e-3", "0.001"])
+def test_a_power_of_ten_is_a_number_as_it_is_to_dvc(params, text):
+    """YAML 1.1 takes 1e-3 for a text: DVC showed a number that a stage refused as none."""
+    from dvc.utils.serialize import load_yaml as dvc_reads
+
+    path = params(f"score: {{k: [1], temperature: {text}}}")
+
+    assert load_params("score", Score, path=path).temperature == 0.001
+    assert dvc_reads(path)["score"]["temperature"] == 0.001
+
+
+@pytest.mark.parametrize("text", ["e-3", "1e", "1e-3x", "n1e-3"])
+def test_a_name_with_an_e_is_a_text(params, text):
+    score = load_params("score", Score, path=params(f"score: {{k: [1], names: {{a: {text}}}}}"))
+    assert score.names == {"a": text}
 
 
 def test_an_unknown_name_lists_the_known_ones(params):

@@ -277,6 +277,20 @@ def test_a_finished_run_has_nothing_to_do(world, tmp_path):
     assert "weights" not in text
 
 
+def test_a_small_number_is_the_same_in_dvc_s_lock(world, tmp_path):
+    """DVC writes 1e-05, which YAML 1.1 takes for a text: all of it counted as still to do."""
+    params, known = world
+    params["datasets"]["smooth"]["rate"] = params["finetune"]["rate"] = 1e-5
+    run_all(params, tmp_path)
+    lock = (tmp_path / "dvc.lock").read_text()
+    assert lock.count("1.0e-05") == 2
+    (tmp_path / "dvc.lock").write_text(lock.replace("1.0e-05", "1e-05"))
+
+    rows, text = rows_of(params, known)
+    assert all(rows[name] == ["4", "0"] for name in params["backbones"])
+    assert "fine-tune" not in text
+
+
 def test_a_set_of_the_same_name_but_another_list_is_not_there(world, tmp_path):
     """As tiny_imagenet of CIFAR-10 and of CIFAR-100; the attack on it is another one too."""
     params, known = world
