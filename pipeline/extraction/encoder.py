@@ -10,6 +10,7 @@ import torch
 
 from pipeline.backbones.backbone import Backbone
 from pipeline.backbones.transforms import BytePixels, split_before_floats
+from pipeline.extraction.pillow_resize import with_fast_resize
 
 PRECISIONS = {
     "float32": torch.float32,
@@ -56,6 +57,8 @@ class TorchEncoder:
 
             steps = self.prepare.transforms if isinstance(self.prepare, BytePixels) else ()
             self.pixels = torchvision_pixels(steps, self.device)
+        elif isinstance(self.prepare, BytePixels):
+            self.prepare = BytePixels(with_fast_resize(self.prepare.transforms))
         self.read = None if self.pixels is None else self.pixels.read
         self.tower = backbone.tower
         if self.device.type != "cuda":
