@@ -1,6 +1,7 @@
 """Entries of the backbone table: what would be passed over is refused, with the cure."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -12,7 +13,8 @@ from pipeline.backbones.backbone import load_backbone
 from pipeline.backbones.feature_width import feature_width
 from pipeline.backbones.model_spec import model_spec
 from pipeline.backbones.weights import write_record
-from pipeline.params import read_section
+from pipeline.code_closure import ROOT
+from pipeline.params import load_yaml, read_section
 from stages import finetune, pretrain
 
 TIMM = {"loader": "timm", "name": "test_resnet"}
@@ -31,6 +33,15 @@ def recorded(folder, name):
 
 def test_every_entry_of_this_project_passes():
     for name, entry in read_section("models").items():
+        assert model_spec(name, entry).loader == entry["loader"]
+
+
+def test_every_entry_that_the_readme_shows_passes():
+    """One of them set the mean of the pixels alone, to which timm put ImageNet's deviations."""
+    [shown] = re.findall(r"```yaml\n(models:\n.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    entries = load_yaml(shown)["models"]
+    assert "my_net" in entries
+    for name, entry in entries.items():
         assert model_spec(name, entry).loader == entry["loader"]
 
 
@@ -95,6 +106,16 @@ def test_what_is_null_or_the_default_is_not_set():
         (CLIP, {"crop_pct": 1.0}, "unknown parameter 'models.x.transform.crop_pct'"),
         (TIMM, {"mean": [0.5, 0.5]}, "'models.x.transform.mean' must be three numbers from 0 to 1"),
         (CLIP, {"mean": [124, 116, 104]}, r"divide by 255.*got \[124.0, 116.0, 104.0\]"),
+        (
+            TIMM,
+            {"mean": [0.5] * 3},
+            "mean and std together, got mean alone, .* 'models.x.transform.std",
+        ),
+        (
+            CLIP,
+            {"std": [0.5] * 3},
+            "together, got std alone, .*; give 'models.x.transform.mean' too",
+        ),
         (CLIP, {"std": 0.5}, "'models.x.transform.std' must be a list, got 0.5"),
         (TIMM, {"std": [0.5, 0.0, 0.5]}, "std' must be three numbers above 0"),
         (TIMM, {"interpolation": "cubic"}, "must be one of nearest, bilinear, bicubic, box"),
@@ -116,9 +137,11 @@ def test_a_transform_the_loader_cannot_honour_is_refused(entry, transform, messa
 
 
 def test_whole_numbers_become_floats_and_what_is_not_set_stays_out():
-    spec = model_spec("x", CLIP | {"transform": {"mean": [0, 0, 1], "size": [64, 32]}})
+    spec = model_spec(
+        "x", CLIP | {"transform": {"mean": [0, 0, 1], "std": [1, 1, 1], "size": [64, 32]}}
+    )
 
-    assert spec.transform == {"mean": [0.0, 0.0, 1.0], "size": [64, 32]}
+    assert spec.transform == {"mean": [0.0, 0.0, 1.0], "std": [1.0] * 3, "size": [64, 32]}
     assert all(isinstance(number, float) for number in spec.transform["mean"])
 
 

@@ -70,7 +70,8 @@ def transform_values(loader: str, values: dict[str, Any], *, section: str) -> di
         section: Where they stand, for messages.
 
     Raises:
-        ValueError: If a key is not the loader's, or a value is none it can work with.
+        ValueError: If a key is not the loader's, a value is none it can work with, or one of mean
+            and std is given without the other.
     """
     schema: type = SCHEMAS[loader]
     read = dataclasses.asdict(from_mapping(schema, values, section=section))
@@ -78,6 +79,12 @@ def transform_values(loader: str, values: dict[str, Any], *, section: str) -> di
     for key, value in given.items():
         if rule := _broken_rule(key, value):
             raise ValueError(f"'{section}.{key}' must be {rule}, got {value!r}")
+    if len(alone := {"mean", "std"} & set(given)) == 1:
+        (missing,) = {"mean", "std"} - alone
+        raise ValueError(
+            f"'{section}' must set mean and std together, got {alone.pop()} alone, to which the "
+            f"checkpoint's own {missing} need not belong; give '{section}.{missing}' too"
+        )
     return given
 
 
