@@ -1,12 +1,11 @@
 """Write the tables, figures and page that a reader believes; print the headline and where they lie.
 
-    python -m stages.report REPORTS [--weights WEIGHTS_JSON ...]
+    python -m stages.report REPORTS
 
 Reads   REPORTS/evaluation/<backbone>/<dataset>.json, REPORTS/accuracy/<backbone>.json,
         REPORTS/pseudo_labels/<backbone>.json, REPORTS/adversarial/<backbone>/<dataset>.json of
         crafted sets, REPORTS/study.json, REPORTS/study/results.csv, claims.csv, lines.csv and
         comparisons.csv, and the duplicate reports and contact sheets that params.yaml names
-        WEIGHTS_JSON  records of backbones whose weights' hash is shown
 Writes  REPORTS/metrics.json  numbers of the headline backbone under keys every backbone shares
         REPORTS/results.md, results.csv, results.parquet, headline.txt
         REPORTS/figures/*.svg, REPORTS/roc/<dataset>.csv
@@ -19,7 +18,6 @@ import io
 import os
 import textwrap
 from pathlib import Path
-from typing import Any
 
 from pipeline.files import write_text, written_whole
 from pipeline.json_text import write_json
@@ -35,10 +33,10 @@ from pipeline.report.headline import headline_metrics
 from pipeline.report.html import html_page
 from pipeline.report.leaks import leak_lines
 from pipeline.report.long_table import long_table
-from pipeline.report.read import read_record, read_records
+from pipeline.report.read import read_records
 from pipeline.report.records import Records, Scope
 from pipeline.report.report_params import ReportParams
-from pipeline.report.tables import Table, plain
+from pipeline.report.tables import plain
 from pipeline.stage import run_stage
 
 FIGURES = {
@@ -52,7 +50,7 @@ FIGURES = {
 }
 
 
-def run(reports: Path, scope: Scope, params: ReportParams, weights: list[Path]) -> str:
+def run(reports: Path, scope: Scope, params: ReportParams) -> str:
     """Write the report of one study and return its headline; see the module docstring."""
     records = read_records(reports, scope, duplicates=tuple(params.duplicates))
     headline = contents.headline_table(records)
@@ -75,7 +73,6 @@ def run(reports: Path, scope: Scope, params: ReportParams, weights: list[Path]) 
         records,
         figures=figures,
         contact_sheets=tuple(Path(path) for path in params.contact_sheets),
-        provenance=(weights_table(weights),) if weights else (),
     )
     title = f"Out-of-distribution detection on {scope.benchmark}"
     lead = (
@@ -111,15 +108,6 @@ def roc_files(records: Records, method: str) -> dict[str, str]:
     return files
 
 
-def weights_table(paths: list[Path]) -> Table:
-    """Say which weights the features come from."""
-    rows = []
-    for path in paths:
-        record: dict[str, Any] = read_record(path)
-        rows.append((record["backbone"], record["loader"], record["sha256"]))
-    return Table("Weights", ("backbone", "loader", "SHA-256"), tuple(rows))
-
-
 def read_scope(params: ReportParams) -> Scope:
     """Collect the names of params.yaml that say which records belong to the report."""
     benchmark = read_section("benchmark")
@@ -142,11 +130,10 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("reports", type=Path)
-    parser.add_argument("--weights", type=Path, nargs="*", default=[])
     args = parser.parse_args()
 
     params = load_params("report", ReportParams)
-    printed = run(args.reports, read_scope(params), params, args.weights)
+    printed = run(args.reports, read_scope(params), params)
     if os.environ.get("OOD_HEADLINE") != "later":  # `make repro` prints it below DVC's own lines
         print(printed, end="")
 

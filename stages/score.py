@@ -7,7 +7,7 @@ Reads   METHODS      table of methods, written by check_params
         BANK         Zarr store of ID training features, where neighbours are asked for
         QUERIES      Zarr store of the dataset to score
 Writes  SCORES       row, method, score: higher = more in-distribution; in its metadata what it is
-                     of, and the recall of approximate searches
+                     of, its bank, each method's settings, and the recall of approximate searches
         PREDICTIONS  row, classifier, prediction, label
 """
 
@@ -28,7 +28,7 @@ from pipeline.detectors.query import Query
 from pipeline.detectors.search import Search
 from pipeline.detectors.zero_shot import ZERO_SHOT
 from pipeline.products import row_products
-from pipeline.scores import check_methods, compute, method_names
+from pipeline.scores import check_methods, compute, method_names, method_settings
 from pipeline.stage import run_stage
 from pipeline.storage.store import iter_shards, read_attributes
 from pipeline.tables import write_predictions, write_scores
@@ -218,8 +218,10 @@ def main() -> None:
     found = run(detector, args.bank, args.queries, methods)
     dataset = read_attributes(args.queries)["dataset"]
     origin = {"backbone": args.backbone, "dataset": dataset, "detector": detector.sha256}
-    reasons, recall = found.not_applicable, {"recall": found.recalls} if found.recalls else {}
-    write_scores(args.scores, found.scores, not_applicable=reasons, about=origin | recall)
+    reasons = found.not_applicable
+    told = {"bank": detector.facts["fitted_on"]["bank"], "methods": method_settings(methods)}
+    told |= {"recall": found.recalls} if found.recalls else {}
+    write_scores(args.scores, found.scores, not_applicable=reasons, about=origin | told)
     write_predictions(
         args.predictions,
         found.predictions,

@@ -100,6 +100,7 @@ def write_world(
             {
                 "backbone": backbone,
                 "n": 1040,
+                "origin": _origin(backbone, applicable),
                 "tpr": 0.95,
                 "accepted": {how: dict.fromkeys(applicable, ACCEPTED) for how in classifiers},
                 "classifiers": {
@@ -270,6 +271,21 @@ def _attack(backbone, dataset, ood, applicable, missing, values) -> dict[str, ob
             "linf": [0.01, 0.02, 0.05, 0.1, 0.14, 0.18, 0.2],
         }
     return record
+
+
+def _origin(backbone, methods) -> dict[str, object]:
+    settings = {
+        name: {"score": "knn", "k": 1, "engine": "auto"} if name == "knn_1" else {"score": name}
+        for name in methods
+    }
+    return {
+        "model": {"loader": "timm", "name": f"{backbone}_net", "sha256": backbone[-1] * 64},
+        "features": {"space": "features", "width": 96, "dtype": "float16", "precision": "float32"},
+        "bank": {"dataset": "capitals_train", "key": "b" * 64, "rows": 2600},
+        "detector": "d" * 64,
+        "methods": settings,
+        "versions": {"torch": "2.15.0", "python": "3.11.7"},
+    }
 
 
 def _comparisons(backbones, sets, means) -> list[tuple[object, ...]]:

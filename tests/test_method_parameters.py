@@ -1,10 +1,12 @@
 """Parameters of methods are refused by name, type and range before anything expensive runs."""
 
+import json
+
 import numpy as np
 import pytest
 
 from pipeline.detectors.query import Query
-from pipeline.scores import SCORES, check_methods, compute
+from pipeline.scores import SCORES, check_methods, compute, method_settings
 from pipeline.scores.parameters import checked_parameters
 
 
@@ -147,3 +149,16 @@ def test_a_score_may_return_what_is_not_finite_or_a_whole_number(monkeypatch):
     for returned in (np.array([np.nan, 1, np.inf]), np.arange(3), np.zeros(3, np.float16)):
         monkeypatch.setitem(SCORES, "own", lambda query, result=returned: result)
         assert compute(three_images(), "mine", {"score": "own"})["mine"] is returned
+
+
+def test_settings_of_a_method_name_every_parameter_defaults_included():
+    """A list of k is a method for each; what a score takes by default is a setting too."""
+    found = method_settings({"near": {"score": "knn", "k": [1, 5]}, "mcm": {"score": "mcm"}})
+
+    assert found["near_5"] == {
+        "score": "knn", "k": 5, "alpha": 1.0, "balanced": False, "seed": 0, "engine": "auto"
+    }  # fmt: skip
+    assert found["near_1"]["k"] == 1
+    assert list(found) == ["near_1", "near_5", "mcm"]
+    assert found["mcm"]["temperature"] == 1.0
+    assert json.loads(json.dumps(found)) == found

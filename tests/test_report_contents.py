@@ -11,6 +11,7 @@ from pipeline.report.figure_methods import backbones_figure, mean_figure, sets_f
 from pipeline.report.figure_scatter import accuracy_figure
 from pipeline.report.headline import headline_metrics
 from pipeline.report.long_table import long_table
+from pipeline.report.provenance import sets_table
 from pipeline.report.read import read_records
 from pipeline.report.records import Scope
 
@@ -92,8 +93,9 @@ def test_a_mean_over_some_of_the_sets_names_them_wherever_it_stands(study):
     backbones = contents.backbones_table(records)
     assert backbones.title == "Mean AUROC over 1 of 2 OOD sets, every backbone"
     assert backbones.note.endswith(counted)
-    assert [row[1] for row in background.sets_table(records).rows] == [
-        "ID",
+    assert [row[1] for row in sets_table(records).rows] == [
+        "ID train: the bank",
+        "ID test",
         "OOD near",
         "OOD mean",
         "OOD crafted",
@@ -170,8 +172,9 @@ def test_what_does_not_apply_has_its_reason(study):
 def test_sets_and_their_sizes(study):
     records, _ = study
 
-    assert background.sets_table(records).rows == (
-        ("capitals_test", "ID", "1040"),
+    assert sets_table(records).rows == (
+        ("capitals_train", "ID train: the bank", "2600"),
+        ("capitals_test", "ID test", "1040"),
         ("greek", "OOD", "400"),
         ("digits", "OOD", "401"),
         ("smooth", "OOD crafted", "402"),

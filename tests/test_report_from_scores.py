@@ -77,7 +77,7 @@ def made(tmp_path_factory):
         headline_methods=("knn_1", "mcm", "lp_msp"),
     )
     headline = ["knn_1", "mcm", "lp_msp"]
-    printed = report.run(root, scope, report.ReportParams(headline_methods=headline), [])
+    printed = report.run(root, scope, report.ReportParams(headline_methods=headline))
     return root, scores, printed
 
 

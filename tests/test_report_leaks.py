@@ -83,7 +83,7 @@ def test_what_is_printed_warns_too(records, tmp_path, monkeypatch):
     monkeypatch.setattr(report, "FIGURES", {})
     params = report.ReportParams(headline_methods=["knn_1"])
 
-    printed = report.run(tmp_path, leaking.scope, params, [])
+    printed = report.run(tmp_path, leaking.scope, params)
 
     assert all(line in " ".join(printed.split()) for line in leak_lines(leaking))
     assert max(len(line) for line in printed.splitlines() if "Report:" not in line) <= 100

@@ -10,11 +10,27 @@ import yaml
 
 from pipeline.datasets.index import write_index
 from pipeline.long_tables import write_table
+from pipeline.record_origins import record_origin
 from pipeline.table_origins import check_origins, read_origin
 from pipeline.tables import read_scores, write_predictions, write_scores
 from stages import accuracy, evaluate
 
-ORIGIN = {"backbone": "tiny", "detector": "d" * 64}
+BANK = {"dataset": "train", "key": "b" * 64, "rows": 90}
+ORIGIN = {
+    "backbone": "tiny",
+    "detector": "d" * 64,
+    "bank": BANK,
+    "methods": {"knn_1": {"score": "knn", "k": 1}},
+}
+PROVENANCE = {
+    "key": BANK["key"],
+    "key_parts": {"dtype": "float16", "precision": "float32", "device": "cpu"},
+    "record": {"loader": "timm", "name": "tiny_net", "entry": {}, "sha256": "w" * 64},
+    "space": "features",
+    "width": 96,
+    "versions": {"torch": "2.15.0"},
+    "git_commit": "abc+",
+}
 PATHS = {
     "id": "scores/tiny/test.parquet",
     "ood": "scores/tiny/greek.parquet",
@@ -32,6 +48,7 @@ def folder(tmp_path, monkeypatch):
     columns = {"row": range(30), "path": paths, "label": -1, "class_name": "", "sha256": ""}
     index = pl.DataFrame(columns | {"error": None}, schema_overrides={"error": pl.String})
     write_index(tmp_path / "index.parquet", index.with_columns(row=pl.lit(None)))
+    (tmp_path / "bank.json").write_text(json.dumps(PROVENANCE))
     params = {"evaluate": {"resamples": 20, "replicates": 10, "compare": []}}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
     return tmp_path
@@ -54,7 +71,7 @@ def run(monkeypatch, stage):
     """The stage as the command line of dvc.yaml runs it."""
     command = {
         evaluate: [PATHS["id"], PATHS["ood"], "index.parquet", "out.json", "--dataset", "greek"],
-        accuracy: [PATHS["predictions"], PATHS["id"], "out.json"],
+        accuracy: [PATHS["predictions"], PATHS["id"], "bank.json", "out.json"],
     }[stage]
     argv = [stage.__name__, "params.yaml", *command, "--backbone", "tiny"]
     monkeypatch.setattr(sys, "argv", argv)
@@ -78,6 +95,7 @@ def test_tables_of_one_origin_are_taken(folder, monkeypatch, stage):
         (accuracy, "id", {"backbone": "big"}, "must be of the backbone 'tiny', got 'big'"),
         (accuracy, "predictions", {"dataset": "val"}, "must be of the dataset 'test', got 'val'"),
         (accuracy, "predictions", {"detector": "e" * 64}, "must come from one detector, but"),
+        (evaluate, "ood", {"methods": {"knn_1": {"score": "knn", "k": 2}}}, "differ in knn_1; sc"),
         (evaluate, "id", {"detector": None}, "of which detector it is, got None; score again"),
         (evaluate, "ood", {"backbone": 3}, "of which backbone it is, got 3; score again"),
     ],
@@ -89,9 +107,80 @@ def test_a_mix_is_refused(folder, monkeypatch, stage, table, changed, message):
     assert PATHS[table] in str(caught.value)
     assert "`dvc repro -f score@tiny-" in str(caught.value)
     assert ("score@tiny-test score@tiny-greek`" in str(caught.value)) == (
-        stage is evaluate and changed.get("detector") is not None
+        stage is evaluate and (changed.get("detector") or changed.get("methods")) is not None
     )
     assert not (folder / "out.json").exists()
+
+
+def test_the_accuracy_record_tells_what_its_numbers_rest_on(folder, monkeypatch):
+    """Weights, bank, detector, settings and versions, but neither commit nor time nor path."""
+    run(monkeypatch, accuracy)
+    origin = json.loads((folder / "out.json").read_text())["origin"]
+
+    assert origin == {
+        "model": {"loader": "timm", "name": "tiny_net", "sha256": "w" * 64},
+        "features": {
+            "space": "features", "width": 96, "dtype": "float16", "precision": "float32",
+            "device": "cpu",
+        },
+        "bank": BANK,
+        "detector": "d" * 64,
+        "methods": ORIGIN["methods"],
+        "versions": {"torch": "2.15.0"},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("record", "model"),
+    [
+        (
+            {"loader": "open_clip", "sha256": "w", "name": "B-32", "entry": {"pretrained": "o"}},
+            {"loader": "open_clip", "sha256": "w", "name": "B-32", "pretrained": "o"},
+        ),
+        (
+            {"loader": "timm", "sha256": "w", "entry": {"name": "r", "finetune": {"start": "s"}}},
+            {"loader": "timm", "sha256": "w", "name": "r", "made_here": "finetune", "start": "s"},
+        ),
+        (
+            {"loader": "open_clip", "sha256": "w", "entry": {"pretrain": {"steps": 3}}},
+            {"loader": "open_clip", "sha256": "w", "made_here": "pretrain"},
+        ),
+    ],
+)
+def test_a_model_is_named_with_what_made_it(record, model):
+    about = ORIGIN | {"dataset": "test"}
+
+    assert record_origin(about, PROVENANCE | {"record": record})["model"] == model
+
+
+def test_imported_features_are_named_by_their_file_and_rows():
+    told = {"key": BANK["key"], "key_parts": {"rows": "r" * 64}, "imported_from": "x.npy"}
+
+    model = record_origin(ORIGIN | {"dataset": "test"}, told)["model"]
+
+    assert model == {"loader": "features", "name": "x.npy", "sha256": "r" * 64}
+
+
+def test_provenance_of_another_bank_is_refused():
+    about = ORIGIN | {"dataset": "test"}
+    with pytest.raises(ValueError, match="on the bank bbbbbbbbbbbb, but the provenance is of cccc"):
+        record_origin(about, PROVENANCE | {"key": "c" * 64})
+    with pytest.raises(ValueError, match="must name its bank .*; score again: .* score@tiny-test"):
+        record_origin({**about, "bank": None}, PROVENANCE)
+
+
+def test_recalls_of_both_sides_stand_in_the_evaluation(folder, monkeypatch):
+    """Exact searches leave the record as it was; one side alone is a mix."""
+    run(monkeypatch, evaluate)
+    assert "recall" not in json.loads((folder / "out.json").read_text())
+    write(folder, "ood", recall={"knn_1": {"k": 5, "share": 0.9}})
+    with pytest.raises(ValueError, match="only one has approximate neighbours under knn_1; score"):
+        run(monkeypatch, evaluate)
+    write(folder, "id", recall={"knn_1": {"k": 5, "share": 0.98}})
+    run(monkeypatch, evaluate)
+
+    found = json.loads((folder / "out.json").read_text())["recall"]
+    assert found == {"knn_1": {"k": 5, "id": 0.98, "ood": 0.9}}
 
 
 def test_a_table_that_does_not_say_what_it_is_of_is_refused(folder):

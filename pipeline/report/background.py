@@ -1,6 +1,5 @@
-"""What a reader needs beside the numbers: gaps and their reasons, sets, warnings."""
+"""What a reader needs beside the numbers: gaps and their reasons, warnings."""
 
-from pipeline.findings.overall_mean import OVERALL
 from pipeline.percent import percent
 from pipeline.report.openood import list_note
 from pipeline.report.records import Records
@@ -21,26 +20,6 @@ def not_applicable_table(records: Records) -> Table:
             reasons.setdefault(reason, []).append(f"{classifier} accuracy")
         rows += [(backbone, reason, ", ".join(names)) for reason, names in reasons.items()]
     return Table("Not applicable", ("backbone", "reason", "methods"), tuple(rows))
-
-
-def sets_table(records: Records) -> Table:
-    """How many images each set holds."""
-    first = records.evaluations[records.scope.backbone]
-    members = {
-        dataset: ", ".join(
-            "mean" if name == OVERALL else name
-            for name, group in records.scope.means.items()
-            if dataset in group
-        )
-        for dataset in records.scope.sets
-    } | dict.fromkeys(records.scope.crafted, "crafted")
-    n_id = max(record["n_id"] for record in first.values())
-    rows = [(records.scope.id_test, "ID", str(n_id))]
-    rows += [
-        (dataset, f"OOD {members[dataset]}".rstrip(), str(record["n_ood"]))
-        for dataset, record in first.items()
-    ]
-    return Table("Data sets", ("set", "kind", "images"), tuple(rows))
 
 
 def notes(records: Records) -> tuple[str, ...]:

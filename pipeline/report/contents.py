@@ -4,6 +4,7 @@ from typing import Any
 
 from pipeline.percent import NOT_APPLICABLE, percent
 from pipeline.report.openood import list_note
+from pipeline.report.provenance import recall_note
 from pipeline.report.records import MEAN, Records, title
 from pipeline.report.tables import Table
 from pipeline.statistics.accuracy import wilson_interval
@@ -38,8 +39,8 @@ def headline_table(records: Records) -> Table:
         note=(
             f"Higher = better, 50 = chance. {_intervals(records)} {_means_sentence(records)} "
             f"{'Intervals of each set: section AUROC. ' if means else ''}"
-            f"{_accuracy_sentence(records)}"
-        ),
+            f"{_accuracy_sentence(records)} {recall_note(records)}"
+        ).rstrip(),
     )
 
 
@@ -59,7 +60,10 @@ def metric_table(records: Records, metric: str) -> Table:
         title=f"{TITLES[metric]} of every method on every OOD set, {backbone}",
         header=("method", *map(title, means), *records.scope.sets),
         rows=rows,
-        note=f"{_sense(records, metric)} {_intervals(records)} {_means_sentence(records)}",
+        note=(
+            f"{_sense(records, metric)} {_intervals(records)} {_means_sentence(records)} "
+            f"{recall_note(records)}"
+        ).rstrip(),
     )
 
 

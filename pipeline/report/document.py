@@ -10,6 +10,7 @@ from pipeline.report.claims import claims_table, differences_table, not_measured
 from pipeline.report.comparisons import comparisons_table
 from pipeline.report.leaks import leak_lines
 from pipeline.report.lines import lines_table
+from pipeline.report.provenance import provenance_tables
 from pipeline.report.records import Records
 from pipeline.report.seed_spread import seeds_table
 from pipeline.report.tables import Table, markdown
@@ -79,7 +80,6 @@ def sections(
     *,
     figures: dict[str, Path],
     contact_sheets: tuple[Path, ...] = (),
-    provenance: tuple[Table, ...] = (),
 ) -> tuple[Section, ...]:
     """Return the report in reading order: the result first, how it came about last.
 
@@ -87,7 +87,6 @@ def sections(
         records: What the tables show.
         figures: Paths of the drawn figures by name.
         contact_sheets: Pictures of crafted images.
-        provenance: Further tables on where weights and data come from.
     """
     pictures = {name: Picture(figures[name], CAPTIONS[name]) for name in figures}
 
@@ -170,7 +169,7 @@ def sections(
             tables=(absent,) if absent.rows else (),
         ),
         Section("conventions", "Conventions", paragraphs=CONVENTIONS),
-        Section("provenance", "Provenance", tables=(background.sets_table(records), *provenance)),
+        Section("provenance", "Provenance", tables=provenance_tables(records)),
     )
 
 

@@ -126,6 +126,10 @@ class Records:
         first = self.evaluations[self.scope.backbone][self.scope.sets[0]]
         return float(first[name])
 
+    def origin(self, backbone: str) -> dict[str, Any]:
+        """What a backbone's numbers rest on (`pipeline.record_origins`); empty in old records."""
+        return self.accuracies[backbone].get("origin", {})
+
     def why_not(self, backbone: str, method: str) -> str | None:
         """Return why a method does not apply to a backbone, or nothing where it does."""
         for record in self.evaluations[backbone].values():

@@ -29,7 +29,7 @@ from pipeline.scores import (
     residual,
     vim,
 )
-from pipeline.scores.parameters import checked_parameters
+from pipeline.scores.parameters import checked_parameters, defaults
 
 SCORES: dict[str, Callable[..., Any]] = {
     "energy": energy.score,
@@ -86,6 +86,20 @@ def method_names(name: str, entry: Mapping[str, Any]) -> list[str]:
     if isinstance(entry.get("k"), list):
         return [f"{name}_{k}" for k in entry["k"]]
     return [name]
+
+
+def method_settings(methods: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Score and parameters of each method by its name in the tables, defaults included."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, entry in methods.items():
+        score = SCORES[entry["score"]]
+        every = defaults(score) | checked_parameters(name, entry, score)
+        columns = method_names(name, entry)
+        found |= {column: {"score": entry["score"], **every} for column in columns}
+        if isinstance(every.get("k"), list):
+            for column, k in zip(columns, every["k"], strict=True):
+                found[column]["k"] = k
+    return found
 
 
 def compute(query: Query, name: str, entry: Mapping[str, Any]) -> dict[str, np.ndarray]:

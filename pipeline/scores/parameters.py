@@ -42,6 +42,12 @@ def checked_parameters(
     return typed
 
 
+def defaults(score: Callable[..., Any]) -> dict[str, Any]:
+    """Parameters of a score that need not be given, with the values that they then have."""
+    known = list(inspect.signature(score).parameters.items())[1:]
+    return {key: one.default for key, one in known if one.default is not inspect.Parameter.empty}
+
+
 def _typed(hint: Any, value: Any, name: str, key: str) -> Any:
     """The value as `pipeline.params` converts it."""
     options = typing.get_args(hint) if _is_union(hint) else (hint,)

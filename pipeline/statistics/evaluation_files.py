@@ -6,6 +6,7 @@ from typing import Any
 from pipeline.datasets.index import read_index
 from pipeline.statistics.evaluation import evaluation_record
 from pipeline.statistics.evaluation_params import EvaluateParams
+from pipeline.table_origins import read_recalls
 from pipeline.tables import read_scores
 
 
@@ -20,6 +21,8 @@ def evaluate_files(
 ) -> dict[str, Any]:
     """Return the evaluation record of one backbone on one OOD set.
 
+    ``recall`` in it tells of approximate searches, see `read_recalls`; exact ones leave it out.
+
     Args:
         id_scores: Score table of the ID test set, named after the set.
         ood_scores: Score table of the OOD set.
@@ -29,7 +32,8 @@ def evaluate_files(
         dataset: Name of the OOD set.
 
     Raises:
-        ValueError: If scores and index disagree about the number of images.
+        ValueError: If scores and index disagree about the number of images, or ID and OOD images
+            were searched in different ways.
     """
     of_id, reasons_id = read_scores(id_scores)
     of_ood, reasons_ood = read_scores(ood_scores)
@@ -40,7 +44,8 @@ def evaluate_files(
                 f"{ood_scores} must score the {len(class_names)} images of {ood_index}, "
                 f"got {len(scores)} scores of '{method}'; extract and score the set again"
             )
-    return evaluation_record(
+    recalls = read_recalls(id_scores, ood_scores)
+    record = evaluation_record(
         of_id,
         of_ood,
         backbone=backbone,
@@ -50,3 +55,4 @@ def evaluate_files(
         class_names=class_names,
         params=params,
     )
+    return record | ({"recall": recalls} if recalls else {})
