@@ -126,6 +126,15 @@ def test_a_bank_read_shard_by_shard_gives_the_same_detector(world, monkeypatch):
         np.testing.assert_allclose(values, expected[name], rtol=1e-6, err_msg=name)
 
 
+def test_features_of_one_dimension_have_every_score_but_residuals(tmp_path):
+    detector = fit.run(*World(tmp_path, width=1).fit_inputs, FIT)
+
+    lost = {key for key in detector.not_applicable if key.startswith("residuals/")}
+    assert lost == {f"residuals/{name}" for name in FIT.residuals}
+    assert "at least 2 dimensions" in detector.not_applicable["residuals/mean"]
+    assert "gaussians/labels" in detector.parts
+
+
 def test_few_images_leave_the_residuals_out_and_say_why(world):
     """A bank that lies in six of eight dimensions; nothing but the residuals suffers."""
     params = dataclasses.replace(FIT, residual_dimension=7)

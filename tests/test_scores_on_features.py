@@ -83,6 +83,13 @@ def test_a_subspace_must_leave_something():
         ResidualSpace.fit(FEATURES, dimension=8)
 
 
+@pytest.mark.parametrize("dimension", [None, 1])
+def test_features_of_one_dimension_have_no_residual(dimension):
+    """No choice of the parameter could leave one, so that it is no fault of the parameters."""
+    with pytest.raises(NoResidualError, match="at least 2 dimensions.* got features of 1; leave"):
+        ResidualSpace.fit(FEATURES[:, :1], dimension=dimension)
+
+
 @pytest.mark.parametrize("origin", [None, np.zeros(256)])
 def test_a_bank_without_a_residual_is_refused(origin):
     """60 rows span 60 of 256 dimensions: outside of 128 nothing of them is left but rounding."""

@@ -49,10 +49,16 @@ class ResidualSpace:
 
         Raises:
             ValueError: If the dimension leaves no residual, or a value is not finite.
-            NoResidualError: If the features have no variance outside the subspace, so that what
-                was called residual would be rounding: always so with fewer rows than dimensions.
+            NoResidualError: If the features have a single dimension, or no variance outside the
+                subspace, so that what was called residual would be rounding: always so with fewer
+                rows than dimensions.
         """
         n, d = features.shape
+        if d < 2:
+            raise NoResidualError(
+                "a residual needs at least 2 dimensions, one for the principal subspace and one "
+                f"outside, got features of {d}; leave out scores that need a residual"
+            )
         rule = 1000 if d >= 2048 else 512 if d >= 768 else d // 2
         kept = rule if dimension is None else dimension
         if not 1 <= kept < d:
