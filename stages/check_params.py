@@ -13,11 +13,13 @@ each of them. A change of any other section rewrites the same bytes, so that not
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 from pipeline.files import write_text
 from pipeline.param_checks.dataset_entries import check_datasets
+from pipeline.param_checks.glyph_backbones import glyph_backbones_warning
 from pipeline.param_checks.method_names import check_method_table, check_named_methods
 from pipeline.param_checks.model_entries import check_models
 from pipeline.param_checks.roc_method import check_roc_method
@@ -64,8 +66,11 @@ def main() -> None:
         parser.add_argument(path, type=Path)
     args = parser.parse_args()
 
-    for name, text in run(read_params()).items():
+    params = read_params()
+    for name, text in run(params).items():
         write_text(getattr(args, name), text)
+    if warning := glyph_backbones_warning(params):
+        print(f"warning: {warning}", file=sys.stderr)
 
 
 if __name__ == "__main__":
