@@ -252,8 +252,30 @@ def test_the_recall_of_an_approximate_index_is_told_by_method(world, detector, m
     recalls = score.run(detector, *paths(world), table).recalls
 
     share = round((32 * 1.0 + 32 * 0.5 + 6 * 0.25) / 70, 6)
-    deepest = 50  # one search of the whole bank serves every method
-    assert recalls == {key: {"k": deepest, "share": share} for key in ("far_1", "far_30")}
+    assert recalls == {key: {"k": 30, "share": share} for key in ("far_1", "far_30")}
+
+
+@pytest.mark.parametrize("engine", ["ivf", "hnsw"])
+def test_approximate_neighbours_are_searched_as_deep_as_their_own_method_says(
+    world, detector, monkeypatch, engine
+):
+    """What such an index finds depends on how many it is asked for; others may ask for more."""
+    asked = []
+    real = search.nearest_in_shards
+
+    def counted(*args, k, engine, **more):
+        asked.append((engine, k))
+        return real(*args, k=k, engine=engine, **more)
+
+    monkeypatch.setattr(search, "nearest_in_shards", counted)
+    own = {"near": {"score": "knn", "k": 3, "engine": engine}}
+    alone = score.run(detector, *paths(world), own | MCM)
+    beside = score.run(detector, *paths(world), own | MCM | {"knn": METHODS["knn"]})
+
+    assert {k for name, k in asked if name == engine} == {3}
+    assert alone.recalls == beside.recalls
+    assert alone.recalls["near"]["k"] == 3
+    np.testing.assert_array_equal(alone.scores["near"], beside.scores["near"])
 
 
 def test_the_commands_table_tells_the_recall(world, detector, tmp_path, monkeypatch):
@@ -267,7 +289,7 @@ def test_the_commands_table_tells_the_recall(world, detector, tmp_path, monkeypa
     assert sorted(read_origin(tmp_path / "p")) == ["backbone", "dataset", "detector"]
     recall = read_origin(tmp_path / "s")["recall"]
     assert list(recall) == ["knn"]
-    assert recall["knn"]["k"] == 20
+    assert recall["knn"]["k"] == 5
     assert 0.5 < recall["knn"]["share"] <= 1
 
 

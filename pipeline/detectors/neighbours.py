@@ -26,6 +26,7 @@ from pipeline.detectors.neighbours_centred import centre_of
 
 Engine = Literal["auto", "blocks", "faiss", "ivf", "hnsw"]
 ENGINES = get_args(Engine)
+APPROXIMATE = ("ivf", "hnsw")
 _PROBES = 256  # queries that an approximate search is checked with
 
 
@@ -94,7 +95,7 @@ def nearest_in_shards(
         raise ValueError(f"unknown engine {engine!r}; known: {', '.join(ENGINES)}")
     if engine == "auto":
         engine = "faiss" if gpu_count() else "blocks"
-    if engine in ("ivf", "hnsw"):
+    if engine in APPROXIMATE:
         bank = np.concatenate([shard for _, shard in shards])
         _check_k(k, len(bank), exclude)
         return _approximate(queries, bank, k, exclude, engine)

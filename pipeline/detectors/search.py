@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from pipeline.detectors.bank import Bank, Sample
-from pipeline.detectors.neighbours import Neighbours, nearest_in_shards
+from pipeline.detectors.neighbours import APPROXIMATE, Neighbours, nearest_in_shards
 from pipeline.geometry import unit_norm
 
 WHOLE = Sample()
@@ -29,7 +29,9 @@ class Search:
         bank: What to compare with.
         own_rows: Bank row of each query where the queries are the bank itself, so that no image
             is its own neighbour; None elsewhere.
-        deepest: Neighbours to find at the first search of the whole bank, for all that ask later.
+        deepest: Neighbours to find at the first exact search of the whole bank, for all that ask
+            later. What an approximate index finds depends on how many it is asked for, so that it
+            is asked for no more than a method wants: its scores are those it has alone.
         recalls: What approximate searches say about themselves.
     """
 
@@ -54,7 +56,8 @@ class Search:
             ValueError: If k is below 1 or the sample has fewer rows besides the query.
         """
         sample = WHOLE if sample.whole else sample
-        if sample.whole and weights is None and k >= 1:
+        exact = engine not in APPROXIMATE
+        if exact and sample.whole and weights is None and k >= 1:
             k = max(k, self.deepest)
         key = (sample, weights, engine, k)
         if key not in self._found:
