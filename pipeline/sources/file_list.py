@@ -28,7 +28,7 @@ class ListSource:
     def open(cls, spec: ListSet, container: Source) -> "ListSource":
         """Combine the list with the source that reads its files."""
         root = Path(spec.root)
-        whole = spec.prefix.strip("/")
+        whole = "/".join(part for part in spec.prefix.split("/") if part not in ("", "."))
         lead = whole.removesuffix(without_lead(root, whole)) if root.is_dir() else ""
         return cls(Path(spec.path), spec.strip, spec.prefix, container, root, lead)
 
@@ -70,7 +70,8 @@ class ListSource:
     def _entry(self, number: int, line: str) -> Entry:
         labelled = re.fullmatch(r"(.+?)[ \t]+(-?\d+)", line)
         path, last = labelled.groups() if labelled else (line, "-1")
-        parts = path.strip().removeprefix("./").split("/")
+        written = path.strip().split("/")
+        parts = [part for n, part in enumerate(written) if part != "." and (part or not n)]
         if len(parts) <= self.strip:
             raise SourceError(
                 f"line {number} of '{self.path}' has no {self.strip} directories to strip: {line!r}"

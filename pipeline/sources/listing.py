@@ -1,5 +1,6 @@
 """What every source lists: paths with their classes."""
 
+import posixpath
 import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
@@ -42,7 +43,13 @@ def class_of(path: str, *, depth: int) -> str:
 
 
 def check_member(path: str, *, container: str) -> str:
-    """Refuse a path that is no UTF-8, is absolute, or climbs out of its container."""
+    """Return a path without ``.`` and doubled slashes, which a member may be written with.
+
+    ``tar cf x.tar images/.`` writes ``images/./1.jpg``.
+
+    Raises:
+        SourceError: If the path is no UTF-8, is absolute, or climbs out of its container.
+    """
     try:
         path.encode()
     except UnicodeEncodeError:  # other bytes reach Python as lone surrogates
@@ -56,7 +63,7 @@ def check_member(path: str, *, container: str) -> str:
             f"{container} holds the path '{path}', which climbs out of its folder; "
             "such a file is not trusted: remove the entry or get a clean copy"
         )
-    return path
+    return posixpath.normpath(path)
 
 
 def check_no_archives(paths: Sequence[str], *, container: str) -> None:

@@ -84,7 +84,7 @@ class TarArchive:
                 headers.members = []  # type: ignore[attr-defined]  # they would pile up
                 if not (header.isfile() or header.islnk() or header.issym()):
                     continue
-                name = check_member(header.name.removeprefix("./"), container=container)
+                name = check_member(header.name, container=container)
                 if header.issparse():
                     raise SourceError(
                         f"{container} holds '{name}' as a sparse file, whose bytes do not "
@@ -99,6 +99,10 @@ class TarArchive:
                     links[name] = posixpath.normpath(posixpath.join(above, header.linkname))
             self._check_end(headers.offset)
         for name, target in links.items():
+            passed = {name}
+            while target in links and target not in passed:  # a link to a link, but no circle
+                passed.add(target)
+                target = links[target]
             if target not in members:
                 raise SourceError(
                     f"{container} holds the link '{name}' to '{target}', which is no file in it"

@@ -7,6 +7,7 @@ import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from pipeline.sources.ground_truth import told_classes
@@ -22,6 +23,20 @@ from pipeline.sources.listing import (
     numbered_classes,
 )
 from pipeline.sources.spec import SourceError, ZipSet
+
+
+class ZipArchive(zipfile.ZipFile):
+    """An open archive that also knows its files by the paths that a listing gives them."""
+
+    @cached_property
+    def by_path(self) -> dict[str, zipfile.ZipInfo]:
+        """Each file by its path without ``.`` and doubled slashes."""
+        names = with_slashes(self.namelist())
+        return {
+            check_member(name, container=f"the archive '{self.filename}'"): member
+            for name, member in zip(names, self.infolist(), strict=True)
+            if not name.endswith("/")
+        }
 
 
 @dataclass(frozen=True)
@@ -41,9 +56,9 @@ class ZipSource:
         labels = Path(spec.labels) if spec.labels else None
         return cls(Path(spec.path), spec.subfolder, spec.class_depth, tuple(spec.ignore), labels)
 
-    def _opened(self) -> zipfile.ZipFile:
+    def _opened(self) -> ZipArchive:
         try:
-            return shared(self.archive, zipfile.ZipFile)
+            return shared(self.archive, ZipArchive)
         except (zipfile.BadZipFile, OSError) as error:
             raise SourceError(
                 f"'{self.archive}' is no readable zip archive ({error}); get it again"
@@ -93,10 +108,12 @@ class ZipSource:
 
     def _member(self, path: str) -> zipfile.ZipInfo:
         name = f"{self.subfolder.strip('/')}/{path}" if self.subfolder else path
-        for written in (name, name.replace("/", "\\")):
-            with contextlib.suppress(KeyError):
-                return self._opened().getinfo(written)
-        raise SourceError(f"the archive '{self.archive}' holds no '{name}'; {INDEX_AGAIN}")
+        with contextlib.suppress(KeyError):
+            return self._opened().getinfo(name)  # as most are written, without a second table
+        member = self._opened().by_path.get(name)
+        if member is None:
+            raise SourceError(f"the archive '{self.archive}' holds no '{name}'; {INDEX_AGAIN}")
+        return member
 
 
 def with_slashes(names: Sequence[str]) -> list[str]:
