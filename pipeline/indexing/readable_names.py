@@ -1,10 +1,11 @@
 """Readable names of classes: the source's own, or what an entry's ``class_names`` says."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from pipeline.indexing.positions import class_lines, have_names
-from pipeline.language.name_files import read_json_names, unique_keys
+from pipeline.language.name_files import check_no_code, wordnet_names
+from pipeline.language.name_values import are_values, named_values
+from pipeline.language.unique_keys import unique_keys
 from pipeline.sources.spec import ImageSet, SourceError
 
 
@@ -20,7 +21,7 @@ def readable_names(
 
     Args:
         spec: Holds ``class_names``: a list goes by position, a mapping by key, or by number where
-            the source has names for numbers and the mapping none of them.
+            the keys are names of numbers, or as many, and the mapping has none of them.
         keys: In label order.
         declared: The source's own keys in the order of its numbers, if it has an order.
         own: Names by key that the source gives.
@@ -32,15 +33,9 @@ def readable_names(
     told = spec.class_names
     if told is None:
         return {key: own.get(key, key) for key in keys}
-    if isinstance(told, dict):
-        names = told
-    elif told.endswith(".json"):
-        loaded = read_json_names(Path(told))
-        names = loaded if isinstance(loaded, dict) else _in_label_order(loaded, keys, spec, dataset)
-    else:
-        pairs = [line.split(maxsplit=1) for line in class_lines(told)]
-        names = unique_keys(((pair[0], pair[-1]) for pair in pairs), told_by=told)
-    if not set(keys) & set(names) and list(keys) == list(declared or []) and have_names(keys):
+    names = told if isinstance(told, dict) else _read(told, keys, spec, dataset)
+    by_number = list(keys) == list(declared or []) or len(names) == len(keys)
+    if not set(keys) & set(names) and by_number and have_names(keys):
         names = {key: names[str(n)] for n, key in enumerate(keys) if str(n) in names}
     if missing := [key for key in keys if key not in names]:
         raise SourceError(
@@ -48,6 +43,19 @@ def readable_names(
             f"{some(missing)}"
         )
     return {key: str(names[key]) for key in keys}
+
+
+def _read(told: str, keys: Sequence[str], spec: ImageSet, dataset: str) -> dict[str, str]:
+    """The names of a file, by class key or number."""
+    lines = class_lines(told)
+    if told.endswith(".json") or are_values("".join(lines[:1])):
+        loaded = named_values("\n".join(lines), told_by=told)
+        return loaded if isinstance(loaded, dict) else _in_label_order(loaded, keys, spec, dataset)
+    if published := wordnet_names(lines, told_by=told):
+        return published
+    pairs = [line.split(maxsplit=1) for line in lines]
+    check_no_code([pair[-1] for pair in pairs], told_by=told)
+    return unique_keys(((pair[0], pair[-1]) for pair in pairs), told_by=told)
 
 
 def _in_label_order(

@@ -68,13 +68,13 @@ def class_names(
     A list with keys (each shipped one: WordNet ids, CIFAR's own names) goes by key alone, so that
     a subset of the classes works and order does not matter. Where the folders are numbers and the
     keys are none of them, a folder's number is its place in the list. A plain list goes by
-    position.
+    position, and so does a mapping from just the numbers 0 to the last class.
 
     Args:
         source: A shipped list (`LISTS`), the path of a user's file (one name a line; or
-            ``folder<TAB>name`` lines, where a WordNet id needs no tab; or JSON, a list or a
-            mapping), the names themselves (a list or a mapping), or None for the bank's own folder
-            names.
+            ``folder<TAB>name`` lines, where a WordNet id needs no tab; or JSON or a Python literal,
+            a list or a mapping), the names themselves (a list or a mapping), or None for the bank's
+            own folder names.
         folders: The bank's class folders in label order.
         underscores_to_spaces: Whether folder names lose their underscores.
 

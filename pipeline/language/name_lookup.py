@@ -6,6 +6,8 @@ from collections.abc import Sequence
 def names_by_key(listed: dict[str, str], folders: Sequence[str], *, what: str) -> list[str]:
     """Look each folder's name up, by the folder or else by its number, counted from 0.
 
+    Folders that have none are numbered in label order, where the keys are just these numbers.
+
     Args:
         listed: Names by key, in label order.
         folders: Class folders in label order, which may be fewer, and of another order.
@@ -28,6 +30,9 @@ def names_by_key(listed: dict[str, str], folders: Sequence[str], *, what: str) -
             f"folders have a number that is not among them: {_some(beyond)}. Number the folders "
             "as the list, or choose another list"
         )
+    numbers = [str(number) for number in range(len(folders))]
+    if set(listed) == set(numbers) and not any(folder.isdecimal() for folder in folders):
+        return [listed[number] for number in numbers]
     raise ValueError(
         f"{what} has no name for class '{missing[0]}': {len(missing)} of {len(folders)} class "
         f"folders are none of its keys ({_some(list(listed))}): {_some(missing)}. Add them, choose "
