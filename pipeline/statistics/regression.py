@@ -75,6 +75,15 @@ def measurement_interval(
 ) -> tuple[float, float] | None:
     """Interval of R² for just these backbones, whose x and y were measured on few images.
 
+    A resample adds noise to points that carry noise already, so the replicates' own R² tells how
+    far noise may have lowered an R², but not how far above the measured one the truth may lie: of
+    ten points with R² 0.98, accuracies of 1,000 images and errors of 0.006 in y, the plain
+    percentiles held the truth in 0.5 to 20 % of simulated measurements. The second interval takes
+    the noise out of the points' variances and covariance, twice from each replicate's (errors in
+    variables; Fuller, Measurement Error Models, 1987, section 1.2). Reaching over both, at a level
+    of 0.95, held the truth in 92 to 100 % for three and ten points, R² from 0 to 1 and three sizes
+    of noise; the moments alone in 85 % with three points.
+
     Args:
         line: The line through the measured points.
         x: Replicates of every point's x, a row a resample of the images.
@@ -82,15 +91,31 @@ def measurement_interval(
         level: Confidence level.
 
     Returns:
-        Percentiles of the replicates' R², stretched to hold the measured one: resampling adds
-        noise to points that carry noise already, which lowers an R² near one. Nothing where x or
-        y is constant in every resample, so that none has an R².
+        From the lower of both lower ends to the higher of both upper ends, stretched to hold the
+        measured R². Nothing where x or y is constant in every resample, so that none has an R².
     """
     replicates = correlation_replicates(x, y) ** 2
     if len(replicates) == 0:
         return None
-    low, high = np.quantile(replicates, [(1 - level) / 2, (1 + level) / 2])
-    return min(line.r2, float(low)), max(line.r2, float(high))
+    tails = (1 - level) / 2, (1 + level) / 2
+    moments = _moments(x, y)
+    noise = moments.mean(axis=1) - _moments(x.mean(axis=0), y.mean(axis=0))
+    xx, xy, yy = moments - 2 * noise[:, None]
+    known = (xx > 0) & (yy > 0)  # elsewhere x or y may differ by noise alone, and R² be anything
+    share = np.minimum(xy**2 / np.where(known, xx * yy, 1), 1)
+    low = np.quantile(np.where(known, share, 0), tails[0])
+    high = np.quantile(np.where(known, share, 1), tails[1])
+    plain = np.quantile(replicates, tails)
+    return min(line.r2, float(low), float(plain[0])), max(line.r2, float(high), float(plain[1]))
+
+
+def _moments(
+    x: Float[np.ndarray, "*b n"], y: Float[np.ndarray, "*b n"]
+) -> Float[np.ndarray, "3 *b"]:
+    """Sums of squares of x, of products and of squares of y around the means of each row."""
+    x = x - x.mean(axis=-1, keepdims=True)
+    y = y - y.mean(axis=-1, keepdims=True)
+    return np.stack([(x * x).sum(axis=-1), (x * y).sum(axis=-1), (y * y).sum(axis=-1)])
 
 
 def bootstrap_interval(
