@@ -31,7 +31,8 @@ def backbones(
     Raises:
         ValueError: If a name is not in the backbone table.
     """
-    attacked = [*surrogates.values(), surrogate] if surrogates else []  # the last one's pictures
+    attacked = [item.backbone for item in surrogates.values()]
+    attacked += [surrogate] if surrogates else []  # of its pictures
     names = [_known(name, models) for name in dict.fromkeys([backbone, *family, *attacked])]
     starts = [_known(models[name].finetune.start, models) for name in _finetuned(names, models)]
     used = [name for name in models if name in {*names, *starts}]
@@ -85,9 +86,26 @@ def datasets(table: DictConfig, kind: str) -> ListConfig:
     )
 
 
-def surrogates(crafted: ListConfig, table: DictConfig, default: str) -> DictConfig:
-    """Return the crafted data sets, each with the backbone it is crafted on."""
-    return DictConfig({name: table[name].get("surrogate") or default for name in crafted})
+def surrogates(crafted: ListConfig, table: DictConfig, craft: DictConfig, bank: str) -> DictConfig:
+    """Return the crafted data sets, each with the backbone it is crafted on and what that needs.
+
+    An attack depends on heads, text or features only where its target is made of them, so that
+    training other heads crafts nothing anew. Where it needs none, the bank's index stands twice.
+    """
+    return DictConfig({name: _attack(table[name], craft, bank) for name in crafted})
+
+
+def _attack(entry: DictConfig, craft: DictConfig, bank: str) -> dict[str, str]:
+    backbone = entry.get("surrogate") or craft.surrogate
+    store = f"--bank-store data/features/{backbone}/{bank}.zarr"
+    option = {
+        "class_text": f"--text data/text/{backbone}.zarr",
+        "probe": f"--heads data/heads/{backbone}",
+        "nearest": store,
+        "class_mean": store,
+    }.get(entry.get("target") or craft.defaults.get("target"), "")
+    needs = option.partition(" ")[2] or f"data/index/{bank}.parquet"
+    return {"backbone": backbone, "option": option, "needs": needs}
 
 
 def pictured(crafted: ListConfig, benchmark: DictConfig) -> ListConfig:

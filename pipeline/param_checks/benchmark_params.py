@@ -32,6 +32,21 @@ class BenchmarkParams:
 
 
 @dataclass(frozen=True)
+class AttackParams:
+    """How a set is crafted.
+
+    Attributes:
+        backbone: The surrogate.
+        option: What `craft` is told of text, heads or features, if its target is made of them.
+        needs: The file or folder that the option names; the bank's index where there is none.
+    """
+
+    backbone: str
+    option: str
+    needs: str
+
+
+@dataclass(frozen=True)
 class MatrixParams:
     """Section ``matrix``, derived by conf/config.yaml: the names behind each matrix of dvc.yaml.
 
@@ -39,7 +54,7 @@ class MatrixParams:
         rendered: Data sets of the embedded benchmark.
         indexed: Data sets that exist on disk.
         crafted: Adversarial sets.
-        surrogates: The backbone of each crafted set.
+        surrogates: The backbone of each crafted set, and what its target needs.
         extracted: All data sets.
         scored: All but the bank.
         ood: OOD sets without the crafted ones.
@@ -55,7 +70,7 @@ class MatrixParams:
     rendered: list[str]
     indexed: list[str]
     crafted: list[str]
-    surrogates: dict[str, str]
+    surrogates: dict[str, AttackParams]
     extracted: list[str]
     scored: list[str]
     ood: list[str]

@@ -30,7 +30,8 @@ def check_backbones(params: Params) -> None:
     _check_known("study.clip", study.clip, names)
     _check_known("study.finetuned", [*study.finetuned, *study.finetuned.values()], names)
     _check_known("matrix.reference", [params.matrix.reference], names)
-    _check_known("matrix.surrogates", params.matrix.surrogates.values(), names)
+    attacked = [attack.backbone for attack in params.matrix.surrogates.values()]
+    _check_known("matrix.surrogates", attacked, names)
     matrix = params.matrix
     sources = [*matrix.pretrained, *matrix.finetuned, *matrix.fetched, *matrix.recorded]
     _check_same("weights of matrix", sources, "backbones", names)
