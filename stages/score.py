@@ -72,7 +72,7 @@ def run(detector: Detector, bank: Path, queries: Path, methods: Mapping[str, Any
     about = read_attributes(queries)
     detector.check_store(about, f"{queries}")
     with_bank = _lazy(bank, detector)
-    is_bank = about["dataset"] == detector.facts["fitted_on"]["bank"]["dataset"]
+    is_bank = _is_bank(about, detector, queries)
     deepest = _deepest(methods, with_bank.size - is_bank)
     labels = _labels(queries)
 
@@ -164,6 +164,26 @@ def predict(query: Query, classifier: str) -> np.ndarray:
         raise NotApplicableError("the bank has unlabelled images")
     found = query.neighbours(NEIGHBOURS)
     return knn_predictions(found.similarities, bank_labels[found.rows])
+
+
+def _is_bank(about: Mapping[str, Any], detector: Detector, queries: Path) -> bool:
+    """Whether the queries are the bank, row by row, so that no image is its own neighbour.
+
+    Raises:
+        DetectorError: If they bear the bank's name but are other features, or its rows in another
+            order: images could then be their own neighbours, or lose another as if it were.
+    """
+    bank = detector.facts["fitted_on"]["bank"]
+    if about["dataset"] != bank["dataset"]:
+        return False
+    if about.get("key") != bank["key"]:
+        raise DetectorError(
+            f"a store of the dataset '{bank['dataset']}' must be the bank that the detector was "
+            f"fitted on, with the key {bank['key']}, got {queries} with the key "
+            f"{about.get('key')}; fit again with `dvc repro`, or import these features as a "
+            "dataset of another name"
+        )
+    return True
 
 
 def _lazy(store: Path, detector: Detector) -> Bank:

@@ -332,7 +332,10 @@ def test_the_commands_write_the_tables(world, methods, tmp_path, monkeypatch, ca
     assert "70 images of queries" in capsys.readouterr().out
     detector = read_detector(tmp_path / "detectors/tiny")
     origin = {"backbone": "tiny", "dataset": "queries", "detector": detector.sha256}
-    assert [read_origin(tmp_path / table) for table in tables] == [origin, origin]
+    told, of_predictions = (read_origin(tmp_path / table) for table in tables)
+    assert of_predictions == origin
+    assert told == told | origin | {"bank": detector.facts["fitted_on"]["bank"]}
+    assert told["methods"]["mcm"] == methods["mcm"]
     command[1] = "huge"
     with pytest.raises(DetectorError, match="belongs to the backbone 'tiny', not to 'huge'"):
         score.main()

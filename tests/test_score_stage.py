@@ -14,7 +14,7 @@ from detector_world import World
 from scipy.special import logsumexp, softmax
 
 from pipeline.detectors import search
-from pipeline.detectors.detector import write_detector
+from pipeline.detectors.detector import DetectorError, write_detector
 from pipeline.detectors.fitting import FitParams
 from pipeline.geometry import unit_norm
 from pipeline.params import from_mapping
@@ -161,6 +161,15 @@ def test_a_small_bank_has_no_vote_of_twenty(world, detector):
             assert no_classifier == {
                 "knn_20": "20 neighbours vote, but the bank has 19 images to compare with"
             }
+
+
+def test_a_store_that_bears_the_banks_name_must_be_the_bank(world, detector, tmp_path):
+    """Its rows in another order would be their own neighbours: the bank's row is left out."""
+    order = np.random.default_rng(0).permutation(90)
+    told = {"dataset": "bank", "key": "another"}
+    other = world.store("reordered", world.bank[order], world.labels[order], **told)
+    with pytest.raises(DetectorError, match="of the dataset 'bank' must .* another name"):
+        score.run(detector, paths(world)[0], other, METHODS)
 
 
 def test_scores_on_the_zero_shot_head(world, detector):
