@@ -67,6 +67,15 @@ def test_the_case_of_a_single_letter_tells_classes_apart():
     ]
 
 
+def test_an_accent_as_one_sign_or_two_does_not_tell_classes_apart():
+    """As macOS unpacks an archive, and as Linux does."""
+    both = ["cafe\u0301", "caf\u00e9"]
+
+    assert one_class_twice([*both, "cafe"]) == [both]
+    (said,) = doubts(index((both[0], "1.png", "a"), (both[1], "2.png", "b")))
+    assert "differ by case, spaces, underscores or how accents are coded only" in said
+
+
 def test_a_file_under_two_classes():
     (said,) = doubts(index(("ant", "1.png", "a"), ("bee", "9.png", "a"), ("bee", "2.png", "b")))
 

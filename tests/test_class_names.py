@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.language.class_names import LISTS, class_names, equal_names
+from pipeline.language.class_names import LISTS, as_tokenized, class_names, equal_names
 from pipeline.language.shipped import imagenet_wnids, wordnet_lemmas
 
 METADATA = Path(__file__).parents[1] / "../shared/data/metadata"
@@ -229,6 +229,23 @@ def test_an_unknown_list_names_the_known_ones():
         class_names("imagenet", ["x", "y"])
 
 
-def test_case_and_space_do_not_tell_names_apart():
-    """CLIP's tokenizer drops both."""
-    assert equal_names(["Red  fox", "cat", "red fox"]) == {"red fox": [0, 2]}
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Red  fox", "red fox"),
+        ("caf\u00e9", "cafe\u0301"),
+        ("jack-o\u2019-lantern", "jack-o'-lantern"),
+        ("A&amp;P", "a&p"),
+    ],
+)
+def test_what_the_tokenizer_drops_does_not_tell_names_apart(one, other):
+    from open_clip.tokenizer import tokenize
+
+    assert equal_names([one, "cat", other]) == {as_tokenized(one): [0, 2]}
+    first, second = tokenize([f"a photo of a {name}." for name in (one, other)])
+    assert first.tolist() == second.tolist()
+
+
+def test_what_the_tokenizer_keeps_tells_names_apart():
+    """By lower case: ß is not ss to it, as it would be by casefold."""
+    assert equal_names(["stra\u00dfe", "strasse", "straSSe2", "caf\u00e9", "cafe"]) == {}

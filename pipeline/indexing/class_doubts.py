@@ -1,5 +1,6 @@
 """Classes of labelled images that are wrong, or doubtful without being wrong: never mended."""
 
+import unicodedata
 from collections.abc import Iterable
 
 import polars as pl
@@ -24,13 +25,13 @@ def doubts(index: pl.DataFrame, *, reference: list[str] | None = None) -> list[s
 
 
 def one_class_twice(keys: Iterable[str]) -> list[list[str]]:
-    """Class keys that differ by case, spaces or underscores only.
+    """Class keys that differ by case, spaces, underscores or how accents are coded only.
 
     The case of a single letter tells two classes apart, as in handwriting: latin_a and latin_A.
     """
     alike: dict[tuple[str, ...], list[str]] = {}
     for key in sorted(keys):
-        words = key.replace("_", " ").split()
+        words = _composed(key).replace("_", " ").split()
         alike.setdefault(tuple(w if len(w) == 1 else w.casefold() for w in words), []).append(key)
     return [group for group in alike.values() if len(group) > 1]
 
@@ -48,14 +49,20 @@ def _absent(names: list[str], reference: list[str]) -> list[str]:
 def _one_class_twice(names: list[str]) -> list[str]:
     alike: dict[str, list[str]] = {}
     for name in names:
-        alike.setdefault(" ".join(name.replace("_", " ").casefold().split()), []).append(name)
+        words = _composed(name).replace("_", " ").casefold().split()
+        alike.setdefault(" ".join(words), []).append(name)
     found = [" = ".join(group) for group in alike.values() if len(group) > 1]
     if not found:
         return []
     return [
-        f"{len(found)} classes stand under two names that differ by case, spaces or underscores "
-        f"only: {_some(found)}; put their images in one folder"
+        f"{len(found)} classes stand under two names that differ by case, spaces, underscores or "
+        f"how accents are coded only: {_some(found)}; put their images in one folder"
     ]
+
+
+def _composed(name: str) -> str:
+    """A letter with its accent as one sign: macOS writes file names as two, others as one."""
+    return unicodedata.normalize("NFC", name)
 
 
 def _one_file_in_two_classes(labelled: pl.DataFrame) -> list[str]:

@@ -33,7 +33,7 @@ def check_id(entries: list[Entry], *, dataset: str, training: bool) -> None:
     if training and (twice := one_class_twice(present)):
         raise SourceError(
             f"'{dataset}' must have each class under one name, as it is the ID training set; "
-            f"{' and '.join(map(repr, twice[0]))} differ by case, spaces or underscores only. Put "
-            "their images in one folder; if they are two classes, rename one (where the data set "
-            f"has numbers, by a list in datasets.{dataset}.classes)"
+            f"{' and '.join(map(repr, twice[0]))} differ by case, spaces, underscores or how "
+            "accents are coded only. Put their images in one folder; if they are two classes, "
+            f"rename one (where the data set has numbers, by a list in datasets.{dataset}.classes)"
         )

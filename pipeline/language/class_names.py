@@ -1,8 +1,11 @@
 """Class names as they stand in prompts: shipped lists, a user's list, or the bank's folders."""
 
+import html
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+
+import ftfy
 
 from pipeline.language.name_files import read_names, text_lines
 from pipeline.language.name_lookup import names_by_key, names_by_position
@@ -97,15 +100,24 @@ def class_names(
 
 
 def equal_names(names: Sequence[str]) -> dict[str, list[int]]:
-    """Return the names that several classes bear, with their positions.
+    """Return the names that several classes bear to CLIP's tokenizer, with their positions.
 
-    Case and surrounding space do not tell names apart: CLIP's tokenizer drops both, so such
-    classes have the same embedding and the argmax only ever returns the first.
+    Such classes have the same embedding, and the argmax only ever returns the first.
     """
     places = defaultdict(list)
     for place, name in enumerate(names):
-        places[" ".join(name.casefold().split())].append(place)
+        places[as_tokenized(name)].append(place)
     return {name: where for name, where in places.items() if len(where) > 1}
+
+
+def as_tokenized(text: str) -> str:
+    """Return text as CLIP's tokenizer reads it: mended, without entities, case and wide spaces.
+
+    As open_clip cleans it, whose import would load torch: ``é`` as one sign or two, curly or
+    straight quotes and ``&amp;`` or ``&`` are the same to it.
+    """
+    mended = html.unescape(html.unescape(ftfy.fix_text(text)))
+    return " ".join(mended.split()).lower()
 
 
 def named_list(source: str, *, folders: Sequence[str] = ()) -> dict[str, str] | list[str]:
