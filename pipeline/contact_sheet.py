@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 THUMB = 132  # pixels of one picture's side
 GAP = 10
 LINE = 17  # of text
-INK, PAPER, FAINT = (20, 20, 20), (255, 255, 255), (110, 110, 110)
+INK, PAPER, FAINT = (20, 20, 20), (255, 255, 255), (90, 90, 90)
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,9 @@ def contact_sheet(
     for name, factor in zip(variant_names, factors, strict=True):
         heads += [f"{name}: crafted", f"{name}: change x {factor}"]
     heads.append("ID target")
+    bold, font = ImageFont.load_default(14), ImageFont.load_default(12)
     text_lines = max(
-        len(lines)
+        len(wrapped(lines, font))
         for row in rows
         for lines in (row.source_lines, row.target_lines, *(v.lines for v in row.variants))
     )
@@ -70,7 +71,6 @@ def contact_sheet(
     size = (GAP + len(heads) * (THUMB + GAP), top + LINE + len(rows) * height)
     sheet = Image.new("RGB", size, PAPER)
     pen = ImageDraw.Draw(sheet)
-    bold, font = ImageFont.load_default(14), ImageFont.load_default(12)
     for number, line in enumerate(title):
         pen.text((GAP, GAP + number * LINE), line, INK, font=bold if number == 0 else font)
     for column, head in enumerate(heads):
@@ -85,9 +85,9 @@ def contact_sheet(
         for column, (image, lines) in enumerate(cells):
             if image is not None:
                 sheet.paste(thumbnail(image), (_left(column), y))
-            for at, line in enumerate(lines):
+            for at, line in enumerate(wrapped(lines, font)):
                 place = (_left(column), y + THUMB + 2 + at * LINE)
-                pen.text(place, _fitting(line, font), FAINT, font=font)
+                pen.text(place, line, FAINT, font=font)
     return sheet
 
 
@@ -118,6 +118,19 @@ def thumbnail(image: Image.Image) -> Image.Image:
 
 def _left(column: int) -> int:
     return GAP + column * (THUMB + GAP)
+
+
+def wrapped(lines: Sequence[str], font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> list[str]:
+    """Lines as wide as a picture; a name that is wider goes on below, and is cut only then."""
+    kept: list[str] = []
+    for line in lines:
+        words = line.split(" ")
+        fits = [n for n in range(1, len(words)) if font.getlength(" ".join(words[:n])) <= THUMB]
+        if font.getlength(line) > THUMB and fits:
+            kept += [" ".join(words[: fits[-1]]), _fitting(" ".join(words[fits[-1] :]), font)]
+        else:
+            kept.append(_fitting(line, font))
+    return kept
 
 
 def _fitting(line: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:

@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 import pytest
-from PIL import Image
+from PIL import Image, ImageFont
 
 from pipeline.contact_sheet import (
     GAP,
@@ -14,6 +14,7 @@ from pipeline.contact_sheet import (
     around_grey,
     contact_sheet,
     perturbation,
+    wrapped,
 )
 from pipeline.datasets.images import ImageParams
 from pipeline.datasets.index import SCHEMA
@@ -100,3 +101,15 @@ def test_the_stage_shows_pairs_spread_evenly(tmp_path):
     other = picture(tmp_path, "other", pairs=([0, 1, 2, 4, 3], [4, 3, 2, 1, 0]))
     with pytest.raises(ValueError, match="smooth and other must share their pairs"):
         run(ood, bank, [left, other], rows=3)
+
+
+def test_a_long_name_goes_on_in_a_second_line():
+    """Cut, cyrillic capital letter shcha and sha read the same."""
+    font = ImageFont.load_default(12)
+
+    lines = wrapped(["cyrillic capital letter shcha", "1-NN 0.9", "w" * 60], font)
+
+    assert " ".join(lines[:2]) == "cyrillic capital letter shcha"
+    assert lines[2] == "1-NN 0.9"
+    assert lines[3].endswith("…")
+    assert all(font.getlength(line) <= THUMB for line in lines)

@@ -9,9 +9,10 @@ from PIL import Image
 from report_world import write_world
 
 from pipeline.params import load_params
-from pipeline.report.document import Picture, Section
+from pipeline.report.document import Section
 from pipeline.report.figure_scatter import accuracy_figure
 from pipeline.report.html import html_page
+from pipeline.report.pictures import Picture
 from pipeline.report.tables import Table
 from pipeline.statistics.accuracy import wilson_interval
 from stages import readme, report
@@ -206,6 +207,7 @@ def test_contact_sheets_are_shown(world):
     assert "data:image/png;base64," in Path("reports/report.html").read_text()
     document = Path("reports/results.md").read_text(encoding="utf-8")
     assert "![sheet](../sheet.png)" in document
+    assert "*Images of sheet before and after the attack" in document
 
 
 def test_the_attack_is_told_score_by_score_and_backbone_by_backbone(world):

@@ -1,16 +1,25 @@
+import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
+from itertools import combinations
 
+import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import Normalize
 from report_world import write_world
 
 from pipeline.report.attacks import curves_figure
 from pipeline.report.figure_curves import histogram_figure, roc_figure
+from pipeline.report.figure_heat import COLOURS, SHOWN_FROM, SHOWN_TO, contrast, ink_on
 from pipeline.report.figure_methods import backbones_figure, mean_figure, sets_figure
 from pipeline.report.figure_scatter import accuracy_figure
 from pipeline.report.figures import FAINT, panels, save_figure
+from pipeline.report.pictures import CAPTIONS
 from pipeline.report.read import read_records
 from pipeline.report.records import Scope
+from stages import report
 
 DRAWINGS = (
     accuracy_figure,
@@ -160,3 +169,95 @@ def test_the_drawn_line_is_the_least_squares_line(tmp_path):
     np.testing.assert_allclose(drawn.get_ydata(), intercept + slope * drawn.get_xdata())
     r2 = np.corrcoef(x, y)[0, 1] ** 2
     assert any(f"R² = {r2:.3f}, 3 backbones" in text.get_text() for text in panel.texts)
+
+
+def drawn_labels(figure, axis="xaxis"):
+    """Bounding boxes of all visible tick labels of a figure, as it is saved."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    labels = [label for panel in figure.axes for label in getattr(panel, axis).get_ticklabels()]
+    shown = [label for label in labels if label.get_text() and label.get_visible()]
+    return [label.get_window_extent(canvas.get_renderer()) for label in shown]
+
+
+def test_tick_labels_of_histograms_never_collide(tmp_path):
+    """Six narrow columns of scores of any size; each panel can be read off."""
+    names = ("knn_1", "mahalanobis", "mcm", "plp_msp", "plp_energy", "lp_msp")
+    records = records_of(tmp_path, backbones=("mini_l",), sets=("greek", "digits"))
+    records = replace(records, scope=replace(records.scope, headline_methods=names))
+    ends = [(0.68, 1.0), (-81000, -300), (-3.03, -2.74), (-0.9, 12.4), (5.1, 26.0), (1e-6, 4e-6)]
+    for record in records.evaluations["mini_l"].values():
+        for name, (low, high) in zip(names, ends, strict=True):
+            record["histogram"][name]["edges"] = np.linspace(low, high, 41).tolist()
+
+    figure = histogram_figure(records)
+    boxes = drawn_labels(figure)
+
+    assert figure.get_figwidth() <= 9.3  # at this width a README shows it at full size
+    assert all(panel.get_xticks().size for panel in figure.axes)
+    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
+
+
+def test_roc_panels_share_one_axis_and_no_label_collides(tmp_path):
+    sets = tuple(f"set_{i}" for i in range(6))
+    figure = roc_figure(records_of(tmp_path, backbones=("mini_l",), sets=sets))
+
+    assert figure.get_figwidth() <= 9.3
+    for axis in ("xaxis", "yaxis"):
+        boxes = drawn_labels(figure, axis)
+        assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
+    assert {label.get_text() for label in figure.legends[0].get_texts()} == {"knn_1", "mcm"}
+
+
+@pytest.mark.parametrize("share", np.linspace(0.3, 1, 15))
+def test_numbers_stand_out_from_their_cell(share):
+    """WCAG asks for 4.5; white on the middle of the scale had 3.6."""
+    colour = mpl.colormaps[COLOURS](Normalize(SHOWN_FROM, SHOWN_TO)(100 * share))
+
+    assert contrast(ink_on(colour), colour) > 4.5
+
+
+def test_contrast_by_hand():
+    assert contrast("black", "white") == pytest.approx(21)
+    assert contrast("#777777", "white") == pytest.approx(4.48, abs=0.01)
+    assert contrast(FAINT, "white") > 4.5
+
+
+def test_heat_maps_have_the_scale_of_their_colours(tmp_path):
+    records = records_of(tmp_path, backbones=("mini_l", "mini_s"), sets=("greek", "digits"))
+    figure = backbones_figure(records)
+    cells, bar = figure.axes
+
+    assert [label.get_text() for label in bar.get_yticklabels()] == [
+        "≤ 50", "60", "70", "80", "90", "100"
+    ]  # fmt: skip
+    assert cells.get_position().x1 < bar.get_position().x0 < 1
+    assert len(sets_figure(records).axes) == 2
+
+
+def test_no_axis_in_percent_has_a_tick_above_100(tmp_path):
+    records = records_of(
+        tmp_path, backbones=("mini_s", "mini_m", "mini_l"), sets=("greek", "digits")
+    )
+    for sets in records.evaluations.values():
+        sets["greek"]["methods"]["knn_1"]["auroc"] = {"value": 1.0, "low": 0.996, "high": 1.0}
+
+    figure = accuracy_figure(records)
+
+    ticks = [tick for panel in figure.axes for tick in (*panel.get_xticks(), *panel.get_yticks())]
+    assert max(ticks) <= 100
+    assert figure.get_figwidth() <= 9.3
+
+
+def test_the_headline_leads_the_legend(tmp_path):
+    records = records_of(tmp_path, backbones=("mini_m", "mini_s"), sets=("greek", "digits"))
+
+    legend = mean_figure(records).axes[0].get_legend()
+
+    assert [text.get_text() for text in legend.get_texts()] == ["mini_m", "mini_s"]
+
+
+@pytest.mark.parametrize("name", report.FIGURES)
+def test_a_caption_says_what_is_seen_and_which_way_is_better(name):
+    assert re.search(r"better|lower a curve falls|more in-distribution", CAPTIONS[name])
+    assert CAPTIONS[name].endswith(".")

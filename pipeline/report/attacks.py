@@ -84,13 +84,16 @@ def curves_figure(records: Records) -> Figure | None:
         for backbone in records.scope.backbones:
             record = records.adversarial[backbone][dataset]
             if "curve" in record:
-                curves[f"{dataset} ({backbone})"] = record["curve"]
+                curves[f"{dataset}, on {backbone}"] = record["curve"]
     if not curves:
         return None
     figure, axes = panels(
         2, columns=2, size=(3.2, 2.5), gap=(0.35, 0.4), margins=(0.65, 0.6, 1.8, 0.3)
     )
-    labels = {"steps": "steps of the attack", "l2": "mean L2 size of the perturbation"}
+    labels = {
+        "steps": "steps of the attack",
+        "l2": "mean L2 norm of the change (pixels from 0 to 1)",
+    }
     with mpl.rc_context(STYLE):
         for panel, (quantity, label) in zip(axes, labels.items(), strict=True):
             panel.grid(visible=True)
@@ -104,7 +107,7 @@ def curves_figure(records: Records) -> Figure | None:
                     **line_style(position),
                 )
             panel.set_xlabel(label)
-        axes[0].set_ylabel("1-NN AUROC (%), higher = better")
+        axes[0].set_ylabel("1-NN AUROC (%), lower = the attack works")
         axes[1].tick_params(labelleft=False)
         axes[1].set_ylim(axes[0].get_ylim())
         axes[1].legend(loc="upper left", bbox_to_anchor=(1.02, 1.0))

@@ -10,18 +10,11 @@ from pipeline.report.claims import claims_table, differences_table, not_measured
 from pipeline.report.comparisons import comparisons_table
 from pipeline.report.leaks import leak_lines
 from pipeline.report.lines import lines_table
+from pipeline.report.pictures import CAPTIONS, Picture, sheet_caption
 from pipeline.report.provenance import provenance_tables
 from pipeline.report.records import Records
 from pipeline.report.seed_spread import seeds_table
 from pipeline.report.tables import Table, markdown
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A figure on disk with what a reader needs to read it."""
-
-    path: Path
-    caption: str
 
 
 @dataclass(frozen=True)
@@ -58,21 +51,6 @@ CONVENTIONS = (
     "100.0 and 0.0 mean just that: what only rounds to them is written with more digits.",
     "n/a: the method does not apply to the backbone; the reason stands in its own table.",
 )
-
-CAPTIONS = {
-    "mean_auroc": ("Mean AUROC of every method; bars are 95 % intervals of the headline backbone."),
-    "accuracy_against_auroc": (
-        "20-NN accuracy against 1-NN AUROC, one point a backbone, with the least-squares line "
-        "over the CLIP backbones of the study."
-    ),
-    "auroc_by_set": "AUROC of every method on every OOD set.",
-    "auroc_by_backbone": "Mean AUROC of every method on every backbone.",
-    "roc": "ROC curves of the headline methods, ID being the positive class.",
-    "attack_curves": (
-        "1-NN AUROC on the surrogate while the images are crafted, before they are rounded."
-    ),
-    "score_histograms": "Scores of ID and OOD images; where they overlap, no threshold helps.",
-}
 
 
 def sections(
@@ -155,7 +133,7 @@ def sections(
                     ),
                     pictures=(
                         *drawn("attack_curves"),
-                        *(Picture(path, path.stem.replace("_", " ")) for path in contact_sheets),
+                        *(Picture(path, sheet_caption(path.stem)) for path in contact_sheets),
                     ),
                 ),
             )
@@ -189,7 +167,7 @@ def markdown_document(title: str, content: tuple[Section, ...], *, folder: Path)
             lines.append("\n".join(f"- {text}" for text in section.paragraphs) + "\n")
         lines += [markdown(table, level=3) for table in section.tables]
         lines += [
-            f"![{picture.caption}]({_link(picture.path, folder)})\n\n*{picture.caption}*\n"
+            f"![{picture.alt}]({_link(picture.path, folder)})\n\n*{picture.caption}*\n"
             for picture in section.pictures
         ]
         lines.append(f"<!-- end: {section.name} -->\n")

@@ -1,16 +1,12 @@
 """All methods at a glance: mean AUROC with intervals, and heat maps over sets and backbones."""
 
-from collections.abc import Sequence
-
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
+from pipeline.report.figure_heat import heat_map, names_width
 from pipeline.report.figures import FAINT, PALETTE, STYLE, panels
 from pipeline.report.records import MEAN, Records, title
-
-COLOURS = "cividis"  # even in lightness for every kind of colour vision
-SHOWN_FROM, SHOWN_TO = 50.0, 100.0  # AUROC in percent; below chance takes the darkest colour
 
 
 def mean_figure(records: Records) -> Figure:
@@ -27,7 +23,7 @@ def mean_figure(records: Records) -> Figure:
         1,
         columns=1,
         size=(5.2, 0.5 + 0.22 * len(methods)),
-        margins=(_width(methods), 0.55, 1.5, 0.4),
+        margins=(names_width(methods), 0.55, 1.5, 0.4),
     )
     with mpl.rc_context(STYLE):
         panel.grid(visible=True, axis="x")
@@ -59,7 +55,14 @@ def mean_figure(records: Records) -> Figure:
         panel.set_yticks(range(len(methods)), methods)
         panel.set_ylim(-0.7, len(methods) - 0.3)
         panel.set_xlabel(f"mean AUROC over {over} (%), higher = better; 50 = chance")
-        panel.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        handles, labels = panel.get_legend_handles_labels()
+        order = sorted(range(len(labels)), key=lambda i: labels[i] != headline)
+        panel.legend(
+            [handles[i] for i in order],
+            [labels[i] for i in order],
+            loc="upper left",
+            bbox_to_anchor=(1.0, 1.0),
+        )
         each = "every OOD set" if records.scope.counts_all else "each of these sets"
         panel.set_title(f"every method, {each} counted once", loc="left")
     return figure
@@ -75,7 +78,7 @@ def sets_figure(records: Records) -> Figure:
         for method in records.methods
     ]
     columns = [*map(title, means), *(name.replace("_", " ") for name in records.scope.sets)]
-    return _heat_map(values, records.methods, columns, f"AUROC (%), {backbone}", split=len(means))
+    return heat_map(values, records.methods, columns, f"AUROC (%), {backbone}", split=len(means))
 
 
 def backbones_figure(records: Records) -> Figure:
@@ -85,66 +88,4 @@ def backbones_figure(records: Records) -> Figure:
         for method in records.methods
     ]
     label = f"mean AUROC over {records.scope.over} (%)"
-    return _heat_map(values, records.methods, list(records.scope.backbones), label)
-
-
-def _width(names: Sequence[str]) -> float:
-    """Inches that the longest row name needs beside its panel."""
-    return 0.3 + 0.075 * max((len(name) for name in names), default=0)
-
-
-def _heat_map(
-    values: list[list[float | None]],
-    rows: tuple[str, ...],
-    columns: list[str],
-    title: str,
-    *,
-    split: int = 0,
-) -> Figure:
-    """Draw shares as percent in coloured cells; n/a stays white; a gap follows `split` columns."""
-    grid = np.array([[np.nan if v is None else 100 * v for v in row] for row in values])
-    longest = max(len(name) for name in columns)
-    label = f"{title}; higher = better"
-    beside = max(0.5, 0.075 * len(label) - 0.52 * len(columns))  # inches; the label may overhang
-    figure, (panel,) = panels(
-        1,
-        columns=1,
-        size=(0.52 * len(columns), 0.24 * len(rows)),
-        margins=(_width(rows), 0.3, beside, 0.3 + 0.055 * longest),
-    )
-    with mpl.rc_context(STYLE):
-        colours = mpl.colormaps[COLOURS]
-        panel.pcolormesh(
-            np.arange(len(columns) + 1) - 0.5,
-            np.arange(len(rows) + 1) - 0.5,
-            grid,
-            cmap=colours,
-            vmin=SHOWN_FROM,
-            vmax=SHOWN_TO,
-            edgecolors="white",
-            linewidth=0.8,
-        )
-        for (row, column), value in np.ndenumerate(grid):
-            missing = np.isnan(value)
-            dark = missing or value > (SHOWN_FROM + SHOWN_TO) / 2 + 5
-            panel.text(
-                column,
-                row,
-                "n/a" if missing else f"{value:.1f}",
-                ha="center",
-                va="center",
-                fontsize=7,
-                color=FAINT if missing else ("black" if dark else "white"),
-            )
-        if split:
-            panel.axvline(split - 0.5, color="white", linewidth=4)
-        panel.set_yticks(range(len(rows)), rows)
-        panel.set_xticks(
-            range(len(columns)), columns, rotation=50, ha="left", rotation_mode="anchor"
-        )
-        panel.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
-        panel.set_ylim(len(rows) - 0.5, -0.5)
-        for spine in panel.spines.values():
-            spine.set_visible(False)
-        panel.set_xlabel(label, loc="left")
-    return figure
+    return heat_map(values, records.methods, list(records.scope.backbones), label)

@@ -5,6 +5,7 @@ import numpy as np
 from jaxtyping import Float64
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from pipeline.report.figure_labels import name_points
 from pipeline.report.figures import FAINT, INK, PALETTE, STYLE, panels
@@ -15,6 +16,15 @@ METHOD, CLASSIFIER = "knn_1", "knn_20"
 DIRECT_LABELS = 6  # with more backbones the points carry numbers and a key names them
 
 MARKER = 5.0  # diameter of the points, in typographic points
+
+
+class UpToPerfect(MaxNLocator):
+    """Ticks of an axis in percent: the panel may end above 100, its ticks do not."""
+
+    def tick_values(self, vmin: float, vmax: float) -> Float64[np.ndarray, " t"]:
+        """Return the usual ticks up to 100."""
+        ticks = np.asarray(super().tick_values(vmin, vmax), dtype=np.float64)
+        return ticks[ticks <= 100]
 
 
 def accuracy_figure(records: Records) -> Figure:
@@ -31,8 +41,9 @@ def accuracy_figure(records: Records) -> Figure:
     figure, axes = panels(
         1 + len(sets),
         columns=3,
-        size=(2.9, 2.5),
-        margins=(0.65, 0.62, 1.75 if keyed else 0.25, 0.45),
+        size=(2.4, 2.1),
+        gap=(0.5, 0.58),
+        margins=(0.62, 0.72, 1.75 if keyed else 0.25, 0.45),
     )
     with mpl.rc_context(STYLE):
         overall = MEAN if records.scope.counts_all else f"{MEAN} ({records.scope.over})"
@@ -51,7 +62,11 @@ def accuracy_figure(records: Records) -> Figure:
             panel.set_title(name.replace("_", " "), loc="left")
         if set(backbones) - set(records.scope.clip):
             figure.text(
-                0.99, 0.006, "hollow: not among study.clip, not in the line", ha="right", fontsize=8
+                0.99,
+                0.06 / figure.get_figheight(),
+                "hollow: not a CLIP model of the study (study.clip), not in the line",
+                ha="right",
+                fontsize=8,
             )
         if keyed:
             key = "\n".join(f"{i:>2}  {name}" for i, name in enumerate(backbones, 1))
@@ -59,7 +74,9 @@ def accuracy_figure(records: Records) -> Figure:
             figure.text(
                 1 - 1.6 / width, axes[0].get_position().y1, key, va="top", fontsize=8, color=INK
             )
-        figure.supxlabel("20-NN accuracy on the ID test set (%)", fontsize=9, y=0.02)
+        figure.supxlabel(
+            "20-NN accuracy on the ID test set (%)", fontsize=9, y=0.26 / figure.get_figheight()
+        )
         figure.supylabel("1-NN AUROC (%), higher = OOD told apart better", fontsize=9, x=0.01)
     return figure
 
@@ -84,6 +101,8 @@ def _panel(panel: Axes, points: list, in_line: set[str], *, keyed: bool) -> None
             ecolor="#9fb9cc" if filled else "#e8bfa3",
         )
     panel.margins(x=0.16 if keyed else 0.24, y=0.2)
+    for axis in (panel.xaxis, panel.yaxis):
+        axis.set_major_locator(UpToPerfect(nbins=5, steps=[1, 2, 2.5, 5, 10]))
     if line is None:
         label = "no line: points do not differ"
         if len(fitted) < 3:

@@ -14,7 +14,7 @@ from pipeline.files import written_whole
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1)))
 ID_COLOUR, OOD_COLOUR = PALETTE[0], PALETTE[1]
-INK, FAINT = "#222222", "#8a8a8a"
+INK, FAINT = "#222222", "#707070"  # both can be read on white
 
 STYLE: dict[Any, Any] = {
     "svg.hashsalt": "figures of the report",

@@ -5,7 +5,8 @@ from html import escape
 from pathlib import Path
 
 from pipeline.percent import NOT_APPLICABLE
-from pipeline.report.document import Picture, Section
+from pipeline.report.document import Section
+from pipeline.report.pictures import Picture
 from pipeline.report.tables import Table
 
 MEDIA_TYPES = {".svg": "image/svg+xml", ".png": "image/png"}
@@ -100,11 +101,8 @@ def _parted(text: str) -> tuple[str, str]:
 
 
 def _figure(picture: Picture) -> str:
-    caption = escape(picture.caption)
-    source = _data_uri(picture.path)
-    return (
-        f'<figure><img src="{source}" alt="{caption}">\n<figcaption>{caption}</figcaption></figure>'
-    )
+    image = f'<img src="{_data_uri(picture.path)}" alt="{escape(picture.alt)}">'
+    return f"<figure>{image}\n<figcaption>{escape(picture.caption)}</figcaption></figure>"
 
 
 def _data_uri(path: Path) -> str:
