@@ -27,6 +27,7 @@ from stages import fetch as stage
 CONTENT = np.random.default_rng(0).bytes(300_000)
 MD5 = hashlib.md5(CONTENT).hexdigest()
 DATE = "Wed, 21 Oct 2015 07:28:00 GMT"
+BROKEN_ONCE = ("/half", "/changed", "/replaced", "/grown", "/weak")
 UNRANGED = ("/stubborn", "/alternating")  # without range requests
 
 
@@ -79,10 +80,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
             etag = None
         if self.path == "/cut.zip":
             body = packed(["lists/a.txt"])
-        if self.path == "/changed" and len(server.seen) > 1:
+        if self.path in ("/replaced", "/grown") and len(server.seen) == 1:
+            body = CONTENT[::-1]
+        if self.path in ("/changed", "/replaced") and len(server.seen) > 1:
             etag = '"two"'
         start = self._range(etag)
         server.starts.append(start)
+        if self.path == "/portions":
+            self._portion(body, start)
+            return
         if start >= len(body) > 0:
             self.send_response(416)
             self.send_header("Content-Range", f"bytes */{len(body)}")
@@ -92,7 +98,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.path != "/cut.zip":
             self.send_header("Content-Length", str(len(body) - start))
         if start:
-            self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
+            total = len(body) + (self.path == "/grown" and len(server.seen) == 2)
+            self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{total}")
         if self.path == "/weak":
             self.send_header("ETag", 'W/"one"')
             self.send_header("Last-Modified", DATE)
@@ -103,7 +110,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_header("Content-Type", "text/html; charset=utf-8")
         self.end_headers()
         stop = len(body)
-        if self.path in ("/half", "/changed", "/weak") and len(server.seen) == 1:
+        if self.path in BROKEN_ONCE and len(server.seen) == 1:
             stop = 100_000
         if self.path == "/unmarked":
             stop = min(start + 100_000, len(body))
@@ -121,9 +128,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
         wanted = self.headers.get("Range")
         if wanted is None or self.path in UNRANGED:
             return 0
-        if self.headers.get("If-Range") not in (None, etag):
+        if self.path != "/replaced" and self.headers.get("If-Range") not in (None, etag):
             return 0
         return int(wanted.removeprefix("bytes=").removesuffix("-"))
+
+    def _portion(self, body, start):
+        """At most 100,000 bytes of whatever is asked for, as some caches give."""
+        stop = min(start + 100_000, len(body))
+        self.send_response(206)
+        self.send_header("Content-Length", str(stop - start))
+        self.send_header("Content-Range", f"bytes {start}-{stop - 1}/{len(body)}")
+        self.send_header("ETag", '"one"')
+        self.end_headers()
+        self.wfile.write(body[start:stop])
 
     def log_message(self, *args):
         """Stay quiet."""
@@ -171,6 +188,23 @@ def test_a_wrong_stated_size_does_not_stop_a_file_whose_checksum_fits(server, tm
 def test_a_broken_off_download_goes_on_where_it_stopped(server, tmp_path):
     fetch(at(server, "/half", md5=MD5), tmp_path)
     assert server.seen == [("/half", None), ("/half", "bytes=100000-")]
+
+
+@pytest.mark.parametrize("md5", [MD5, None])
+@pytest.mark.parametrize("path", ["/replaced", "/grown"])
+def test_a_file_that_changed_is_begun_anew_though_the_server_would_continue_it(
+    server, tmp_path, path, md5
+):
+    """It does not heed If-Range; the new ETag or size tells. Parts of two files used to be one."""
+    assert fetch(at(server, path, md5=md5), tmp_path).read_bytes() == CONTENT
+    assert server.starts == [0, 100_000, 0]
+
+
+@pytest.mark.parametrize("md5", [MD5, None])
+def test_a_file_that_comes_in_portions_is_whole_in_the_end(server, tmp_path, md5):
+    """The first of them used to count as the whole file."""
+    assert fetch(at(server, "/portions", md5=md5), tmp_path).read_bytes() == CONTENT
+    assert server.starts == [0, 100_000, 200_000]
 
 
 def test_a_weak_etag_resumes_by_the_date(server, tmp_path):

@@ -1,12 +1,14 @@
 """One answer of a server: its bytes as they come, and what ends a connection before its time."""
 
 import http.client
+import re
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from http.client import HTTPResponse
+from typing import NamedTuple
 
 from pipeline.fetching.errors import DownloadError
 
@@ -76,6 +78,26 @@ def stated_length(answer: HTTPResponse) -> int | None:
     """Bytes that the answer says it has; None where it does not, or says no number."""
     length = answer.headers.get("Content-Length", "").strip()
     return int(length) if length.isascii() and length.isdecimal() else None
+
+
+class Part(NamedTuple):
+    """Which bytes of a file an answer brings: from start up to end, of total where it is told."""
+
+    start: int
+    end: int
+    total: int | None
+
+
+def stated_part(answer: HTTPResponse) -> Part | None:
+    """The part that ``Content-Range`` names; None where it names none that can be."""
+    said = re.fullmatch(
+        r"bytes (\d+)-(\d+)/(\d+|\*)", answer.headers.get("Content-Range", "").strip(), re.ASCII
+    )
+    if said is None:
+        return None
+    total = None if said[3] == "*" else int(said[3])
+    part = Part(int(said[1]), int(said[2]) + 1, total)
+    return part if part.start < part.end and (total is None or part.end <= total) else None
 
 
 def blocks(answer: HTTPResponse, length: int | None) -> Iterator[bytes]:

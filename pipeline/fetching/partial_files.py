@@ -3,6 +3,7 @@
 import json
 from http.client import HTTPResponse
 from pathlib import Path
+from typing import Any
 
 from pipeline.fetching.errors import reading, writing
 from pipeline.files import write_text
@@ -24,14 +25,24 @@ def origin(partial: Path) -> str | None:
 
     Half a note, as a process leaves that is killed, tells nothing.
     """
-    try:
-        same = json.loads(_note(partial).read_text(encoding="utf-8"))["same"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    same = _noted(partial).get("same")
     return same if isinstance(same, str) else None
 
 
-def begin(partial: Path, answer: HTTPResponse) -> None:
+def is_of_another(partial: Path, answer: HTTPResponse, total: int | None) -> bool:
+    """Whether an answer that continues a partial file belongs to another file, by what was noted.
+
+    Not every server heeds ``If-Range``. One that leaves out what was noted is believed.
+    """
+    noted = _noted(partial)
+    same, before = noted.get("same"), noted.get("total")
+    if None not in (total, before) and total != before:
+        return True
+    tag = isinstance(same, str) and same.startswith('"')
+    return same not in (None, answer.headers.get("ETag" if tag else "Last-Modified", same))
+
+
+def begin(partial: Path, answer: HTTPResponse, total: int | None) -> None:
     """Empty a partial file, then note what tells whether a server still has the same file.
 
     In this order: bytes of one file must never lie beside the note of another. A weak ETag cannot
@@ -44,7 +55,7 @@ def begin(partial: Path, answer: HTTPResponse) -> None:
     forget(partial)
     if same:
         with writing(partial):
-            write_text(_note(partial), json.dumps({"same": same}))
+            write_text(_note(partial), json.dumps({"same": same, "total": total}))
 
 
 def forget(partial: Path) -> None:
@@ -58,6 +69,14 @@ def discard(partial: Path) -> None:
     with writing(partial):
         partial.unlink(missing_ok=True)
     forget(partial)
+
+
+def _noted(partial: Path) -> dict[str, Any]:
+    try:
+        noted = json.loads(_note(partial).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return noted if isinstance(noted, dict) else {}
 
 
 def _note(partial: Path) -> Path:

@@ -15,9 +15,10 @@ from pipeline.fetching.connection import (
     ask,
     blocks,
     stated_length,
+    stated_part,
 )
 from pipeline.fetching.errors import DownloadError, writing
-from pipeline.fetching.partial_files import begin, discard, origin, size
+from pipeline.fetching.partial_files import begin, discard, is_of_another, origin, size
 
 ATTEMPTS = 5  # in a row that bring nothing new
 PATIENCE = 120.0  # seconds that a busy server may ask to wait
@@ -96,19 +97,26 @@ def _one_request(url: str, partial: Path, have: int, same: str | None, report: R
                 f"{url} gave a web page, not '{partial.stem}'; open the address in a browser and "
                 f"put the file at {partial.with_suffix('')}"
             )
-        part = answer.status == 206
-        if part and not answer.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
-            raise BrokenOff("the server resumed at another place")
-        start, length = have if part else 0, stated_length(answer)
-        total = None if length is None else start + length
-        _check_space(partial.parent, length or 0)
+        start, length = 0, stated_length(answer)
+        total = length
+        if answer.status == 206:
+            part = stated_part(answer)
+            if part is None or part.start != have:
+                raise BrokenOff("the server resumed at another place")
+            if have and is_of_another(partial, answer, part.total):
+                discard(partial)
+                raise BrokenOff("the server has another file by now")
+            start, length, total = have, part.end - have, part.total or part.end
+        _check_space(partial.parent, (total or 0) - start)
         if not start:
-            begin(partial, answer)
+            begin(partial, answer, total)
         # What arrived reaches the disk however the block ends.
         with writing(partial), partial.open("ab", buffering=BLOCK) as file:
             for block in blocks(answer, length):
                 file.write(block)
                 report(file.tell(), total)
+            if total is not None and file.tell() < total:
+                raise BrokenOff("the server gives the file in parts")
     return Received(total, blind=start > 0 and not same)
 
 
