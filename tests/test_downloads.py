@@ -106,6 +106,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_header("Accept-Ranges", "bytes")
         elif etag:
             self.send_header("ETag", etag)
+        if self.path == "/packed":
+            self.send_header("Content-Encoding", "gzip")
         if self.path == "/typed":
             self.send_header("Content-Type", "text/html; charset=utf-8")
         self.end_headers()
@@ -436,6 +438,17 @@ def test_a_zip_cut_off_by_a_server_that_states_no_length_is_not_recorded_as_righ
     with pytest.raises(DownloadError, match="is no whole zip archive; the download is kept aside"):
         fetch(cut, tmp_path)
     assert names(tmp_path) == ["lists.zip.wrong"]
+
+
+def test_a_file_that_the_server_packed_is_refused_with_the_cure(server, tmp_path):
+    """Its bytes were recorded as the right ones; of a .gz it may be said and mean the file."""
+    with pytest.raises(
+        DownloadError, match="gives 'set.bin' packed by gzip.* curl --compressed -o"
+    ):
+        fetch(at(server, "/packed"), tmp_path)
+    assert names(tmp_path) == []
+    whole = Download(file="set.tar.gz", url=server.address + "/packed", md5=MD5)
+    assert fetch(whole, tmp_path).read_bytes() == CONTENT
 
 
 def test_only_web_addresses_are_opened(tmp_path):

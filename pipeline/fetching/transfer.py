@@ -1,10 +1,12 @@
 """One file over HTTP: continued where it broke off, given up when nothing new comes."""
 
+import shlex
 import shutil
 import time
 import urllib.error
 from collections.abc import Callable
 from dataclasses import dataclass
+from http.client import HTTPResponse
 from pathlib import Path
 
 from pipeline.fetching.connection import (
@@ -97,6 +99,7 @@ def _one_request(url: str, partial: Path, have: int, same: str | None, report: R
                 f"{url} gave a web page, not '{partial.stem}'; open the address in a browser and "
                 f"put the file at {partial.with_suffix('')}"
             )
+        _check_plain(answer, url, partial.with_suffix(""))
         start, length = 0, stated_length(answer)
         total = length
         if answer.status == 206:
@@ -118,6 +121,16 @@ def _one_request(url: str, partial: Path, have: int, same: str | None, report: R
             if total is not None and file.tell() < total:
                 raise BrokenOff("the server gives the file in parts")
     return Received(total, blind=start > 0 and not same)
+
+
+def _check_plain(answer: HTTPResponse, url: str, target: Path) -> None:
+    """Refuse a file that the server packed, though not asked to; that of a .gz may mean its own."""
+    encoding = answer.headers.get("Content-Encoding", "identity").lower()
+    if encoding != "identity" and target.suffix not in (".gz", ".tgz"):
+        raise DownloadError(
+            f"{url} gives '{target.name}' packed by {encoding}, which is not undone here; get it "
+            f"by curl --compressed -o {shlex.quote(str(target))} {shlex.quote(url)}"
+        )
 
 
 def _given_up(url: str, partial: Path, have: int, broken: BrokenOff) -> str:
