@@ -2,7 +2,8 @@
 
     python -m stages.index DATASET INDEX
 
-Reads   the images of datasets.DATASET, in place and read-only
+Reads   the images of datasets.DATASET, in place and read-only; those that were read before and that
+        the disk says are unchanged are known from the side cache
 Writes  INDEX                      one row an image: row, path, label, class_name, sha256, error;
                                    with index.hash false also place, where the files lie
         INDEX with .unreadable.txt  where files are no images: every one of them with the reason
@@ -18,9 +19,11 @@ import polars as pl
 
 from pipeline.datasets.images import ImageParams
 from pipeline.datasets.index import write_index
+from pipeline.extraction.cache import cache_root
 from pipeline.extraction.progress import Progress
 from pipeline.indexing.class_doubts import doubts
 from pipeline.indexing.completeness import check_complete, empty_class_folders
+from pipeline.indexing.image_memory import ImageMemory
 from pipeline.indexing.indexing import (
     IndexParams,
     UnreadableImagesError,
@@ -52,8 +55,9 @@ def run(
     images: ImageParams,
     role: Role = Role(),
     reference: tuple[str, Classes] | None = None,
+    memories: Path | None = None,
 ) -> pl.DataFrame:
-    """Index one data set; see the module docstring."""
+    """Index one data set; see the module docstring. `memories` keeps what was seen before."""
     if isinstance(spec, RowsSet):  # no files behind the rows
         params = replace(params, hash=False, verify_images=False)
     entries, classes, source = list_images(dataset, spec, reference=reference)
@@ -75,11 +79,26 @@ def run(
         said = [f"{len(empty)} class folders hold no image: {', '.join(empty[:10])}"]
     for sentence in said:
         print(f"warning: {dataset}: {sentence}", flush=True)  # before hours of reading
-    progress = Progress(f"index {dataset}", len(entries))
+    memory, recalled = None, None
+    if memories is not None and (params.hash or params.verify_images):
+        memory = ImageMemory.of(memories, dataset, spec, params=params, images=images)
+        recalled = memory.recall(source, [entry.path for entry in entries])
+    known = recalled.count if recalled else 0
+    if known:
+        print(f"{dataset}: {known:,} of {len(entries):,} files are as they were", flush=True)
+    progress = Progress(f"index {dataset}", len(entries), done=known)
     index = build_index(
-        entries, classes, source, params=params, images=images, advance=progress.advance
+        entries,
+        classes,
+        source,
+        params=params,
+        images=images,
+        known=recalled.findings() if recalled else None,
+        advance=progress.advance,
     )
     progress.close()
+    if memory and recalled:
+        memory.keep(recalled, index)
     if not params.hash and not isinstance(spec, RowsSet):  # only the place tells which these are
         places = (spec.path, getattr(spec, "root", None))
         resolved = [str(Path(place).resolve()) for place in places if place]
@@ -120,6 +139,7 @@ def main() -> None:
         images=load_params("images", ImageParams),
         role=role,
         reference=reference,
+        memories=cache_root() / "indexed",
     )
     excluded = index["error"].count()
     seconds = time.perf_counter() - started

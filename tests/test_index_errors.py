@@ -32,7 +32,7 @@ def command(folder: Path, entry: object, output: str) -> subprocess.CompletedPro
     return subprocess.run(
         [sys.executable, "-m", "stages.index", "birds", output],
         cwd=folder,
-        env={"PYTHONPATH": str(ROOT), "PATH": ""},
+        env={"PYTHONPATH": str(ROOT), "PATH": "", "OOD_CACHE_DIR": str(folder / "cache")},
         capture_output=True,
         text=True,
     )

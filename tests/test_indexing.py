@@ -354,7 +354,7 @@ def test_the_command_says_what_it_found_or_what_is_wrong(animals, tmp_path):
         return subprocess.run(
             [sys.executable, "-m", "stages.index", dataset, f"data/{dataset}.parquet"],
             cwd=tmp_path,
-            env={"PYTHONPATH": str(ROOT), "PATH": ""},
+            env={"PYTHONPATH": str(ROOT), "PATH": "", "OOD_CACHE_DIR": str(tmp_path / "cache")},
             capture_output=True,
             text=True,
         )

@@ -1,6 +1,6 @@
 """From a source of images to its index: which images, in which order, with which labels."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -10,7 +10,7 @@ import polars as pl
 from pipeline.datasets.images import ImageParams
 from pipeline.indexing.completeness import missing_folders
 from pipeline.indexing.id_sets import check_id
-from pipeline.indexing.inspection import inspect_files
+from pipeline.indexing.inspection import Finding, inspect_files
 from pipeline.indexing.labels import Classes, check_classes, resolve_classes
 from pipeline.indexing.positions import by_position
 from pipeline.sources import Entry, ImageSet, Source, SourceError, open_source
@@ -124,9 +124,19 @@ def build_index(
     *,
     params: IndexParams,
     images: ImageParams,
+    known: Sequence[Finding | None] | None = None,
     advance: Callable[[int], object] = lambda done: None,
 ) -> pl.DataFrame:
     """Inspect the files and put the columns of the index together, bad files with their error.
+
+    Args:
+        entries: The images, as `list_images` lists them.
+        classes: Those that have labels.
+        source: Where the images are.
+        params: What is looked for in a file.
+        images: Limits for the decoder.
+        known: What a look at each image would find, None for those to be read; without it all are.
+        advance: Called with the number of files just read.
 
     Raises:
         SourceError: If an ID test set lacks training classes, and no part is meant.
@@ -134,15 +144,18 @@ def build_index(
     if classes.incomplete and not params.partial:
         raise SourceError(classes.incomplete)
     paths = [entry.path for entry in entries]
-    findings = inspect_files(
+    told = known if known is not None else [None] * len(paths)
+    read = inspect_files(
         source,
-        paths,
+        [path for path, finding in zip(paths, told, strict=True) if finding is None],
         hashed=params.hash,
         verify=params.verify_images,
         images=images,
         workers=params.workers,
         advance=advance,
     )
+    fresh = iter(read)
+    findings = [finding or next(fresh) for finding in told]
     keys = pl.Series([entry.class_key for entry in entries], dtype=pl.String)
     labels = dict(zip(classes.keys, range(len(classes.keys)), strict=True))
     return pl.DataFrame(
