@@ -1,8 +1,10 @@
 """Encode the ID class names in prompts by a backbone's text tower.
 
-    python -m stages.encode_text BACKBONE WEIGHTS BANK_INDEX TEXT
+    python -m stages.encode_text BACKBONE PARAMS WEIGHTS BANK_INDEX TEXT
 
-Reads   WEIGHTS     weights folder of the backbone
+Reads   PARAMS      section text and benchmark.class_names, written by check_params with the hashes
+                    of the files they name
+        WEIGHTS     weights folder of the backbone
         BANK_INDEX  index of the ID training set: its class names, unless benchmark.class_names
 Writes  TEXT        Zarr store: class_embeddings, projection; with text.negative_words, or a file of
                     their vectors in the entry, also negative_embeddings, mined. Attribute
@@ -111,7 +113,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("backbone")
-    for path in ("weights", "bank_index", "text"):
+    for path in ("params", "weights", "bank_index", "text"):
         parser.add_argument(path, type=Path)
     args = parser.parse_args()
 
@@ -120,8 +122,8 @@ def main() -> None:
         read_entry(args.weights),
         args.weights,
         class_folders(read_index(args.bank_index)),
-        read_section("benchmark.class_names"),
-        load_params("text", TextParams),
+        read_section("benchmark.class_names", path=args.params),
+        load_params("text", TextParams, path=args.params),
     )
     write_arrays(args.text, arrays, attributes)
     for name, places in attributes["equal_names"].items():

@@ -74,7 +74,7 @@ def test_the_stage_writes_sections_that_stages_load(tmp_path, monkeypatch):
     text = yaml.safe_dump(changed("extract.batch_size", 7), sort_keys=False)
     (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["check_params", "e.json", "x.json", "m.json"])
+    monkeypatch.setattr(sys, "argv", ["check_params", "e.json", "x.json", "m.json", "t.json"])
     check_params.main()
 
     assert load_params("extract", ExtractParams, path=tmp_path / "x.json").batch_size == 7
@@ -84,6 +84,38 @@ def test_the_stage_writes_sections_that_stages_load(tmp_path, monkeypatch):
     (tmp_path / "params.yaml").write_text(wrong, encoding="utf-8")
     with pytest.raises(ValueError, match=r"^unknown parameter 'fit\.misspelt'; known: "):
         check_params.main()
+
+
+def test_an_edited_list_changes_what_text_towers_read_and_nothing_else(tmp_path):
+    mine = tmp_path / "prompts.txt"
+    mine.write_text("a photo of a {c}.\n")
+    params = changed("text.prompts", str(mine))
+    with pytest.raises(ValueError, match=r"matrix\.lists\.prompts must be '.*prompts\.txt', "):
+        run(params)
+    params["matrix"]["lists"]["prompts"] = str(mine)
+    first = run(params)
+    assert run(params) == first
+
+    mine.write_text("a drawing of a {c}.\n")
+
+    second = run(params)
+    assert {name for name in first if first[name] != second[name]} == {"text"}
+    mine.write_text("a drawing\n")
+    with pytest.raises(ValueError, match="line 1 of prompt file"):
+        run(params)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("fixed_sets", ["greek"], "fixed_sets names the unknown 'greek'; known: none"),
+        ("fixed_sets", "every", "'fixed_sets' must be one of all, got 'every'"),
+        ("matrix.in_place", ["datasets"], "in_place must have an item if matrix.indexed has"),
+    ],
+)
+def test_sets_that_are_looked_at_are_sets_in_place(path, value, message):
+    with pytest.raises(ValueError, match=message):
+        run(changed(path, value))
 
 
 @pytest.mark.parametrize(

@@ -144,6 +144,24 @@ def test_a_switch_leaves_what_finds_duplicates_the_same(compose):
     assert len(references) == 1
 
 
+def test_data_in_place_are_looked_at_by_one_stage_and_the_embedded_benchmark_has_none(compose):
+    assert compose()["matrix"]["in_place"] == compose()["matrix"]["indexed"] == []
+    folders = compose("benchmark=folders", "study=single", "backbone=vit_b")
+    assert folders["matrix"]["in_place"] == ["datasets"]
+
+
+def test_lists_of_your_own_are_dependencies_and_shipped_ones_are_none(compose, tmp_path):
+    shipped = compose("text.prompts=openai80", "benchmark.class_names=cifar10")["matrix"]["lists"]
+    mine = tmp_path / "mine.txt"
+    mine.write_text("a {c}\n")
+    names = ("class_names", "negative_words", "prompts")
+    keys = ("benchmark.class_names", "text.negative_words", "text.prompts")
+    told = compose(*(f"{key}={mine}" for key in keys))["matrix"]["lists"]
+
+    assert shipped == dict.fromkeys(names, "params.yaml")
+    assert told == dict.fromkeys(names, str(mine))
+
+
 def test_each_backbone_has_one_source_of_weights(compose):
     lists = compose("study=mini", "backbone=vit_h")["matrix"]
 

@@ -53,7 +53,7 @@ def folder(tmp_path, monkeypatch):
 def test_agrees_with_open_clips_own_classifier(folder, monkeypatch, capsys):
     """Equal names are told; negative words are stored; the same bytes come twice."""
     for out in ("a.zarr", "b.zarr"):
-        arguments = ["encode_text", "tiny", "weights", "bank.parquet", f"out/{out}"]
+        arguments = ["encode_text", "tiny", "params.yaml", "weights", "bank.parquet", f"out/{out}"]
         monkeypatch.setattr(sys, "argv", arguments)
         encode_text.main()
     arrays, about = read_arrays(folder / "out/a.zarr")

@@ -108,7 +108,7 @@ def run_stages(monkeypatch, folder: Path) -> None:
         paths = [path(kind, name) for kind in ("index", "store", "provenance")]
         call(extract, "theirs", name, "params.yaml", paths[0], "weights", *paths[1:])
     bank, pseudo = path("store", "train"), "pseudo.parquet"
-    call(encode_text, "theirs", "weights", path("index", "train"), "text.zarr")
+    call(encode_text, "theirs", "params.yaml", "weights", path("index", "train"), "text.zarr")
     call(pseudo_label, bank, "text.zarr", pseudo, "pseudo.json")
     call(probe, bank, pseudo, "text.zarr", "heads", "weights")
     call(fit, bank, "text.zarr", pseudo, "heads", "detector")

@@ -29,7 +29,7 @@ def check(folder: Path, params: dict) -> subprocess.CompletedProcess[str]:
     text = yaml.safe_dump(params, sort_keys=False)
     (folder / "params.yaml").write_text(text, encoding="utf-8")
     return subprocess.run(
-        [sys.executable, "-m", "stages.check_params", "e.json", "x.json", "m.json"],
+        [sys.executable, "-m", "stages.check_params", "e.json", "x.json", "m.json", "t.json"],
         cwd=folder,
         env={"PYTHONPATH": str(ROOT), "PATH": ""},
         capture_output=True,
@@ -39,7 +39,7 @@ def check(folder: Path, params: dict) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_committed_parameters_pass():
-    assert set(run(copy.deepcopy(PARAMS))) == {"evaluate", "extract", "methods"}
+    assert set(run(copy.deepcopy(PARAMS))) == {"evaluate", "extract", "methods", "text"}
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_a_misspelt_option_of_a_set_on_disk_is_named_though_its_path_may_be_else
         run(params)
 
     params["datasets"]["cifar10"] = {"source": "cifar", "path": "/none.tar.gz", "split": "test"}
-    for names in ("indexed", "scored", "ood"):
+    for names in ("indexed", "in_place", "scored", "ood"):
         params["matrix"][names].append("cifar10")
     run(params)  # where it lies is for its own stage to say
 
@@ -182,7 +182,7 @@ def test_a_data_set_cannot_bear_the_name_of_a_mean_or_no_path(name, message):
     """A set `mean` had its rows taken for the mean; DVC reads a dot as the next key."""
     params = copy.deepcopy(PARAMS)
     params["datasets"][name] = {"path": "/none"}
-    for names in ("indexed", "extracted", "scored", "ood"):
+    for names in ("indexed", "in_place", "extracted", "scored", "ood"):
         params["matrix"][names].append(str(name))
     with pytest.raises(ValueError, match=message):
         run(params)
@@ -191,7 +191,7 @@ def test_a_data_set_cannot_bear_the_name_of_a_mean_or_no_path(name, message):
 def test_meanwhile_is_a_name_like_any_other():
     params = copy.deepcopy(PARAMS)
     params["datasets"]["meanwhile-2"] = {"path": "/none"}
-    for names in ("indexed", "extracted", "scored", "ood"):
+    for names in ("indexed", "in_place", "extracted", "scored", "ood"):
         params["matrix"][names].append("meanwhile-2")
     run(params)
 
@@ -256,7 +256,7 @@ def test_a_change_of_the_report_alone_writes_the_same_files():
 def test_parameters_that_are_no_yaml_are_one_line(tmp_path: Path):
     (tmp_path / "params.yaml").write_text("a: [1\nb: 2\n", encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, "-m", "stages.check_params", "e.json", "x.json", "m.json"],
+        [sys.executable, "-m", "stages.check_params", "e.json", "x.json", "m.json", "t.json"],
         cwd=tmp_path,
         env={"PYTHONPATH": str(ROOT), "PATH": ""},
         capture_output=True,
@@ -271,7 +271,7 @@ def test_parameters_that_are_no_yaml_are_one_line(tmp_path: Path):
 def test_the_stage_depends_on_every_section_and_comes_before_all_that_costs():
     assert "params.yaml" in STAGES["check_params"]["deps"]
     assert list(STAGES)[:2] == ["fingerprint_code", "check_params"]  # DVC keeps the order
-    for stage in ("extract", "score", "evaluate", "accuracy"):
+    for stage in ("extract", "encode_text", "score", "evaluate", "accuracy"):
         assert set(STAGES[stage]["deps"]) & set(STAGES["check_params"]["outs"])
 
 

@@ -4,6 +4,7 @@ DVC composes params.yaml from conf/ (`dvc config hydra.plugins_path conf`). Thes
 the lists that drive the matrices of dvc.yaml, so that a data set or a backbone is named once.
 """
 
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
@@ -86,6 +87,16 @@ def datasets(table: DictConfig, kind: str) -> ListConfig:
     )
 
 
+def if_any(names: ListConfig, item: str) -> ListConfig:
+    """Return the item, if there is any name: for a stage that looks at all of them at once."""
+    return ListConfig([item] if names else [])
+
+
+def own_file(name: Any) -> str:
+    """Return the path of a user's own list of names; params.yaml, where the list is no file."""
+    return name if isinstance(name, str) and Path(name).is_file() else "params.yaml"
+
+
 def surrogates(crafted: ListConfig, table: DictConfig, craft: DictConfig, bank: str) -> DictConfig:
     """Return the crafted data sets, each with the backbone it is crafted on and what that needs.
 
@@ -125,7 +136,8 @@ def under(folder: str, names: ListConfig, suffix: str) -> ListConfig:
 
 
 RESOLVERS = (
-    backbones, datasets, pictured, reference, starts, surrogates, under, weights, without,
+    backbones, datasets, if_any, own_file, pictured, reference, starts, surrogates, under, weights,
+    without,
 )  # fmt: skip
 for resolver in RESOLVERS:
     OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)

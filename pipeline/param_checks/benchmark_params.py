@@ -53,6 +53,7 @@ class MatrixParams:
     Attributes:
         rendered: Data sets of the embedded benchmark.
         indexed: Data sets that exist on disk.
+        in_place: One item if there is any of them: they are looked at together.
         crafted: Adversarial sets.
         surrogates: The backbone of each crafted set, and what its target needs.
         extracted: All data sets.
@@ -65,10 +66,12 @@ class MatrixParams:
         finetuned: Backbones fine-tuned here, each with the one it starts from.
         fetched: Backbones that are downloaded.
         recorded: Backbones whose weights are local files.
+        lists: Files of class names, negative words and prompts; params.yaml for those shipped.
     """
 
     rendered: list[str]
     indexed: list[str]
+    in_place: list[str]
     crafted: list[str]
     surrogates: dict[str, AttackParams]
     extracted: list[str]
@@ -81,3 +84,4 @@ class MatrixParams:
     finetuned: dict[str, str]
     fetched: list[str]
     recorded: list[str]
+    lists: dict[str, str]

@@ -66,6 +66,13 @@ def check_roles(params: Params) -> None:
     _check_same("matrix.extracted", matrix.extracted, "datasets", datasets)
     sources = [*matrix.rendered, *matrix.indexed, *matrix.crafted]
     _check_same("sources of matrix", sources, "datasets", datasets)
+    if bool(matrix.in_place) != bool(matrix.indexed):
+        raise ValueError(
+            f"matrix.in_place must have an item if matrix.indexed has, got {matrix.in_place} and "
+            f"{matrix.indexed}; {CURE}"
+        )
+    if params.fixed_sets != "all":
+        _check_known("fixed_sets", params.fixed_sets, matrix.indexed)
     scored = [*matrix.scored, benchmark.id_train]
     _check_same("matrix.scored with the bank", scored, "datasets", datasets)
     if not matrix.ood:

@@ -1,7 +1,7 @@
 """The schema of params.yaml: every section and the frozen dataclass that its stages load."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from pipeline.attacks.craft_params import CraftParams
 from pipeline.datasets.images import ImageParams
@@ -31,6 +31,7 @@ class Params:
     backbone: str
     backbones: list[str]
     data_root: str | None
+    fixed_sets: list[str] | Literal["all"]
     index: IndexParams
     images: ImageParams
     extract: ExtractParams
