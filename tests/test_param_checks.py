@@ -120,7 +120,7 @@ def test_a_section_that_is_missing_is_named():
         ("backbones", [], "is not among backbones: none"),
         ("matrix.extracted", ["greek"], "matrix.extracted and datasets differ in 'capitals_test'"),
         ("matrix.reference", "mini_x", "matrix.reference names the unknown 'mini_x'"),
-        ("matrix.surrogates.smooth.backbone", "mini_x", "matrix.surrogates names the unknown 'mini_x'"),
+        ("matrix.surrogates.smooth.backbone", "mini_x", "surrogates names the unknown 'mini_x'"),
         ("matrix.rendered", ["greek"], "sources of matrix and datasets differ in 'capitals_test'"),
         ("matrix.scored", ["greek"], "matrix.scored with the bank and datasets differ in 'capit"),
         ("matrix.ood", ["runes"], "matrix.ood names the unknown 'runes'"),
