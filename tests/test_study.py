@@ -429,6 +429,28 @@ def test_fine_tuning_is_compared_on_the_same_draws(world):
     assert len(claims) == 3
 
 
+def test_a_classifier_of_other_classes_is_told_as_the_reason_of_claim_c(world):
+    """It used to say that the score must be listed among the methods, where it was."""
+    reason = "its classifier has 1000 classes, the ID set has 200"
+    records = read_study(world, SCOPE)
+    for record in records.evaluations["plain"].values():
+        record["not_applicable"]["ft_msp"] = reason
+        del record["methods"]["ft_msp"]
+    params = StudyParams(family=[], clip=[], finetuned={"mini_s": "plain"})
+
+    claims = claims_table(records, params).filter(claim="c")
+
+    assert claims["ours"][0] == f"not run: ft_msp of plain: {reason}"
+
+
+def test_claim_e_says_what_computes_it_alone(world):
+    claims = claims_table(read_study(world, SCOPE), PARAMS).filter(claim="e")
+
+    assert set(claims["ours"]) == {
+        "not run: needs benchmark=cifar100 backbone=vit_bigg study=single"
+    }
+
+
 def test_claim_c_is_tested_set_by_set_with_one_family_a_pair_of_scores(world):
     """Two models' scores never meet, so the z test of the joint replicates stands for DeLong's."""
     pairs = {"mini_s": "plain", "mini_l": "plain"}

@@ -67,8 +67,8 @@ def fine_tuning_rows(records: StudyRecords, params: StudyParams) -> Iterator[Cla
                 one = records.mean(backbone, sets, probe)
                 other = records.mean(tuned, sets, score)
                 if one is None or other is None:
-                    lacking = f"{probe} of {backbone}" if one is None else f"{score} of {tuned}"
-                    yield Claim(*said, f"not run: needs {lacking} among the methods", on=of)
+                    absent = (backbone, probe) if one is None else (tuned, score)
+                    yield Claim(*said, f"not run: {_why(records, sets, *absent)}", on=of)
                     break
                 family = tests.filter(
                     (pl.col("backbone") == backbone)
@@ -86,3 +86,11 @@ def fine_tuning_rows(records: StudyRecords, params: StudyParams) -> Iterator[Cla
                 )
     if not params.finetuned:
         yield Claim(*said, "not run: needs fine-tuned counterparts in study.finetuned")
+
+
+def _why(records: StudyRecords, sets: tuple[str, ...], backbone: str, method: str) -> str:
+    """Why a score is not there: what the records say, or that nobody asked for it."""
+    for dataset in sets:
+        if reason := records.evaluations[backbone][dataset].get("not_applicable", {}).get(method):
+            return f"{method} of {backbone}: {reason}"
+    return f"needs {method} of {backbone} among the methods"

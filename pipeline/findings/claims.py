@@ -90,7 +90,7 @@ def _claim_e(records: StudyRecords, params: StudyParams) -> Iterator[Claim]:
     for method, paper in ((params.nearest, "87.6"), (params.probe[0], "97.4")):
         said = ("e", f"CIFAR-100 against CIFAR-10: AUROC of {method}, largest CLIP", paper)
         if records.scope.benchmark != "cifar100" or not sets:
-            yield Claim(*said, "not run: needs benchmark=cifar100 backbone=vit_bigg")
+            yield Claim(*said, "not run: needs benchmark=cifar100 backbone=vit_bigg study=single")
             continue
         for backbone in records.scope.backbones:
             cell = records.mean(backbone, (sets[0],), method)
