@@ -238,4 +238,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, kept="finished images are kept, run the same command again to continue")

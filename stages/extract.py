@@ -14,12 +14,8 @@ next run continues there and writes the same bytes.
 """
 
 import argparse
-import errno
 import os
-import signal
-import sys
 from pathlib import Path
-from typing import NoReturn
 
 import polars as pl
 
@@ -39,31 +35,18 @@ from pipeline.extraction.loop import Encoder
 from pipeline.extraction.provenance import write_provenance
 from pipeline.params import load_params
 from pipeline.sources import load_spec, open_source
+from pipeline.stage import run_stage
+
+KEPT = "finished images are kept, run the same command again to continue"
 
 
-def explain(error: BaseException) -> str:
-    """Return what a user should read instead of a traceback."""
-    kept = "finished images are kept, run the same command again to continue"
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        where = f" at {error.filename}" if error.filename else ""
-        return f"the disk is full{where} ({error.strerror}). Free some space; {kept}"
-    if isinstance(error, KeyboardInterrupt):
-        return f"interrupted; {kept}"
-    if isinstance(error, SystemExit):
-        return f"terminated; {kept}"
-    if isinstance(error, KeyError):
-        return str(error.args[0])
-    if isinstance(error, MemoryError) or "out of memory" in str(error):
-        return f"{str(error) or 'out of memory'}; set a smaller extract.batch_size; {kept}"
-    return str(error)
-
-
-def explain_changes(dataset: str, index: pl.DataFrame, source: ImageBytes) -> str:
+def explain_changes(dataset: str, index: pl.DataFrame, source: ImageBytes, first: str) -> str:
     """Name the files that are not what they were when the index was made."""
-    paths = changed_files(source, index["path"].to_list(), index["sha256"].to_list())
+    paths, hashes = index["path"].to_list(), index["sha256"].to_list()
+    changed = changed_files(source, paths, hashes, first=first)
     return (
-        f"{len(paths)} files of '{dataset}' changed or are gone since its index was made: "
-        f"{', '.join(paths)}. "
+        f"{'' if changed.all else 'at least '}{len(changed.paths)} files of '{dataset}' changed or "
+        f"are gone since its index was made: {', '.join(changed.paths)}. "
         f"Index it again: dvc repro -f index@{dataset}"
     )
 
@@ -80,15 +63,7 @@ def main() -> None:
     args = parser.parse_args()
     # Before torch is imported: its idle threads give the cores to decoding instead of spinning.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        _extract(args)
-    except KeyboardInterrupt as error:
-        _fail(explain(error), 130)
-    except SystemExit as error:
-        _fail(explain(error), 143)
-    except (RuntimeError, ValueError, KeyError, OSError, MemoryError) as error:
-        _fail(explain(error), 1)
+    _extract(args)
 
 
 def _extract(args: argparse.Namespace) -> None:
@@ -121,17 +96,12 @@ def _extract(args: argparse.Namespace) -> None:
         facts = extract_store(
             extraction, args.store, load=load if one_process else None, hand_over=True
         )
-    except ChangedFileError:
-        raise ValueError(explain_changes(dataset, index, source)) from None
+    except ChangedFileError as error:
+        raise ValueError(explain_changes(dataset, index, source, str(error))) from None
     write_provenance(args.provenance, facts)
     for encoder in loaded.values():
         extract_ahead(extraction, index=args.index, store=args.store, encoder=encoder)
 
 
-def _fail(message: str, code: int) -> NoReturn:
-    print(f"error: {message}", file=sys.stderr)
-    raise SystemExit(code) from None
-
-
 if __name__ == "__main__":
-    main()
+    run_stage(main, kept=KEPT, memory="set a smaller extract.batch_size")

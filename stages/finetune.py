@@ -251,4 +251,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, kept="finished epochs are kept, run the same command again to continue")

@@ -141,7 +141,8 @@ def run_limited(root: Path, cache: str, limit: int | None, results) -> None:
     """Extract where the disk is full or files may not exceed `limit` bytes; report the message."""
     import resource
 
-    from stages.extract import explain
+    from pipeline.stage import explained
+    from stages.extract import KEPT
 
     pipeline.extraction.loop.COMMIT_SECONDS = 0.0
     if limit is not None:
@@ -151,7 +152,7 @@ def run_limited(root: Path, cache: str, limit: int | None, results) -> None:
         world.extract("full.zarr", cache=cache)
         results.put("finished")
     except OSError as error:
-        results.put(explain(error))
+        results.put(explained(error, kept=KEPT))
 
 
 def load_matrix(_: str) -> MatrixEncoder:

@@ -1,5 +1,9 @@
 """A stage that cannot go on says so in one line; a bug of ours keeps its traceback."""
 
+import errno
+import os
+import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,8 +16,7 @@ from pipeline.code_closure import ROOT
 from pipeline.sources import SourceError
 from pipeline.stage import run_stage
 
-OWN_ENDS = ("__init__", "extract")  # the latter's statuses tell DVC and a person more than 1
-SCRIPTS = sorted(p for p in (ROOT / "stages").glob("*.py") if p.stem not in OWN_ENDS)
+SCRIPTS = sorted(p for p in (ROOT / "stages").glob("*.py") if p.stem != "__init__")
 
 
 def failing(error: BaseException) -> Callable[[], None]:
@@ -87,9 +90,69 @@ def test_a_status_of_its_own_is_kept():
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
 def test_every_script_ends_by_one_rule(script: Path):
-    last = script.read_text(encoding="utf-8").splitlines()[-2:]
+    test, last = script.read_text(encoding="utf-8").splitlines()[-2:]
 
-    assert last == ['if __name__ == "__main__":', "    run_stage(main)"]
+    assert test == 'if __name__ == "__main__":'
+    assert re.fullmatch(r"    run_stage\(main(, (kept|memory)=.+)*\)", last)
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "word"),
+    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")],
+)
+@pytest.mark.parametrize(
+    ("kept", "told"),
+    [
+        ("", "what was not finished is not kept, run the same command again"),
+        ("finished epochs are kept", "finished epochs are kept"),
+    ],
+)
+def test_a_signal_ends_a_stage_with_its_status_and_says_what_is_kept(
+    tmp_path, sent, status, word, kept, told
+):
+    os.mkfifo(tmp_path / "params.yaml")
+    code = (
+        "from pipeline.params import read_params\n"
+        "from pipeline.stage import run_stage\n"
+        f"run_stage(read_params, kept={kept!r})"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT), "PATH": ""},
+        stderr=subprocess.PIPE,
+        text=True,
+        # a shell starts what it runs in the background with Ctrl-C ignored
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    with (tmp_path / "params.yaml").open("w"):  # opens when the process reads, which then waits
+        process.send_signal(sent)
+        _, errors = process.communicate(timeout=60)
+
+    assert errors == f"{word}; {told}\n"
+    assert process.returncode == status
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (
+            OSError(errno.ENOSPC, "No space left on device", "data/x"),
+            "error: the disk is full at data/x (No space left on device); free some space; "
+            "images are kept",
+        ),
+        (MemoryError(), "error: MemoryError; lower the batch; images are kept"),
+        (
+            RuntimeError("CUDA out of memory."),
+            "error: CUDA out of memory.; lower the batch; images are kept",
+        ),
+    ],
+)
+def test_too_little_disk_or_memory_is_told_with_the_cure(error, line):
+    with pytest.raises(SystemExit) as raised:
+        run_stage(failing(error), kept="images are kept", memory="lower the batch")
+
+    assert raised.value.code == line
 
 
 def test_a_missing_input_is_one_line_of_the_stage(tmp_path: Path):
