@@ -30,6 +30,7 @@ from pipeline.adversarial import Resampling, compare, curve, image_summary, knn_
 from pipeline.datasets.index import read_index
 from pipeline.json_text import write_json
 from pipeline.params import load_params
+from pipeline.scores.knn import neighbour_counts
 from pipeline.stage import run_stage
 from pipeline.statistics.evaluation_files import evaluate_files
 from pipeline.statistics.evaluation_params import EvaluateParams
@@ -103,13 +104,6 @@ def run(
     return record
 
 
-def neighbour_counts(methods: dict[str, Any]) -> list[int]:
-    """The k of the plain k-NN methods of the table."""
-    plain = [entry for entry in methods.values() if entry.get("score") == "knn"]
-    listed = [k if isinstance(k, list) else [k] for k in (entry.get("k", 1) for entry in plain)]
-    return sorted({k for group in listed for k in group} | {1})
-
-
 def main() -> None:
     """Parse the paths, read the parameters, run, write, and say how far 1-NN fell."""
     parser = argparse.ArgumentParser(
@@ -128,12 +122,9 @@ def main() -> None:
     check_origins(of, backbone=args.backbone)
     tables = args.id_scores, args.crafted_scores, args.crafted_index
     write_json(args.evaluation, evaluate_files(*tables, params, **names))
-    record = run(
-        {name: getattr(args, name) for name in FILES},
-        params,
-        **names,
-        ks=neighbour_counts(json.loads(args.methods.read_text(encoding="utf-8"))),
-    )
+    methods = json.loads(args.methods.read_text(encoding="utf-8"))
+    ks = sorted({1, *neighbour_counts(methods)})
+    record = run({name: getattr(args, name) for name in FILES}, params, **names, ks=ks)
     write_json(args.out, record)
     if values := record["methods"].get("knn_1"):
         fall = values["auroc"]

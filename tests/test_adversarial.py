@@ -11,6 +11,7 @@ from safetensors.numpy import save_file
 from pipeline.adversarial import Resampling, compare, curve, knn_without
 from pipeline.datasets.index import SCHEMA, write_index
 from pipeline.json_text import json_text
+from pipeline.scores.knn import neighbour_counts
 from pipeline.statistics.evaluation_params import EvaluateParams
 from pipeline.statistics.metrics import auroc, fpr_at_tpr
 from pipeline.storage.write_store import write_store
@@ -176,4 +177,4 @@ def test_neighbour_counts_come_from_the_methods_table():
         "mcm": {"score": "mcm"},
         "k5": {"score": "knn", "k": 5},
     }
-    assert adversarial.neighbour_counts(table) == [1, 5, 10]
+    assert neighbour_counts(table) == [1, 5, 10]

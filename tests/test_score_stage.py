@@ -18,6 +18,7 @@ from pipeline.detectors.detector import DetectorError, write_detector
 from pipeline.detectors.fitting import FitParams
 from pipeline.geometry import unit_norm
 from pipeline.params import from_mapping
+from pipeline.scoring import scoring, stored_bank
 from pipeline.storage import store
 from pipeline.storage.store import StoreError
 from pipeline.table_origins import read_origin
@@ -60,7 +61,7 @@ def with_zero_shot(world, detector):
 def test_pieces_change_nothing(world, detector, monkeypatch):
     """Of 5 rows, against whole shards, to the bit."""
     whole = score.run(detector, *paths(world), METHODS)
-    monkeypatch.setattr(score, "_PIECE", 5)
+    monkeypatch.setattr(scoring, "_PIECE", 5)
 
     pieces = score.run(detector, *paths(world), METHODS)
 
@@ -80,8 +81,9 @@ def test_a_search_reads_the_bank_once_for_a_shard_of_queries(world, detector, mo
         reads.append((path.stem, name))
         return real(path, name=name)
 
-    monkeypatch.setattr(score, "iter_shards", counted)
-    monkeypatch.setattr(score, "_PIECE", 5)
+    for module in (score, stored_bank):
+        monkeypatch.setattr(module, "iter_shards", counted)
+    monkeypatch.setattr(scoring, "_PIECE", 5)
     table = {"a": {"score": "knn", "k": [1, 30]}, "b": {"score": "knn", "k": 7}} | MCM
     score.run(detector, *paths(world), table)
     assert reads.count(("bank", "features")) == 3
@@ -108,9 +110,9 @@ def test_a_k_beyond_the_bank_makes_no_other_search_larger(world, detector, monke
 
 def test_temporaries_are_of_a_piece(world, detector, monkeypatch):
     rows = []
-    monkeypatch.setattr(score, "_PIECE", 5)
+    monkeypatch.setattr(scoring, "_PIECE", 5)
     monkeypatch.setattr(
-        score, "compute", lambda query, name, entry: rows.append(len(query.features)) or {}
+        scoring, "compute", lambda query, name, entry: rows.append(len(query.features)) or {}
     )
     score.run(detector, *paths(world), MCM)
     assert rows == [5] * 6 + [2] + [5] * 6 + [2] + [5, 1]
@@ -255,7 +257,7 @@ def test_the_recall_of_an_approximate_index_is_told_by_method(world, detector, m
         return dataclasses.replace(exact, recall=recall)
 
     monkeypatch.setattr(search, "nearest_in_shards", found)
-    monkeypatch.setattr(score, "_PIECE", 5)
+    monkeypatch.setattr(scoring, "_PIECE", 5)
     table = {"far": {"score": "knn", "k": [1, 30], "engine": "hnsw"}, "near": METHODS["knn"]} | MCM
 
     recalls = score.run(detector, *paths(world), table).recalls

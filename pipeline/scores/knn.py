@@ -1,5 +1,8 @@
 """Cosine similarity to the k-th nearest bank feature."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from jaxtyping import Float, Float64
 
@@ -60,3 +63,9 @@ def score(
     found = query.neighbours(max(wanted), sample=sample, engine=engine)
     scores = {str(one): knn_scores(found, k=one) for one in wanted}
     return scores if isinstance(k, list) else scores[str(k)]
+
+
+def neighbour_counts(methods: Mapping[str, Mapping[str, Any]]) -> list[int]:
+    """Every k of the entries of section ``methods`` that name this score, ascending."""
+    asked = [entry.get("k", 1) for entry in methods.values() if entry["score"] == "knn"]
+    return sorted({k for one in asked for k in (one if isinstance(one, list) else [one])})

@@ -1,0 +1,1 @@
+"""From features, or photos, to a table of scores and predicted classes by a fitted detector."""
