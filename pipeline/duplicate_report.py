@@ -16,26 +16,31 @@ def warnings(overlaps: Sequence[Overlap], sets: Mapping[str, ImageSetRows]) -> l
         one, other = sets[overlap.name], sets[overlap.other]
         if overlap.name == overlap.other:
             if overlap.exact:
-                copies.append(f"{overlap.exact} images of {one.name} are copies of others in it")
+                of = f"of {one.name}"
+                copies.append(f"{_images(overlap.exact, of)} the same as others of the set")
             continue
+        of = f"of {one.name} ({one.role})"
         if overlap.exact:
-            what = f"{overlap.exact} images of {one.name} ({one.role}) are also in {other.name}"
+            what = f"{_images(overlap.exact, of)} also in {other.name}"
             if other.role == "ID train":
-                leaks.append(f"{what}, the bank: their nearest-neighbour scores mean nothing")
+                leaks.append(f"{what}, the bank: nearest-neighbour scores of such mean nothing")
             else:
                 copies.append(f"{what} ({other.role})")
         if overlap.near is not None and (further := overlap.near - (overlap.exact or 0)) > 0:
             where = "the bank " if other.role == "ID train" else ""
-            copies.append(
-                f"{further} further images of {one.name} ({one.role}) are nearly those of "
-                f"{where}{other.name}; look at the pictures"
-            )
+            what = _images(further, of, more="further " if overlap.exact else "")
+            copies.append(f"{what} nearly the same as in {where}{other.name}; look at the pictures")
     gone = [
-        f"{one.excluded} unreadable files of {one.name} are left out"
+        f"unreadable files of {one.name} that are left out: {one.excluded}"
         for one in sets.values()
         if one.excluded
     ]
     return leaks + copies + gone + _unsearched(overlaps)
+
+
+def _images(count: int, of: str, *, more: str = "") -> str:
+    """As ``1 image of test is`` or ``3 further images of test are``."""
+    return f"{count} {more}image {of} is" if count == 1 else f"{count} {more}images {of} are"
 
 
 def _unsearched(overlaps: Iterable[Overlap]) -> list[str]:

@@ -37,6 +37,7 @@ from pipeline.report.read import read_records
 from pipeline.report.records import Records, Scope
 from pipeline.report.report_params import ReportParams
 from pipeline.report.tables import plain
+from pipeline.report.wording import lead
 from pipeline.stage import run_stage
 
 FIGURES = {
@@ -75,12 +76,10 @@ def run(reports: Path, scope: Scope, params: ReportParams) -> str:
         contact_sheets=tuple(Path(path) for path in params.contact_sheets),
     )
     title = f"Out-of-distribution detection on {scope.benchmark}"
-    lead = (
-        f"Headline backbone {scope.backbone}; compared with "
-        f"{', '.join(name for name in scope.backbones if name != scope.backbone) or 'no other'}."
+    write_text(
+        reports / "results.md", markdown_document(title, lead(records), content, folder=reports)
     )
-    write_text(reports / "results.md", markdown_document(title, content, folder=reports))
-    write_text(reports / "report.html", html_page(title, lead, content))
+    write_text(reports / "report.html", html_page(title, lead(records), content))
     where = f"Report: {reports / 'report.html'}   tables: {reports / 'results.md'}"
     warnings = "".join(f"\n{textwrap.fill(line, width=100)}\n" for line in leak_lines(records))
     printed = f"{plain(headline, width=100).rstrip()}\n{warnings}\n{where}\n"

@@ -86,8 +86,8 @@ def test_a_leak_into_the_bank_is_the_first_warning():
     assert overlap.pairs[0] == Pair(0, 0, 1.0, True)
     assert overlap.pairs[1].other_row == 2
     told = warnings([overlap], sets)
-    assert told[0].startswith("1 images of test (ID test) are also in train, the bank")
-    assert told[1].startswith("1 further images of test (ID test) are nearly those of the bank")
+    assert told[0].startswith("1 image of test (ID test) is also in train, the bank")
+    assert told[1].startswith("1 further image of test (ID test) is nearly the same as in the bank")
 
 
 def test_each_couple_within_a_set_is_shown_once():
@@ -170,7 +170,7 @@ def test_the_command_reports_and_draws(tmp_path, monkeypatch, capsys):
         "exact": True,
     }
     assert record["overlaps"]["train in train"]["near"] == 0
-    assert "warning: 1 images of ood (OOD) are also in train, the bank" in capsys.readouterr().out
+    assert "warning: 1 image of ood (OOD) is also in train, the bank" in capsys.readouterr().out
     assert Path("reports/a.json").read_bytes() == Path("reports/b.json").read_bytes()
     with Image.open("reports/sheet.png") as sheet:
         assert (139, 0, 0) in {colour for _, colour in sheet.convert("RGB").getcolors(100_000)}

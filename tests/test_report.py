@@ -1,3 +1,4 @@
+import html
 import json
 import re
 from dataclasses import replace
@@ -120,6 +121,29 @@ def test_the_document_says_what_a_reader_must_know(world):
     assert "Dead classes of mini_s, which no training image got as pseudo-label: 16 latin" in text
     assert "not run: needs cifar100" in text
     assert "OpenOOD 1.5 reports another quantity" in text
+
+
+def test_both_documents_say_first_what_is_measured_and_what_it_is_no_evidence_for(world):
+    """A stranger meets ID, OOD and AUROC before any number, and what glyphs is not by a claim."""
+    make(backbone="mini_l")
+    for name in ("results.md", "report.html"):
+        text = html.unescape(Path("reports", name).read_text(encoding="utf-8"))
+        assert text.index("(in-distribution, ID: capitals_test)") < text.index("AUROC (%)")
+        assert "Headline backbone mini_l; compared with mini_s, mini_m, plain." in text
+        assert text.count("no evidence for or against the paper's claims") == 1
+    make(benchmark="imagenet1k")
+    assert "no evidence for" not in Path("reports/results.md").read_text(encoding="utf-8")
+
+
+def test_conventions_tell_the_settings_of_the_records(world):
+    for path in Path("reports/evaluation/mini_l").glob("*.json"):
+        record = json.loads(path.read_text()) | {"tpr": 0.9, "level": 0.99}
+        path.write_text(json.dumps(record))
+    make(backbone="mini_l")
+    text = Path("reports/results.md").read_text(encoding="utf-8")
+
+    assert "accepts at least 90 % of the ID images" in text
+    assert "Intervals, of 99 %, come from" in text
 
 
 def test_the_hardest_classes_come_first(world):

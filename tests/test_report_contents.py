@@ -75,7 +75,7 @@ def test_the_mean_column_is_the_mean_of_the_sets(study):
 
     assert cell(table, "knn_1", "mean").split()[0] == f"{100 * sum(values) / 2:.1f}"
     assert [row[0] for row in table.rows] == ["mcm", "knn_1"]
-    assert "each of the 2 OOD sets once, without smooth" in table.note
+    assert "each of the 2 OOD sets once, without the crafted smooth" in table.note
 
 
 def test_a_mean_over_some_of_the_sets_names_them_wherever_it_stands(study):

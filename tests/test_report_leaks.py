@@ -67,7 +67,7 @@ def test_the_warning_stands_before_the_table_in_every_form(records):
     (warning,) = leak_lines(leaking)
     content = sections(leaking, figures={})
 
-    document = markdown_document("t", content, folder=Path())
+    document = markdown_document("t", "l", content, folder=Path())
     page = html_page("t", "l", content)
 
     for text, table in ((document, "### AUROC (%)"), (page, "<h3>AUROC (%)")):

@@ -44,7 +44,7 @@ def test_every_backbone_of_the_study_has_its_weights(records):
         "mini_l",
         "timm, mini_l_net",
         12 * "l",
-        "96 wide, float16, features, computed in float32",
+        "features, float16, 96 wide, computed in float32",
         12 * "b",
         12 * "d",
     )

@@ -56,9 +56,9 @@ def _claim_a(records: StudyRecords, params: StudyParams) -> Iterator[Claim]:
 
 def _kind(result: LineClaim) -> str:
     if result.fisher:
-        return "Fisher, over backbones"
+        return "over backbones, by Fisher's transformation"
     if result.images:
-        return "over images for these backbones; over backbones needs 4"
+        return "over resampled images, for just these backbones; over backbones it needs 4 of them"
     return "none: no resample of the images has an R²"
 
 

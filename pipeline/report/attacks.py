@@ -37,9 +37,9 @@ def attack_table(records: Records, dataset: str) -> Table:
         rows=tuple(rows),
         note=(
             f"{record['pairs']} images, each compared with itself before the attack "
-            f"({record['steps']} steps, smoothness {record['smoothness']:g}); percent, changes in "
-            f"points with their paired interval. A fall of AUROC or a rise of fpr95 is damage. "
-            f"{_images(record['images'])}"
+            f"({record['steps']} steps, weight of smoothness {record['smoothness']:g}); percent, "
+            "changes in points with their paired interval. A fall of AUROC or a rise of fpr95 is "
+            f"damage. {_images(record['images'])}"
         ),
     )
 
@@ -126,6 +126,11 @@ def _cells(cell: dict[str, float]) -> tuple[str, str, str]:
 
 
 def _images(summary: dict[str, float]) -> str:
-    words = {"cosine": "cosine to the target", "psnr": "PSNR", "ssim": "SSIM", "linf": "L∞"}
-    known = [f"{word} {summary[key]:.3g}" for key, word in words.items() if key in summary]
+    words = {
+        "cosine": "cosine to the target's features {:.3f}",
+        "psnr": "PSNR {:.1f} dB",
+        "ssim": "SSIM {:.4f}",
+        "linf": "largest change of a pixel {:.3f} of 1",
+    }
+    known = [word.format(summary[key]) for key, word in words.items() if key in summary]
     return f"Means over the files as written: {', '.join(known)}." if known else ""

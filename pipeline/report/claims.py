@@ -4,6 +4,7 @@ from collections.abc import Collection
 
 from pipeline.report.records import MEAN, Records, mean_key, title
 from pipeline.report.tables import Table
+from pipeline.report.wording import evidence
 
 BELOW = "next table"
 ABOUT = ("cifar10", "cifar100", "imagenet1k", "glyphs")  # the paper's, and the one made for them
@@ -30,8 +31,8 @@ def claims_table(records: Records) -> Table:
         rows=tuple(rows),
         note=(
             f"Measured on {records.scope.benchmark}. AUROC differences in points; intervals of "
-            f"{100 * records.setting('level'):g} %."
-        ),
+            f"{100 * records.setting('level'):g} %. {evidence(records)}"
+        ).rstrip(),
     )
 
 
@@ -72,7 +73,8 @@ def differences_table(records: Records) -> Table:
             f"paired over images: above 0, the first is better. {_members(records, means)}Tests on "
             "each set: of claim b DeLong's; of claim c, which compares two models, a z test with "
             "the standard error of joint bootstrap draws, for records hold no scores for DeLong's. "
-            "Both with Holm's correction over all backbones and sets of a pair of scores."
+            "Both with Holm's correction over all backbones and sets of a pair of scores; open: "
+            "the difference may be chance."
         ),
     )
 

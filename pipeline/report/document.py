@@ -15,6 +15,7 @@ from pipeline.report.provenance import provenance_tables
 from pipeline.report.records import Records
 from pipeline.report.seed_spread import seeds_table
 from pipeline.report.tables import Table, markdown
+from pipeline.report.wording import conventions
 
 
 @dataclass(frozen=True)
@@ -30,27 +31,6 @@ class Section:
     paragraphs: tuple[str, ...] = ()
     tables: tuple[Table, ...] = ()
     pictures: tuple[Picture, ...] = ()
-
-
-CONVENTIONS = (
-    "Scores are higher for in-distribution images. ID is the positive class.",
-    "fpr95 is the share of OOD images accepted at the highest observed threshold that accepts at "
-    "least 95 % of the ID images. OpenOOD 1.5 reports another quantity under this name (OOD is its "
-    "positive class): it stands here as fpr95_ood, in results.csv.",
-    "AUROC counts ties one half. Nothing is interpolated and no tie is dropped.",
-    "A mean over OOD sets is the mean of the per-set values; rows are never pooled.",
-    "Intervals come from a seeded, stratified bootstrap over images (of accuracies by Wilson); "
-    "those of means and differences over sets from as many draws as evaluate.replicates keeps. "
-    "They hold the "
-    "spread of the test images, not that of another training run. DeLong's intervals of AUROC "
-    "stand beside them in results.csv, as auroc_delong. Where no resample changes a metric, as "
-    "with perfect separation, its interval is a bound from the number of images (for average "
-    "precisions of constant scores there is none: low and high are the value). Just short of "
-    "perfect, where a few pairs are in the wrong order, resampling gives narrower intervals than "
-    "that bound: they hold the spread of images like these, not what so few images cannot show.",
-    "100.0 and 0.0 mean just that: what only rounds to them is written with more digits.",
-    "n/a: the method does not apply to the backbone; the reason stands in its own table.",
-)
 
 
 def sections(
@@ -146,20 +126,21 @@ def sections(
             paragraphs=noted or ("No constant scores, no dead classes.",),
             tables=(absent,) if absent.rows else (),
         ),
-        Section("conventions", "Conventions", paragraphs=CONVENTIONS),
+        Section("conventions", "Conventions", paragraphs=conventions(records)),
         Section("provenance", "Provenance", tables=provenance_tables(records)),
     )
 
 
-def markdown_document(title: str, content: tuple[Section, ...], *, folder: Path) -> str:
+def markdown_document(title: str, lead: str, content: tuple[Section, ...], *, folder: Path) -> str:
     """Write the sections as Markdown, each between the markers of its block.
 
     Args:
         title: First heading.
+        lead: A paragraph below it.
         content: What to write.
         folder: Where the document will lie; pictures are linked relative to it.
     """
-    parts = [f"# {title}\n"]
+    parts = [f"# {title}\n", f"{lead}\n"]
     for section in content:
         lines = [f"## {section.title}\n", f"<!-- begin: {section.name} -->\n"]
         lines += [f"**{text}**\n" for text in section.warnings]

@@ -42,7 +42,7 @@ def html_page(title: str, lead: str, content: tuple[Section, ...]) -> str:
 
     Args:
         title: Title and first heading.
-        lead: One sentence under the heading.
+        lead: A paragraph under the heading.
         content: The sections; their pictures are read from disk and embedded.
 
     Raises:

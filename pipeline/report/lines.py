@@ -27,7 +27,14 @@ def lines_table(records: Records) -> Table:
     absent = [f"{row['set']} {row['undefined']}" for row in found if row["undefined"]]
     return Table(
         title="R² by set",
-        header=("set", "R²", "slope", "over images", "over backbones", "backbones"),
+        header=(
+            "set",
+            "R²",
+            "slope",
+            "interval over images",
+            "interval over backbones",
+            "CLIP backbones",
+        ),
         rows=rows if len(absent) < len(found) else (),
         note=(
             "Least-squares line of 1-NN AUROC on 20-NN ID accuracy over the CLIP backbones of the "

@@ -53,8 +53,8 @@ def models_table(records: Records) -> Table:
         model, features = origin["model"], origin["features"]
         made = _MADE.get(model.get("made_here"), "").format(start=model.get("start"))
         name = "/".join(filter(None, (model.get("name"), model.get("pretrained"))))
-        kind = [f"{features['width']} wide"] if "width" in features else []
-        kind += [str(features[key]) for key in ("dtype", "space") if key in features]
+        kind = [str(features[key]) for key in ("space", "dtype") if key in features]
+        kind += [f"{features['width']} wide"] if "width" in features else []
         kind += [f"computed in {features['precision']}"] if "precision" in features else []
         kind += [f"on {features['device']}"] if "device" in features else []
         rows.append(
