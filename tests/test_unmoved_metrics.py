@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import beta
 
+from pipeline.statistics.bootstrap import bootstrap, percentile_interval
 from pipeline.statistics.comparison import paired_comparison
 from pipeline.statistics.evaluation import evaluation_record
 from pipeline.statistics.evaluation_params import EvaluateParams
@@ -75,3 +76,54 @@ def test_an_equal_fpr_of_two_methods_is_not_certain():
         pytest.approx(-bound),
         pytest.approx(bound),
     )
+
+
+def test_nothing_is_surer_than_perfect_or_reversed_scores():
+    """One OOD image among 60 above one ID image: worse than none, so its ends reach as far."""
+    scores_id, scores_ood = np.arange(50.0) + 100, np.arange(60.0)
+    perfect = record_of(scores_id, scores_ood)["methods"]["knn_1"]
+    scores_ood[0] = 100.5
+    worse = record_of(scores_id, scores_ood)["methods"]["knn_1"]
+    turned = record_of(-scores_id, -scores_ood)["methods"]["knn_1"]["auroc"]
+
+    assert perfect["auroc"]["value"] > worse["auroc"]["value"] > 0.99
+    for metric in ("auroc", "aupr_in", "aupr_out"):
+        assert worse[metric]["low"] <= perfect[metric]["low"] < 1
+    for metric in ("fpr95", "fpr95_ood"):
+        assert worse[metric]["high"] >= perfect[metric]["high"] > 0
+    for low, high in (("low", "high"), ("delong_low", "delong_high")):
+        assert worse["auroc"][low] == perfect["auroc"]["low"]
+        assert turned[high] == pytest.approx(1 - perfect["auroc"]["low"])
+
+
+def test_an_interval_of_many_images_is_left_as_it_is():
+    """At 0.76 of 300 and 400 images both ends are far from what the unseen could do."""
+    rng = np.random.default_rng(0)
+    pair = rng.normal(1, 1, 300), rng.normal(0, 1, 400)
+    cells = record_of(*pair)["methods"]["knn_1"]
+    drawn = bootstrap({"m": pair[0]}, {"m": pair[1]}, id_name="id", ood_name="ood", resamples=50)[
+        "m"
+    ]
+    for metric in ("auroc", "aupr_in", "aupr_out"):
+        ends = cells[metric]["low"], cells[metric]["high"]
+        assert ends == percentile_interval(drawn[metric])
+
+
+@pytest.mark.parametrize("share", [0.001, 0.003])
+def test_rare_extreme_images_are_covered(share):
+    """Of 480 OOD images none, one or two lie above every ID image; in most draws it is none.
+
+    Percentiles alone held the truth in 79 and 91 % of such sets, DeLong's interval in 69 and 85 %.
+    """
+    rng = np.random.default_rng(0)
+    hits = []
+    for _ in range(200):
+        scores_id, scores_ood = rng.uniform(1, 2, 1000), rng.uniform(0, 1, 480)
+        scores_ood[rng.random(480) < share] = 3
+        scores_ood[0] = 1.0 + 1e-9  # so that resamples move every set
+        cell = record_of(scores_id, scores_ood)["methods"]["knn_1"]["auroc"]
+        ends = [(cell[f"{of}low"], cell[f"{of}high"]) for of in ("", "delong_")]
+        hits.append([low <= 1 - share <= high for low, high in ends])
+    percentile, delong = np.mean(hits, axis=0)
+    assert percentile >= 0.95
+    assert delong >= 0.88

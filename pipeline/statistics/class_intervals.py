@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from scipy.special import expit, logit, ndtri
 
 from pipeline.statistics.delong import ROUNDING
-from pipeline.statistics.disjoint_pairs import same_value_interval
+from pipeline.statistics.disjoint_pairs import no_surer, same_value_interval
 
 
 def class_intervals(
@@ -44,13 +44,15 @@ def class_intervals(
     z = float(ndtri((1 + level) / 2))
     found: list[tuple[float, float] | None] = []
     for area, error, size in zip(areas.tolist(), errors.tolist(), sizes.tolist(), strict=True):
-        if min(size, n_id) < 2:
+        pairs = min(size, n_id)
+        if pairs < 2:
             found.append(None)
         elif error < ROUNDING or area in (0.0, 1.0):
-            found.append(same_value_interval(area, pairs=min(n_id, size), level=level))
+            found.append(same_value_interval(area, pairs=pairs, level=level))
         else:
             half = z * error / (area * (1 - area))
-            found.append((float(expit(logit(area) - half)), float(expit(logit(area) + half))))
+            ends = float(expit(logit(area) - half)), float(expit(logit(area) + half))
+            found.append(no_surer(*ends, pairs=pairs, level=level))
     return found
 
 

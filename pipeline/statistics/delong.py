@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import expit, logit, ndtr, ndtri
 
-from pipeline.statistics.disjoint_pairs import same_value_interval, same_value_p
+from pipeline.statistics.disjoint_pairs import no_surer, same_value_interval, same_value_p
 from pipeline.statistics.levels import sorted_scores
 
 # A standard error below this is rounding: the least that n + m images can show is 1 / (2 n m).
@@ -53,8 +53,10 @@ def delong_interval(
         scores_id: ID scores, higher = more in-distribution.
         scores_ood: OOD scores.
         level: Confidence level, between 0 and 1.
-        scale: ``logit``: symmetric on the log-odds of the AUROC, so it stays inside (0, 1) and
-            keeps its coverage near 1; ``plain``: AUROC ± z · standard error, cut to [0, 1].
+        scale: ``logit``: symmetric on the log-odds of the AUROC, so it stays inside (0, 1), and no
+            surer than that of perfect or reversed scores, so it keeps its coverage near 1 and 0
+            (`pipeline.statistics.disjoint_pairs.no_surer`); ``plain``: AUROC ± z · standard error,
+            cut to [0, 1].
 
     Returns:
         Lower and upper end. Where every placement is equal (perfect separation, or constant
@@ -72,12 +74,14 @@ def delong_interval(
     area = float(of_id.mean())
     error = float(np.sqrt(_variance(of_id) + _variance(of_ood)))
     z = _quantile(level)
+    pairs = min(len(of_id), len(of_ood))
     if error == 0:
-        return same_value_interval(area, pairs=min(len(of_id), len(of_ood)), level=level)
+        return same_value_interval(area, pairs=pairs, level=level)
     if scale == "plain":
         return max(0.0, area - z * error), min(1.0, area + z * error)
     half = z * error / (area * (1 - area))
-    return float(expit(logit(area) - half)), float(expit(logit(area) + half))
+    ends = float(expit(logit(area) - half)), float(expit(logit(area) + half))
+    return no_surer(*ends, pairs=pairs, level=level)
 
 
 def delong_test(

@@ -46,6 +46,24 @@ def same_value_interval(
     return (1 - share) * value + share * lowest, (1 - share) * value + share * highest
 
 
+def no_surer(low: float, high: float, *, pairs: int, level: float = 0.95) -> tuple[float, float]:
+    """Widen an interval of a share to what no pair behaving otherwise leaves open.
+
+    Resampling and estimated variances know only what was seen. A few images at the wrong end, each
+    in a rare draw or none, would give a share next to 1 (or 0) a narrower interval than a share of
+    1, and the truth is then often outside. So the lower end is never above that of a share of 1,
+    and the upper end never below that of 0.
+
+    Args:
+        low: Lower end.
+        high: Upper end.
+        pairs: Independent trials, as for `same_value_interval`.
+        level: Confidence level.
+    """
+    share = unseen_share(pairs, level=level)
+    return min(low, 1 - share), max(high, share)
+
+
 def same_value_p(difference: float, *, pairs: int) -> float:
     """Two-sided p-value of two equal AUROCs when every pair gave the same difference.
 

@@ -18,7 +18,7 @@ from pipeline.statistics.evaluation_params import EvaluateParams
 from pipeline.statistics.levels import count_levels
 from pipeline.statistics.metrics import all_metrics, class_breakdown
 from pipeline.statistics.replicates import stored
-from pipeline.statistics.unmoved_metrics import unmoved_interval
+from pipeline.statistics.unmoved_metrics import no_surer_than_perfect, unmoved_interval
 
 REPLICATED = ("auroc", "fpr95")
 
@@ -133,19 +133,23 @@ def _cells(
     """Each metric of one method with its percentile interval, and DeLong's for the AUROC.
 
     Where no resample changes a metric (perfect or constant scores), percentiles would claim
-    certainty: there the interval is a bound that counts the images, for the AUROC DeLong's.
+    certainty: there the interval is a bound that counts the images, for the AUROC DeLong's. No
+    interval is surer than that of perfect scores, and each holds its value.
     """
     cells = {}
-    n_id, n_ood = map(len, pair)
+    sizes = {"n_id": len(pair[0]), "n_ood": len(pair[1])}
+    delong = delong_interval(*pair, level=params.level)
     for name, value in all_metrics(*pair, tpr=params.tpr).items():
         low, high = percentile_interval(replicates[name], level=params.level)
-        if low == high == value:
-            low, high = unmoved_interval(name, value, n_id=n_id, n_ood=n_ood, level=params.level)
-        cells[name] = {"value": value, "low": low, "high": high}
-    low, high = delong_interval(*pair, level=params.level)
-    if cells["auroc"]["low"] == cells["auroc"]["high"]:
-        cells["auroc"] |= {"low": low, "high": high}
-    cells["auroc"] |= {"delong_low": low, "delong_high": high}
+        if low == high and name == "auroc":
+            low, high = delong
+        elif low == high == value:
+            low, high = unmoved_interval(name, value, **sizes, level=params.level)
+        else:
+            ends = low, high
+            low, high = no_surer_than_perfect(name, ends, **sizes, level=params.level)
+        cells[name] = {"value": value, "low": min(low, value), "high": max(high, value)}
+    cells["auroc"] |= {"delong_low": delong[0], "delong_high": delong[1]}
     return cells
 
 

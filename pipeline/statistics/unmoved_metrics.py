@@ -8,7 +8,7 @@ confidence, at most the share u = 1 - (alpha / 2)^(1 / n) of such images behaves
 
 import math
 
-from pipeline.statistics.disjoint_pairs import unseen_share
+from pipeline.statistics.disjoint_pairs import no_surer, unseen_share
 
 
 def unmoved_interval(
@@ -35,6 +35,33 @@ def unmoved_interval(
         positives, negatives = (n_id, n_ood) if metric == "aupr_in" else (n_ood, n_id)
         return least_precision(positives, negatives, level=level), 1.0
     return value, value
+
+
+def no_surer_than_perfect(
+    metric: str,
+    ends: tuple[float, float],
+    *,
+    n_id: int,
+    n_ood: int,
+    level: float = 0.95,
+) -> tuple[float, float]:
+    """Widen an interval to no less than perfect, and for shares reversed, scores would have.
+
+    A metric that a few images moved would otherwise get a narrower interval than one that none did
+    (`pipeline.statistics.disjoint_pairs.no_surer`).
+
+    Args:
+        metric: A metric of `pipeline.statistics.metrics.all_metrics`.
+        ends: Lower and upper end by resampling.
+        n_id: Number of ID images.
+        n_ood: Number of OOD images.
+        level: Confidence level.
+    """
+    low, high = ends
+    if metric in ("aupr_in", "aupr_out"):
+        return min(low, unmoved_interval(metric, 1.0, n_id=n_id, n_ood=n_ood, level=level)[0]), high
+    trials = {"auroc": min(n_id, n_ood), "fpr95": n_ood, "fpr95_ood": n_id}[metric]
+    return no_surer(low, high, pairs=trials, level=level)
 
 
 def least_precision(positives: int, negatives: int, *, level: float) -> float:
