@@ -112,6 +112,28 @@ def test_a_second_writer_stops_and_names_the_first(world, capfd):
     assert not note.exists()
 
 
+@pytest.mark.parametrize("gives_up", ["timeout", "interrupted"])
+def test_a_second_writer_that_gives_up_takes_nothing_over(world, gives_up):
+    """The first used to find its claim gone at its end, and wrote no store."""
+    name = f"{gives_up}.zarr"
+    process = in_a_child(world, store=name, cache=gives_up, pause=0.02)
+    wait_for(lambda: segments(world.root / gives_up), process=process)
+
+    if gives_up == "timeout":
+        with pytest.raises(CacheError, match="is being extracted"):
+            world.extract(name, cache=gives_up, lock_timeout=0.0)
+    else:
+        second = in_a_child(world, store=name, cache=gives_up)
+        time.sleep(0.3)
+        os.kill(second.pid, signal.SIGINT)
+        second.join()
+        assert second.exitcode != 0
+    process.join()
+
+    assert process.exitcode == 0
+    assert same_bytes(world.root / name, world.root / "undisturbed.zarr")
+
+
 def test_an_orphan_with_older_parameters_writes_nothing(world):
     """The later run owns the output although the orphan finishes after it."""
     orphan = in_a_child(world, store="owned.zarr", cache="orphans", pause=0.03, batch_size=64)
@@ -157,6 +179,7 @@ def test_a_full_disk_loses_nothing(world, tmp_path):
         process.join()
         message = results.get()
         assert "disk is full" in message
+        assert str(full) in message  # which one
         assert "run the same command again" in message
         kept = segments(full)
         assert kept

@@ -1,6 +1,9 @@
 """Extraction: rows in index order, the same bytes however they are made, errors with names."""
 
 import io
+import os
+import signal
+import time
 
 import numpy as np
 import polars as pl
@@ -13,6 +16,7 @@ from pipeline.datasets.changed_files import changed_files
 from pipeline.datasets.images import ImageError, ImageParams
 from pipeline.extraction.cache import Segment, SideCache, cache_root, missing_batches
 from pipeline.extraction.content_key import content_key, index_digest, model_identity
+from pipeline.extraction.cpu_kind import cpu_kind
 from pipeline.extraction.decoding import ChangedFileError, ImageReader, decode_in_workers, pieces_of
 from pipeline.extraction.extract_job import Job, run_everywhere, share
 from pipeline.extraction.extract_params import (
@@ -25,6 +29,7 @@ from pipeline.extraction.progress import Progress, clock
 from pipeline.storage.store import read_features
 from pipeline.verify import find_stores, verify_store
 from stages import verify as verify_stage
+from stages.extract import explain_changes
 
 
 @pytest.fixture
@@ -78,10 +83,44 @@ def test_the_index_counts_by_paths_hashes_order_and_labels(world):
 def test_a_key_does_not_depend_on_order_or_on_where_weights_lie():
     assert content_key({"a": 1, "b": [2]}) == content_key({"b": [2], "a": 1})
     assert content_key({"a": 1}) != content_key({"a": 2})
-    assert model_identity({"name": "x", "checkpoint": "/here", "kwargs": {}}) == {
-        "name": "x",
-        "kwargs": {},
-    }
+    plain = {"name": "x", "transform": {"size": 8}}
+    assert model_identity({"checkpoint": "/here", "kwargs": {}, **plain}) == plain
+    assert model_identity({**plain, "transform": {"size": 8, "mean": None}}) == plain
+    assert model_identity({"name": "x", "transform": {"mean": None}}) == {"name": "x"}
+
+
+def test_what_changes_no_byte_of_the_rows_leaves_the_key(world, monkeypatch):
+    """Renamed classes and another limit on pixels used to encode every image again."""
+    key = world.extract("one.zarr")["key"]
+    renamed = world.index.with_columns(class_name=pl.col("class_name") + "s")
+
+    assert world.extract("two.zarr", index=renamed)["key"] == key
+    monkeypatch.setattr("extraction_world.ImageParams", lambda: ImageParams(max_pixels=10**6))
+    assert world.extract("three.zarr")["key"] == key
+
+
+def test_another_kind_of_processor_is_another_key(world, monkeypatch):
+    """Its code sums in another order; so does what a user makes the libraries take for it."""
+    key = world.extract("one.zarr")["key"]
+    assert cpu_kind().keys() >= {"machine"}
+
+    monkeypatch.setenv("ATEN_CPU_CAPABILITY", "avx2")
+    limited = world.extract("two.zarr")["key"]
+    monkeypatch.delenv("ATEN_CPU_CAPABILITY")
+    monkeypatch.setattr("pipeline.extraction.cpu_kind._processor", lambda: {"machine": "other"})
+
+    assert len({key, limited, world.extract("three.zarr")["key"]}) == 3
+
+
+def test_a_foreign_file_in_the_side_cache_is_left_alone(world):
+    key = world.extract("one.zarr", keep=True)["key"]
+    odd = world.root / "cache" / "unfinished" / key / "odd.rows"
+    odd.write_bytes(b"not ours")
+
+    world.extract("two.zarr", keep=True)
+
+    assert same_bytes(world.root / "one.zarr", world.root / "two.zarr")
+    assert odd.read_bytes() == b"not ours"
 
 
 def test_kept_rows_make_the_store_again_without_the_model(world):
@@ -118,7 +157,23 @@ def test_files_changed_since_the_index_are_found(world):
         def read(self, path):
             return (world.root / "images" / path).read_bytes()
 
-    assert changed_files(Folder(), paths, hashes) == [paths[40], paths[60]]
+    found = changed_files(Folder(), paths, hashes, first=paths[60])
+    assert found == ([paths[60], paths[40]], True)
+    assert changed_files(Folder(), paths, hashes, first=paths[40], most=1) == ([paths[40]], False)
+    in_no_time = changed_files(Folder(), paths, hashes, first=paths[40], seconds=0.0)
+    assert in_no_time == ([], False)
+
+
+def test_more_changed_files_than_are_named_are_not_counted_as_so_many(world):
+    """The count was 20 whatever had changed."""
+    for path in world.index["path"]:
+        (world.root / "images" / path).unlink()
+
+    told = explain_changes(
+        "pictures", world.index, Files(world.root / "images"), world.index["path"][0]
+    )
+
+    assert told.startswith("at least 20 files of 'pictures' changed or are gone")
 
 
 @pytest.mark.parametrize(("value", "message"), [(np.nan, "finite; .* row 33"), (1e6, "float16")])
@@ -278,3 +333,27 @@ def test_two_devices_make_the_same_rows_as_one(world):
     (world.root / "images" / paths[69]).write_bytes(b"")
     with pytest.raises((ImageError, ChangedFileError), match=paths[69]):
         run_everywhere(job, ["cpu", "cpu:1"], batch_grid(70, 2), advance=counted.append)
+
+
+class DyingJob(Job):
+    """One process is killed at once, the other goes on reporting for half a minute."""
+
+    def run(self, device, batches, *, workers, advance):
+        if device == "cpu":
+            os.kill(os.getpid(), signal.SIGKILL)
+        for _ in range(150):
+            time.sleep(0.2)
+            advance(1)
+
+
+def test_a_killed_process_is_noticed_while_the_others_work(world):
+    """It used to be noticed when they had finished."""
+    params = ExtractParams(workers=0)
+    cache = SideCache.open(world.root / "cache", "a", dtype="float32")
+    job = DyingJob(load_matrix, Files(world.root), [], [], ImageParams(), params, cache)
+    started = time.monotonic()
+
+    with pytest.raises(RuntimeError, match=r"extraction process died \(exit code -9\)"):
+        run_everywhere(job, ["cpu", "cpu:1"], batch_grid(64, 1), advance=lambda _: None)
+
+    assert time.monotonic() - started < 25

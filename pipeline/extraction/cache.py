@@ -11,6 +11,7 @@ import configparser
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ import numpy as np
 
 from pipeline.files import file_hash
 
+NAMED = re.compile(r"(\d+)-(\d+)\.([0-9a-f]{64})\.rows")
 PUBLISHED = "published.json"  # beside the rows of a store that was finished
 
 
@@ -84,8 +86,9 @@ class SideCache:
             leftover.unlink(missing_ok=True)
         segments: list[Segment] = []
         for path in sorted(self.folder.glob("*.rows")):
-            span, digest, _ = path.name.split(".")
-            start, stop = map(int, span.split("-"))
+            if not (named := NAMED.fullmatch(path.name)):
+                continue  # not ours
+            start, stop, digest = int(named[1]), int(named[2]), named[3]
             if file_hash(path) == digest:
                 segments.append(Segment(start, stop, path))
             else:
@@ -149,6 +152,9 @@ def _write_durably(path: Path, data: bytes | memoryview) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         partial.rename(path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # which disk is full
+        raise
     finally:
         partial.unlink(missing_ok=True)
     folder = os.open(path.parent, os.O_RDONLY)

@@ -43,7 +43,7 @@ def index_digest(index: pl.DataFrame) -> str:
     """
     digest = hashlib.sha256()
     further = ["place"] if "place" in index.columns else []
-    for column in ("path", "sha256", "label", "class_name", *further):
+    for column in ("path", "sha256", "label", *further):
         values = index[column].cast(pl.String).fill_null("").to_list()
         digest.update(f"{column}:{len(values)}:".encode())
         digest.update("\0".join(values).encode())
@@ -62,5 +62,12 @@ def package_version(name: str) -> str:
 
 
 def model_identity(entry: dict[str, Any]) -> dict[str, Any]:
-    """Return the part of a backbone's entry that decides its features, beside its weights."""
-    return {key: value for key, value in entry.items() if key not in PROVENANCE_ONLY}
+    """Return the part of a backbone's entry that decides its features, beside its weights.
+
+    What is left empty, or null in its transform, decides nothing.
+    """
+    decisive = {key: value for key, value in entry.items() if key not in PROVENANCE_ONLY}
+    if isinstance(transform := decisive.get("transform"), dict):
+        stated = {step: value for step, value in transform.items() if value is not None}
+        decisive["transform"] = stated
+    return {key: value for key, value in decisive.items() if value not in (None, {})}

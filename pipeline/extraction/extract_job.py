@@ -8,7 +8,7 @@ import multiprocessing
 import os
 import queue
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -147,19 +147,17 @@ def run_everywhere(
             process.start()
         finished = 0
         while finished < used:
-            try:
-                what, value = news.get(timeout=1.0)
-            except queue.Empty:
-                if dead := [process for process in processes if process.exitcode not in (None, 0)]:
-                    code = dead[0].exitcode
-                    raise RuntimeError(f"an extraction process died (exit code {code})") from None
-                continue
-            if what == "images":
-                advance(value)
-            elif what == "error":
-                raise value
-            else:
-                finished += 1
+            dead = [process for process in processes if process.exitcode not in (None, 0)]
+            for what, value in _arrived(news):  # of a dead one too: its error says why
+                if what == "images":
+                    advance(value)
+                elif what == "error":
+                    raise value
+                else:
+                    finished += 1
+            if dead:  # the others' work so far is kept, and their GPUs do not wait for the end
+                code = dead[0].exitcode
+                raise RuntimeError(f"an extraction process died (exit code {code})")
     finally:
         for process in processes:
             if process.is_alive():
@@ -167,6 +165,16 @@ def run_everywhere(
         for process in processes:
             if process.pid is not None:
                 process.join()
+
+
+def _arrived(news: Any) -> Iterator[tuple[str, Any]]:
+    """Yield what processes have reported, waiting up to a second for the first of it."""
+    try:
+        yield news.get(timeout=1.0)
+        for _ in range(1000):  # and no longer than until somebody looks for the dead again
+            yield news.get_nowait()
+    except queue.Empty:
+        return
 
 
 def _work(

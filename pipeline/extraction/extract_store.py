@@ -21,6 +21,7 @@ from pipeline.extraction.content_key import (
     library_versions,
     model_identity,
 )
+from pipeline.extraction.cpu_kind import cpu_kind
 from pipeline.extraction.decoding import ImageBytes
 from pipeline.extraction.extract_job import Job, run_everywhere
 from pipeline.extraction.extract_params import (
@@ -83,8 +84,8 @@ def extract_store(
     root = root or cache_root()
     params = extraction.params
     with (
-        claim(root / "claims", store) as owner,
         unfinished_store(extraction, root=root, load=load) as work,
+        claim(root / "claims", store) as owner,  # not while waiting: who gives up took nothing over
     ):
         facts = work.fill()
         owner.check()
@@ -205,13 +206,13 @@ def identity(
     return {
         "code": EXTRACTION_VERSION,
         # what the last bits depend on besides the code
-        **({} if device == "cpu" else {"gpus": gpu_names()}),
+        **({"cpu": cpu_kind()} if device == "cpu" else {"gpus": gpu_names()}),
         "weights": record["sha256"],
         "config": record.get("config_sha256"),
         "model": model_identity(entry),
         "libraries": library_versions(),
         "index": index_digest(index),
-        "images": {"max_pixels": images.max_pixels, "exif": images.exif},
+        "images": {"exif": images.exif},  # max_pixels refuses images and changes none
         **key_parts(params, device, side=input_side(entry)),
     }
 
