@@ -1,6 +1,7 @@
 """``extract.decode: device`` shows the same pictures in a store of its own, and names failures."""
 
 import io
+import struct
 
 import numpy as np
 import polars as pl
@@ -14,10 +15,15 @@ from torchvision.transforms import InterpolationMode
 import pipeline.extraction.torchvision_pixels as torchvision_pixels_module
 from pipeline.backbones.backbone import load_backbone
 from pipeline.backbones.weights import write_record
-from pipeline.datasets.images import ImageError, ImageParams
+from pipeline.datasets.images import ImageError, ImageParams, decode_image
 from pipeline.extraction.encoder import TorchEncoder
 from pipeline.extraction.extract_params import ExtractParams, key_parts
-from pipeline.extraction.torchvision_pixels import Encoded, plain_jpeg_size, torchvision_pixels
+from pipeline.extraction.torchvision_pixels import (
+    Encoded,
+    plain_jpeg_size,
+    torchvision_pixels,
+    without_exif,
+)
 from pipeline.storage.store import read_features
 
 CPU = torch.device("cpu")
@@ -98,6 +104,38 @@ def test_a_turned_jpeg_is_turned_when_told():
     turned = on_tensors(data, steps, params=ImageParams(exif="apply"))
     upright = Image.open(io.BytesIO(data)).transpose(Image.Transpose.ROTATE_270)
     assert np.abs(turned - np.array(steps[0](upright)).astype(int)).max() <= 2
+
+
+@pytest.mark.parametrize("count", [0, 1])
+@pytest.mark.parametrize("exif", ["ignore", "apply"])
+def test_an_orientation_that_pillow_does_not_read_turns_nothing(count, exif):
+    """torchcodec reads it in a tag of no values, and turned the photo."""
+    entry = struct.pack("<HHHIHH", 1, 0x0112, 3, count, 6, 0)
+    block = b"Exif\0\0II*\0" + struct.pack("<I", 8) + entry + struct.pack("<I", 0)
+    data = photo(301, 200)
+    data = data[:2] + b"\xff\xe1" + (len(block) + 2).to_bytes(2) + block + data[2:]
+    params = ImageParams(exif=exif)
+    steps = [transforms.Resize((30, 20), interpolation=InterpolationMode.BICUBIC)]
+
+    exact = steps[0](decode_image(data, path="p", exif=exif))
+
+    found = on_tensors(data, steps, params=params)
+    assert np.abs(found - np.array(exact).astype(int)).max() <= 2
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b"\xff\xd8\xff\xe1\0\x08Exif\0\0\xff\xda\0\0..", b"\xff\xd8\xff\xda\0\0.."),
+        (b"\xff\xd8\xff\xe1\0\x06http\xff\xda", b"\xff\xd8\xff\xe1\0\x06http\xff\xda"),
+        (b"\xff\xd8\xff\xff\xda", None),  # filled up with FF: Pillow's
+        (b"\xff\xd8\xff\xe1\0\0Exif", None),
+        (b"\xff\xd8\xff\xe1\0\x09Exi", None),
+        (b"", None),
+    ],
+)
+def test_exif_blocks_are_cut_out(data, expected):
+    assert without_exif(data) == expected
 
 
 def test_a_late_batch_is_the_early_one():

@@ -8,6 +8,7 @@ Pillow and only resized here.
 """
 
 import io
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -68,8 +69,9 @@ class TorchvisionPixels:
         Raises:
             ImageError: If the bytes are no image that can be shown in RGB.
         """
-        if size := plain_jpeg_size(data, path=path, params=params):
-            encoded = Encoded(data, path, params, size)
+        size = plain_jpeg_size(data, path=path, params=params)
+        if size and (upright := without_exif(data)):
+            encoded = Encoded(upright, path, params, size)
             return encoded if self.late else self._resized(self._decode([encoded])[0])
         pixels = _by_pillow(data, path, params)
         return pixels if self.late else self._resized(pixels)
@@ -139,20 +141,21 @@ def torchvision_pixels(steps: Sequence[Any], device: torch.device) -> Torchvisio
 def plain_jpeg_size(data: bytes, *, path: str, params: ImageParams) -> int:
     """Return the pixels of a file that torchcodec shows as Pillow does, 0 for any other.
 
-    That is a grey or YCbCr JPEG that is upright (torchcodec turns what is not) and has its end (a
-    GPU may show half a file without a word).
+    That is a grey or YCbCr JPEG that need not be turned and has its end (a GPU may show half a
+    file without a word).
 
     Raises:
         ImageError: If it is too large to be decoded.
     """
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with warnings.catch_warnings(), Image.open(io.BytesIO(data)) as image:
+            warnings.simplefilter("ignore")  # odd EXIF blocks
             check_size(image, path=path, max_pixels=params.max_pixels)
             plain = (
                 image.format == "JPEG"
                 and image.mode in ("RGB", "L")
                 and image.info.get("adobe_transform") != 0
-                and image.getexif().get(ORIENTATION, 1) == 1
+                and (params.exif == "ignore" or image.getexif().get(ORIENTATION, 1) == 1)
                 and END in data[-1024:]
             )
             return image.width * image.height if plain else 0
@@ -160,6 +163,25 @@ def plain_jpeg_size(data: bytes, *, path: str, params: ImageParams) -> int:
         raise
     except Exception:  # Pillow's own decoding says it better
         return 0
+
+
+def without_exif(data: bytes) -> bytes | None:
+    """Return a JPEG without its EXIF blocks, by which torchcodec would turn it; None if it is odd.
+
+    torchcodec reads an orientation where Pillow finds none, in malformed blocks.
+    """
+    kept, position = [data[:2]], 2
+    while data[position : position + 1] == b"\xff":
+        marker, length = data[position + 1 : position + 2], data[position + 2 : position + 4]
+        end = position + 2 + int.from_bytes(length)
+        if marker == b"\xda":  # the picture begins
+            return b"".join((*kept, data[position:]))
+        if end < position + 4 or not b"\xc0" <= marker <= b"\xfe" or b"\xd0" <= marker <= b"\xd9":
+            return None
+        if marker != b"\xe1" or data[position + 4 : position + 8] != b"Exif":
+            kept.append(data[position:end])
+        position = end
+    return None
 
 
 def _groups(jpegs: Sequence[Encoded]) -> list[list[Encoded]]:
