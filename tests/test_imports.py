@@ -223,3 +223,32 @@ def test_an_orphan_import_leaves_the_later_run_its_store(tmp_path, monkeypatch):
             "b", "d", index=index, store=store, entry=entry, params=ExtractParams()
         )
     assert not store.exists()
+
+
+@pytest.mark.parametrize(
+    ("saved", "named", "cure"),
+    [("f.npz", "f.npy", r"call it \.npz"), ("f.npy", "f.npz", r"call it \.npy")],
+)
+def test_an_array_file_under_the_other_name_says_so(tmp_path, saved, named, cure):
+    array = np.ones((3, 4), np.float32)
+    np.save(tmp_path / saved, array) if saved == "f.npy" else np.savez(tmp_path / saved, x=array)
+    (tmp_path / saved).rename(tmp_path / named)
+
+    with pytest.raises(ImportedFileError, match=cure):
+        open_arrays(tmp_path / named, column=None, names=())
+
+
+def test_hidden_files_beside_the_parts_are_no_parts(tmp_path):
+    """macOS writes ._img_emb_0.npy next to img_emb_0.npy."""
+    np.save(tmp_path / "img_emb_0.npy", np.ones((3, 4), np.float32))
+    (tmp_path / "._img_emb_0.npy").write_bytes(b"\0\5\x16\7")
+
+    assert open_arrays(tmp_path, column=None, names=()).shape == (3, 4)
+
+
+def test_rows_without_a_number_are_no_zero_rows(tmp_path):
+    np.save(tmp_path / "f.npy", np.ones((3, 0), np.float32))
+    index = pl.DataFrame({"path": list("abc"), "label": [0, 0, 1]})
+
+    with pytest.raises(ImportedFileError, match=r"must hold a matrix .* got the shape \(3, 0\)"):
+        import_features("mine", {"files": {"d": str(tmp_path / "f.npy")}}, "d", index)

@@ -179,6 +179,10 @@ DAMAGES = {
     "edited manifest": (edit_manifest, r"manifest\.json: was changed"),
     "no manifest": (lambda s: (s / "manifest.json").unlink(), r"manifest\.json: is missing"),
     "no json": (lambda s: (s / "manifest.json").write_text("{"), r"manifest\.json: cannot be read"),
+    "deep json": (
+        lambda s: (s / "manifest.json").write_text("[" * 100_000),
+        r"manifest\.json: cannot be read",
+    ),
     "extra shard": (
         lambda s: shutil.copytree(s / "features/c/1", s / "features/c/3"),
         "features/c/3/0: does not belong",

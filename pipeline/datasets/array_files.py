@@ -97,7 +97,8 @@ def _parts(folder: Path, *, names: tuple[str, ...]) -> list[Path]:
     """Files of a folder of parts; clip-retrieval keeps vectors and metadata in two folders."""
     inner = folder / ("metadata" if names == LABEL_NAMES else "img_emb")
     folder = inner if inner.is_dir() else folder
-    files = [file for file in folder.iterdir() if file.suffix.lower() in READERS]
+    found = (file for file in folder.iterdir() if not file.name.startswith("."))
+    files = [file for file in found if file.suffix.lower() in READERS]
     kinds = sorted({file.suffix.lower() for file in files})
     if len(kinds) != 1:
         kind = ImportedFileError if kinds else NoSuchArrayError

@@ -45,11 +45,17 @@ def _choose(path: Path, held: list[str], column: Column, names: tuple[str, ...])
 
 
 def _npy(path: Path, column: Column, names: tuple[str, ...]) -> Named:
-    return None, np.load(path, mmap_mode="r", allow_pickle=False)
+    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    if not isinstance(array, np.ndarray):
+        raise ImportedFileError(f"'{path}' is an archive of arrays; call it .npz")
+    return None, array
 
 
 def _npz(path: Path, column: Column, names: tuple[str, ...]) -> Named:
-    with np.load(path, allow_pickle=False) as archive:
+    archive = np.load(path, allow_pickle=False)
+    if isinstance(archive, np.ndarray):
+        raise ImportedFileError(f"'{path}' is a single array; call it .npy")
+    with archive:
         name = _choose(path, archive.files, column, names)
         return name, archive[name]
 

@@ -84,7 +84,7 @@ def import_features(
     parts = open_arrays(
         Path(files[dataset]).expanduser(), column=columns.get("features"), names=FEATURE_NAMES
     )
-    if len(parts.shape) != 2:
+    if len(parts.shape) != 2 or parts.shape[1] == 0:
         raise ImportedFileError(
             f"'{parts.path}' must hold a matrix [rows width], got the shape {parts.shape}"
         )

@@ -69,7 +69,7 @@ class Manifest:
             intact = body["sha256"] == manifest.digest()
         except FileNotFoundError:
             raise StoreError(damaged(store, [Damage(MANIFEST, "is missing")])) from None
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             what = f"cannot be read ({type(error).__name__})"
             raise StoreError(damaged(store, [Damage(MANIFEST, what)])) from None
         if not intact:
