@@ -6,6 +6,7 @@ original steps run.
 """
 
 import itertools
+import platform
 import sys
 import threading
 from collections.abc import Callable
@@ -126,6 +127,8 @@ _KERNEL = _Kernel()
 
 def _checked() -> Any:
     """Load the compiled resampling; None, and a line saying so, where it is not Pillow's."""
+    if platform.machine() not in ("x86_64", "AMD64"):
+        return None  # elsewhere compilers fuse multiplications into sums, with other weights
     try:
         import numba
 
