@@ -10,8 +10,9 @@ from jaxtyping import Float, Float32, Int64
 
 from pipeline.detectors.neighbours import nearest
 from pipeline.geometry import unit_norm
-from pipeline.statistics.bootstrap import bootstrap, percentile_interval
+from pipeline.statistics.bootstrap import bootstrap
 from pipeline.statistics.metrics import all_metrics, auroc
+from pipeline.statistics.unmoved_metrics import difference_interval
 
 METRICS = ("auroc", "fpr95")
 
@@ -43,8 +44,9 @@ def compare(
 
     Returns:
         By method and metric: ``clean``, ``crafted``, ``change`` (crafted minus clean, the bootstrap
-        interval of the paired difference as ``low`` and ``high``). A fall of AUROC is negative, a
-        rise of FPR95 positive: both are damage.
+        interval of the paired difference as ``low`` and ``high``; where no resample moves it, a
+        bound that counts the images). A fall of AUROC is negative, a rise of FPR95 positive: both
+        are damage.
 
     Raises:
         ValueError: If clean and crafted images differ in number.
@@ -70,15 +72,20 @@ def compare(
     for method in methods:
         values_before = all_metrics(scores_id[method], clean[method], tpr=resampling.tpr)
         values_after = all_metrics(scores_id[method], crafted[method], tpr=resampling.tpr)
+        images = len(crafted[method])
         table[method] = {}
         for metric in METRICS:
-            low, high = percentile_interval(
-                after[method][metric] - before[method][metric], level=resampling.level
+            change = values_after[metric] - values_before[metric]
+            low, high = difference_interval(
+                change,
+                after[method][metric] - before[method][metric],
+                pairs=images if metric == "fpr95" else min(images, len(scores_id[method])),
+                level=resampling.level,
             )
             table[method][metric] = {
                 "clean": values_before[metric],
                 "crafted": values_after[metric],
-                "change": values_after[metric] - values_before[metric],
+                "change": change,
                 "low": low,
                 "high": high,
             }

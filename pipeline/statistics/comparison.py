@@ -3,10 +3,9 @@
 import numpy as np
 from jaxtyping import Float
 
-from pipeline.statistics.bootstrap import percentile_interval
 from pipeline.statistics.delong import delong_test
-from pipeline.statistics.disjoint_pairs import same_value_interval
 from pipeline.statistics.metrics import fpr_at_tpr
+from pipeline.statistics.unmoved_metrics import difference_interval
 
 SMALLEST_P = 1e-6  # records are rounded to six digits; a p-value of zero would say too much
 
@@ -37,12 +36,10 @@ def paired_comparison(
         ValueError: If the methods scored different numbers of images.
     """
     test = delong_test(first, second, level=level)
-    low, high = percentile_interval(fpr_replicates, level=level)
     fpr_difference = fpr_at_tpr(*first, tpr=tpr) - fpr_at_tpr(*second, tpr=tpr)
-    if low == high:  # no resample moved it: what none of so many OOD images can exclude
-        low, high = same_value_interval(
-            fpr_difference, pairs=len(first[1]), lowest=-1.0, level=level
-        )
+    low, high = difference_interval(
+        fpr_difference, fpr_replicates, pairs=len(first[1]), level=level
+    )
     return {
         "difference": test.difference,
         "low": test.low,

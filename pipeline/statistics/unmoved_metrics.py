@@ -8,7 +8,11 @@ confidence, at most the share u = 1 - (alpha / 2)^(1 / n) of such images behaves
 
 import math
 
-from pipeline.statistics.disjoint_pairs import no_surer, unseen_share
+import numpy as np
+from jaxtyping import Float
+
+from pipeline.statistics.bootstrap import percentile_interval
+from pipeline.statistics.disjoint_pairs import no_surer, same_value_interval, unseen_share
 
 
 def unmoved_interval(
@@ -62,6 +66,33 @@ def no_surer_than_perfect(
         return min(low, unmoved_interval(metric, 1.0, n_id=n_id, n_ood=n_ood, level=level)[0]), high
     trials = {"auroc": min(n_id, n_ood), "fpr95": n_ood, "fpr95_ood": n_id}[metric]
     return no_surer(low, high, pairs=trials, level=level)
+
+
+def difference_interval(
+    difference: float,
+    replicates: Float[np.ndarray, " b"],
+    *,
+    pairs: int,
+    level: float = 0.95,
+) -> tuple[float, float]:
+    """Percentile interval of a paired difference, and a bound where no resample moves it.
+
+    Args:
+        difference: Of two metrics on the same images, between -1 and 1.
+        replicates: The same difference on each joint draw.
+        pairs: Images that could each have behaved otherwise: the OOD images for fpr95, for an
+            AUROC those of the smaller set.
+        level: Confidence level.
+
+    Returns:
+        Ends that hold the difference; next to -1 and 1 no surer than at -1 and 1.
+    """
+    low, high = percentile_interval(replicates, level=level)
+    bounds = {"pairs": pairs, "lowest": -1.0, "level": level}
+    if low == high:
+        low, high = same_value_interval(difference, **bounds)
+    low = min(low, difference, same_value_interval(1.0, **bounds)[0])
+    return low, max(high, difference, same_value_interval(-1.0, **bounds)[1])
 
 
 def least_precision(positives: int, negatives: int, *, level: float) -> float:
