@@ -33,7 +33,8 @@ def composed():
     from omegaconf import OmegaConf
 
     sys.path.insert(0, str(ROOT / "conf/hydra_plugins"))
-    import resolvers  # noqa: F401 - registers what conf/ uses
+    import model_files  # noqa: F401
+    import resolvers  # noqa: F401 - both register what conf/ uses
 
     found = {}
     with hydra.initialize_config_dir(str(ROOT / "conf"), version_base=None):

@@ -1,5 +1,8 @@
 """params.yaml is what conf/ composes; names that do not exist are listed, not skipped."""
 
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -204,3 +207,49 @@ def test_your_own_folders_are_given_by_path(compose):
 def test_a_name_that_does_not_exist_is_refused(compose, override, message):
     with pytest.raises(Exception, match=message):
         compose(override)
+
+
+def composed_elsewhere(folder: Path, files: dict[str, str], *overrides: str):
+    """Run `make params` in a copy of conf/ with further files; the plug-ins are read but once."""
+    shutil.copytree(ROOT / "conf", folder / "conf")
+    for name, text in files.items():
+        (folder / "conf" / name).write_text(text, encoding="utf-8")
+    return subprocess.run(
+        [sys.executable, "-m", "stages.compose", *overrides],
+        cwd=folder,
+        env={"PYTHONPATH": str(ROOT), "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_new_file_of_backbones_is_read_and_can_be_overridden(tmp_path):
+    mine = "models:\n  my_net: {loader: timm, name: resnet10t, checkpoint: my_net.safetensors}\n"
+    chosen = ("backbone=my_net", "study=single", "models.my_net.name=resnet18")
+
+    done = composed_elsewhere(tmp_path, {"models/mine.yaml": mine}, *chosen)
+
+    assert done.returncode == 0, done.stderr
+    params = yaml.safe_load((tmp_path / "params.yaml").read_text(encoding="utf-8"))
+    entry = {"loader": "timm", "name": "resnet18", "checkpoint": "my_net.safetensors"}
+    assert params["models"]["my_net"] == entry
+    assert params["matrix"]["recorded"] == ["my_net"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("my_net: {loader: timm}\n", "conf/models/mine.yaml must have its backbones below the "),
+        (
+            "models:\n  vit_b: {loader: timm, name: resnet10t}\n",
+            "'vit_b' stands in conf/models/clip.yaml and conf/models/mine.yaml; rename one",
+        ),
+    ],
+)
+def test_a_new_file_of_backbones_is_refused_in_one_line(tmp_path, text, message):
+    done = composed_elsewhere(tmp_path, {"models/mine.yaml": text})
+
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
