@@ -21,6 +21,7 @@ from typing import Any
 
 from pipeline.files import file_hash, write_text
 from pipeline.param_checks.dataset_entries import check_datasets
+from pipeline.param_checks.finetuned_classifiers import finetuned_classifiers_warning
 from pipeline.param_checks.glyph_backbones import glyph_backbones_warning
 from pipeline.param_checks.method_names import check_method_table, check_named_methods
 from pipeline.param_checks.model_entries import check_models
@@ -78,7 +79,9 @@ def main() -> None:
     params = read_params()
     for name, text in run(params).items():
         write_text(getattr(args, name), text)
-    if warning := glyph_backbones_warning(params):
+    for warning in filter(
+        None, (glyph_backbones_warning(params), finetuned_classifiers_warning(params))
+    ):
         print(f"warning: {warning}", file=sys.stderr)
 
 

@@ -21,6 +21,7 @@ from pipeline.backbones.planned_weights import planned_weights
 from pipeline.fetching.dry_run import plan_lines
 from pipeline.fetching.entry import Download
 from pipeline.fetching.wanted_files import read_downloads, root_of, wanted_files
+from pipeline.param_checks.finetuned_classifiers import finetuned_classifiers_warning
 from pipeline.param_checks.glyph_backbones import glyph_backbones_warning
 from pipeline.params import from_mapping, read_params
 from pipeline.planning.costs import BackbonePlan, Cost, plan_backbone
@@ -90,7 +91,9 @@ def run(
         assumed_tflops=tflops,
     )
     lines = [f"benchmark {params['benchmark']['name']}, {len(counts.images)} data sets", ""]
-    if warning := glyph_backbones_warning(params):
+    for warning in filter(
+        None, (glyph_backbones_warning(params), finetuned_classifiers_warning(params))
+    ):
         lines += [f"warning: {warning}", ""]
     lines += plan_table(plans, further)
     if uncounted := sorted({name for plan in plans for name in plan.uncounted}):
@@ -128,7 +131,7 @@ def parameters(overrides: list[str]) -> dict[str, Any]:
     """
     if not overrides:
         return read_params()
-    from stages.compose import composed  # seconds that a plan of params.yaml is spared
+    from pipeline.composition import composed  # seconds that a plan of params.yaml is spared
 
     return composed(overrides)
 

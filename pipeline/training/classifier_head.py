@@ -42,7 +42,7 @@ def classifier_head(backbone: str, entry: dict[str, Any], weights: Path, *, clas
         head = read_probe(weights / FILE, stage="finetune")
     elif entry.get("loader") == "timm" and not entry.get("random_weights"):
         spec = model_spec(backbone, entry)
-        _check(_declared(str(spec.name), spec.kwargs), classes)
+        _check(declared_classes(str(spec.name), spec.kwargs), classes)
 
         from pipeline.backbones.backbone import load_backbone
 
@@ -56,7 +56,7 @@ def classifier_head(backbone: str, entry: dict[str, Any], weights: Path, *, clas
     return head
 
 
-def _declared(name: str, kwargs: dict[str, Any]) -> int | None:
+def declared_classes(name: str, kwargs: dict[str, Any]) -> int | None:
     """Return the classes that timm's table gives a model, without building it."""
     from timm.models import get_pretrained_cfg
 
