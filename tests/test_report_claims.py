@@ -131,6 +131,17 @@ def test_lines_stand_in_the_report_and_not_among_the_claims(records):
     assert '<td>+1.0 <span class="interval">(-1.0 to +9.0)</span></td>' in page
 
 
+def test_the_note_tells_of_the_tests_of_the_claims_that_are_there(records):
+    both = differences_table(records)
+    only = records.claims.filter(pl.col("claim") == "b")
+    alone = differences_table(dataclasses.replace(records, claims=only))
+
+    assert both.title == "Claims b and c, by mean over OOD sets"
+    assert "of claim b DeLong's; of claim c, which compares two models, a z test" in both.note
+    assert alone.title == "Claim b, by mean over OOD sets"
+    assert "claim c" not in alone.note
+
+
 def test_without_lines_and_differences_there_are_no_such_tables(records):
     """The claims table says why: a study of one backbone has neither."""
     empty = records.lines.with_columns(r2=None, undefined=pl.lit("needs 3"))

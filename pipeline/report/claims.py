@@ -7,6 +7,13 @@ from pipeline.report.tables import Table
 from pipeline.report.wording import evidence
 
 BELOW = "next table"
+TESTS = {
+    "b": "of claim b DeLong's",
+    "c": (
+        "of claim c, which compares two models, a z test with the standard error of joint "
+        "bootstrap draws, for records hold no scores for DeLong's"
+    ),
+}
 ABOUT = ("cifar10", "cifar100", "imagenet1k", "glyphs")  # the paper's, and the one made for them
 
 
@@ -64,17 +71,17 @@ def differences_table(records: Records) -> Table:
         (*key, *(_points(cells.get(mean)) for mean in means), _tests(records, cells, means))
         for key, cells in found.items()
     )
+    claims = sorted({claim for claim, _ in found})
+    tests = [TESTS[claim] for claim in claims]
     return Table(
-        title="Claims b and c, by mean over OOD sets",
+        title=f"Claim{'s' * (len(claims) > 1)} {' and '.join(claims)}, by mean over OOD sets",
         header=("claim", "first minus second", *map(title, means), "tests"),
         rows=rows,
         note=(
             f"Differences of AUROC in points with {100 * records.setting('level'):g} % intervals, "
             f"paired over images: above 0, the first is better. {_members(records, means)}Tests on "
-            "each set: of claim b DeLong's; of claim c, which compares two models, a z test with "
-            "the standard error of joint bootstrap draws, for records hold no scores for DeLong's. "
-            "Both with Holm's correction over all backbones and sets of a pair of scores; open: "
-            "the difference may be chance."
+            f"each set: {'; '.join(tests)}. Holm's correction is over all backbones and sets of a "
+            "pair of scores; open: the difference may be chance."
         ),
     )
 

@@ -17,7 +17,7 @@ HISTOGRAMS_WIDE, HISTOGRAM_GAP = 8.1, 0.14  # inches; as wide as a page shows at
 
 def roc_figure(records: Records) -> Figure:
     """Draw the ROC curves of the headline methods, ID being the positive class."""
-    sets = records.scope.sets
+    sets, tpr = records.scope.sets, records.setting("tpr")
     legend_rows = -(-len(records.headline_methods) // LEGEND_COLUMNS)
     figure, axes = panels(
         len(sets),
@@ -40,7 +40,7 @@ def roc_figure(records: Records) -> Figure:
             panel.set(
                 xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xticks=[0, 0.5, 1], yticks=[0, 0.5, 1]
             )
-            panel.axhline(0.95, color="#cccccc", linewidth=0.8, linestyle=":")
+            panel.axhline(tpr, color="#cccccc", linewidth=0.8, linestyle=":")
             panel.tick_params(labelleft=number % ROC_COLUMNS == 0)  # all panels share the axis
             panel.set_title(dataset.replace("_", " "), loc="left")
         handles, labels = axes[0].get_legend_handles_labels()
@@ -48,9 +48,8 @@ def roc_figure(records: Records) -> Figure:
         figure.legend(
             handles, labels, loc="upper left", bbox_to_anchor=(left, 1), ncols=LEGEND_COLUMNS
         )
-        figure.supxlabel(
-            "share of OOD images accepted, lower = better (dotted: 95 % of ID accepted)", fontsize=9
-        )
+        dotted = f"dotted: {100 * tpr:g} % of ID accepted"
+        figure.supxlabel(f"share of OOD images accepted, lower = better ({dotted})", fontsize=9)
         figure.supylabel("share of ID images accepted, higher = better", fontsize=9, x=0.01)
     return figure
 
