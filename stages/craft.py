@@ -37,9 +37,9 @@ from pipeline.attacks.crafting import Surrogate, batches, craft_missing
 from pipeline.attacks.repeatable import repeatable
 from pipeline.backbones.backbone import Backbone, load_backbone, pick_device
 from pipeline.backbones.weights import read_entry
+from pipeline.cache_folder import cache_root
 from pipeline.datasets.images import ImageParams
 from pipeline.datasets.index import read_index, write_index
-from pipeline.extraction.cache import cache_root
 from pipeline.extraction.content_key import content_key, library_versions
 from pipeline.extraction.locks import claim
 from pipeline.extraction.progress import Progress

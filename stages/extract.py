@@ -21,11 +21,11 @@ import polars as pl
 
 from pipeline.backbones.model_spec import model_spec
 from pipeline.backbones.weights import read_entry
+from pipeline.cache_folder import cache_root
 from pipeline.datasets.changed_files import changed_files
 from pipeline.datasets.images import ImageParams
 from pipeline.datasets.index import read_index
-from pipeline.extraction.cache import cache_root
-from pipeline.extraction.decoding import ChangedFileError, ImageBytes
+from pipeline.extraction.decoding import ChangedFileError
 from pipeline.extraction.extract_ahead import extract_ahead
 from pipeline.extraction.extract_params import ExtractParams, expected_device
 from pipeline.extraction.extract_store import Extraction, extract_store, load_encoder
@@ -35,6 +35,7 @@ from pipeline.extraction.loop import Encoder
 from pipeline.extraction.provenance import write_provenance
 from pipeline.params import load_params
 from pipeline.sources import load_spec, open_source
+from pipeline.sources.listing import ImageBytes
 from pipeline.stage import run_stage
 
 KEPT = "finished images are kept, run the same command again to continue"

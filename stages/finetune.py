@@ -30,9 +30,9 @@ from pipeline.backbones.backbone import load_backbone
 from pipeline.backbones.model_arguments import model_arguments
 from pipeline.backbones.model_spec import model_spec
 from pipeline.backbones.weights import read_entry, read_record, write_record
+from pipeline.cache_folder import cache_root
 from pipeline.datasets.images import ImageParams
 from pipeline.datasets.index import read_index
-from pipeline.extraction.cache import cache_root
 from pipeline.extraction.content_key import content_key, index_digest, model_identity
 from pipeline.extraction.decoding import ImageReader
 from pipeline.files import file_hash

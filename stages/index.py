@@ -17,9 +17,9 @@ from typing import Any
 
 import polars as pl
 
+from pipeline.cache_folder import cache_root
 from pipeline.datasets.images import ImageParams
 from pipeline.datasets.index import write_index
-from pipeline.extraction.cache import cache_root
 from pipeline.extraction.progress import Progress
 from pipeline.indexing.class_doubts import doubts
 from pipeline.indexing.completeness import check_complete, empty_class_folders

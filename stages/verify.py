@@ -15,7 +15,7 @@ import sys
 import time
 from pathlib import Path
 
-from pipeline.extraction.cache import cache_root
+from pipeline.cache_folder import cache_root
 from pipeline.extraction.leftovers import prune
 from pipeline.stage import run_stage
 from pipeline.storage.manifest import cure

@@ -12,9 +12,10 @@ import torch
 from extraction_world import Files, MatrixEncoder, World, load_matrix, same_bytes, to_array
 from PIL import Image
 
+from pipeline.cache_folder import cache_root
 from pipeline.datasets.changed_files import changed_files
 from pipeline.datasets.images import ImageError, ImageParams
-from pipeline.extraction.cache import Segment, SideCache, cache_root, missing_batches
+from pipeline.extraction.cache import Segment, SideCache, missing_batches
 from pipeline.extraction.content_key import content_key, index_digest, model_identity
 from pipeline.extraction.cpu_kind import cpu_kind
 from pipeline.extraction.decoding import ChangedFileError, ImageReader, decode_in_workers, pieces_of

@@ -7,9 +7,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipeline.datasets.array_files import ImportedFileError
 from pipeline.extraction.imports import import_features, import_text
 from pipeline.sources import SourceError, open_source, read_spec
+from pipeline.sources.array_files import ImportedFileError
 
 ROWS = np.ones((3, 2), np.float32)
 

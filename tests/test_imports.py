@@ -7,11 +7,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipeline.datasets.array_files import ImportedFileError, natural, open_arrays
 from pipeline.extraction import import_store as import_store_module
 from pipeline.extraction.extract_params import ExtractParams
 from pipeline.extraction.imports import import_features, import_text
 from pipeline.extraction.locks import CacheError, Claim
+from pipeline.sources.array_files import ImportedFileError, natural, open_arrays
 from pipeline.storage.store import read_features
 from pipeline.storage.write_store import write_store
 
@@ -186,7 +186,7 @@ def test_parts_sort_as_people_count():
 
 
 def test_large_files_are_mapped_and_read_in_blocks(tmp_path, monkeypatch):
-    monkeypatch.setattr("pipeline.datasets.array_files.BLOCK_ROWS", 7)
+    monkeypatch.setattr("pipeline.sources.array_files.BLOCK_ROWS", 7)
     parts = open_arrays(save(tmp_path / "f.npy", FEATURES), column=None, names=())
 
     assert isinstance(parts.arrays[0], np.memmap)

@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.backbones.checkpoints import WeightsError, find_checkpoint
 from pipeline.backbones.model_spec import ModelSpec, model_spec
-from pipeline.extraction.cache import cache_root
+from pipeline.cache_folder import cache_root
 from pipeline.files import remembered_hash
 
 RECORD = "weights.json"

@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from pipeline.extraction.decoding import ImageBytes
+from pipeline.sources.listing import ImageBytes
 from pipeline.sources.spec import SourceError
 
 MOST = 20  # files that an error names

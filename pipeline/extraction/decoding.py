@@ -9,23 +9,15 @@ import signal
 import threading
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from pipeline.datasets.images import ImageError, ImageParams, decode_image
 from pipeline.extraction.run_ahead import run_ahead
+from pipeline.sources.listing import ImageBytes
 from pipeline.sources.spec import SourceError
 
 PIECE = 16  # images handed over at once
 AHEAD = 4  # pieces that a worker process has ready
-
-
-@runtime_checkable
-class ImageBytes(Protocol):
-    """What extraction needs of a source: the bytes of a path. Picklable."""
-
-    def read(self, path: str) -> bytes:
-        """Return one file's content, in any order of asking."""
-        ...
 
 
 class ChangedFileError(ValueError):

@@ -18,13 +18,13 @@ from pipeline.extraction.cache import SideCache
 from pipeline.extraction.decoding import (
     AHEAD,
     PIECE,
-    ImageBytes,
     ImageReader,
     die_with_parent,
     resize_target,
 )
 from pipeline.extraction.extract_params import ExtractParams, threads_on, usable_cores
 from pipeline.extraction.loop import Encoder, encode_batches
+from pipeline.sources.listing import ImageBytes
 
 RUN = 16  # consecutive batches that go to one device
 

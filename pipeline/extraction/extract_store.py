@@ -12,8 +12,9 @@ import polars as pl
 
 from pipeline.backbones.input_side import input_side
 from pipeline.backbones.weights import read_record
+from pipeline.cache_folder import cache_root
 from pipeline.datasets.images import ImageParams
-from pipeline.extraction.cache import SideCache, cache_root, missing_batches
+from pipeline.extraction.cache import SideCache, missing_batches
 from pipeline.extraction.content_key import (
     EXTRACTION_VERSION,
     content_key,
@@ -22,7 +23,6 @@ from pipeline.extraction.content_key import (
     model_identity,
 )
 from pipeline.extraction.cpu_kind import cpu_kind
-from pipeline.extraction.decoding import ImageBytes
 from pipeline.extraction.extract_job import Job, run_everywhere
 from pipeline.extraction.extract_params import (
     ExtractParams,
@@ -35,6 +35,7 @@ from pipeline.extraction.locks import claim, one_writer
 from pipeline.extraction.loop import Encoder
 from pipeline.extraction.progress import Progress
 from pipeline.extraction.provenance import provenance
+from pipeline.sources.listing import ImageBytes
 from pipeline.storage.write_store import write_store
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from pipeline.extraction.cache import cache_root
+from pipeline.cache_folder import cache_root
 from pipeline.extraction.content_key import content_key, index_digest
 from pipeline.extraction.extract_params import ExtractParams
 from pipeline.extraction.imports import import_features

@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float32, Int32
 
-from pipeline.datasets.array_files import FEATURE_NAMES, ImportedFileError, Parts, open_arrays
 from pipeline.geometry import unit_norm
+from pipeline.sources.array_files import FEATURE_NAMES, ImportedFileError, Parts, open_arrays
 
 UNIT_TOLERANCE = 5e-3  # half-precision unit vectors are off by up to 1e-3
 

@@ -20,8 +20,17 @@ class Entry(NamedTuple):
 
 
 @runtime_checkable
-class Source(Protocol):
-    """A place with images. Picklable: worker processes open their own handles."""
+class ImageBytes(Protocol):
+    """Where the bytes of images are read. Picklable: worker processes open their own handles."""
+
+    def read(self, path: str) -> bytes:
+        """Return the content of one image file, in whatever order they are asked for."""
+        ...
+
+
+@runtime_checkable
+class Source(ImageBytes, Protocol):
+    """A place with images, and what it says of them."""
 
     def entries(self) -> list[Entry]:
         """All images, sorted by path."""
@@ -29,10 +38,6 @@ class Source(Protocol):
 
     def class_order(self) -> list[str] | None:
         """Class keys in label order where the source numbers them itself, else None."""
-        ...
-
-    def read(self, path: str) -> bytes:
-        """The content of one image file, whatever order they are asked for in."""
         ...
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.datasets.array_files import (
+from pipeline.sources.array_files import (
     FEATURE_NAMES,
     LABEL_NAMES,
     NoSuchArrayError,

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.datasets.array_readers import (
+from pipeline.sources.array_readers import (
     READERS,
     Column,
     ImportedFileError,
