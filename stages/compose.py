@@ -7,36 +7,11 @@ Writes  params.yaml  what `dvc repro` reads
 """
 
 import argparse
-import tempfile
 from pathlib import Path
-from typing import Any
 
-from dvc.utils.hydra import compose_and_dump
-
-from pipeline.params import load_yaml
+from pipeline.composition import composed_text
+from pipeline.files import write_text
 from pipeline.stage import run_stage
-
-
-def composed(overrides: list[str]) -> dict[str, Any]:
-    """Return what params.yaml would hold with these overrides; writes it nowhere.
-
-    Raises:
-        ValueError: If they do not fit conf/.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "params.yaml"
-        try:
-            write(path, overrides)
-        except Exception as error:  # Hydra's, OmegaConf's and DVC's own kinds
-            told = " ".join(overrides)
-            raise ValueError(f"conf/ does not compose with {told}: {error}") from error
-        return load_yaml(path.read_text(encoding="utf-8"))
-
-
-def write(path: Path, overrides: list[str]) -> None:
-    """Compose conf/ of the working directory into a file."""
-    conf = str(Path("conf").resolve())
-    compose_and_dump(str(path), conf, "", "config", conf, overrides)
 
 
 def main() -> None:
@@ -47,7 +22,7 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
     args = parser.parse_args()
 
-    write(Path("params.yaml"), args.overrides)
+    write_text(Path("params.yaml"), composed_text(args.overrides))
 
 
 if __name__ == "__main__":

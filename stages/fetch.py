@@ -80,7 +80,7 @@ def told(words: list[str]) -> tuple[list[str], list[str]]:
 def where_from(overrides: list[str]) -> tuple[dict[str, Any], Path]:
     """Return the data sets and the data root of params.yaml, or of conf/ with overrides."""
     if overrides:
-        from stages.compose import composed  # seconds that params.yaml is spared
+        from pipeline.composition import composed  # seconds that params.yaml is spared
 
         params = composed(overrides)
         return params["datasets"], root_of(params["data_root"])

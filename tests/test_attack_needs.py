@@ -7,7 +7,7 @@ import yaml
 
 from pipeline.attacks.attack_spec import CraftSpec
 from pipeline.code_closure import ROOT
-from stages.compose import composed
+from pipeline.composition import composed
 
 CRAFT = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]["craft"]
 BANK = "capitals_train"

@@ -253,3 +253,29 @@ def test_a_new_file_of_backbones_is_refused_in_one_line(tmp_path, text, message)
     assert done.returncode == 1
     assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("foo=1", "does not compose with foo=1: Could not override 'foo'. To append to your con"),
+        ("foo=[1", "does not compose with foo=[1: no viable alternative at input '[1'"),
+        ("backbone=vit_hh", "unknown backbone 'vit_hh'; known: beit_b"),
+    ],
+)
+def test_make_params_tells_an_override_that_does_not_fit_in_one_line(tmp_path, override, message):
+    done = composed_elsewhere(tmp_path, {}, override)
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: conf/ does not compose with ")
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "params.yaml").exists()
+
+
+def test_make_params_names_the_file_and_line_of_a_mistake_in_yaml(tmp_path):
+    done = composed_elsewhere(tmp_path, {"heads.yaml": "probe: {seeds: [1}\n"})
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: conf/ does not compose: while parsing")
+    assert 'conf/heads.yaml", line 1' in done.stderr

@@ -8,9 +8,9 @@ import pytest
 import yaml
 
 from pipeline.code_closure import ROOT
+from pipeline.composition import composed
 from pipeline.param_checks.glyph_backbones import glyph_backbones_warning
 from stages import check_params, plan
-from stages.compose import composed
 
 PHOTOS = [
     "benchmark=folders",

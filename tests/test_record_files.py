@@ -208,7 +208,7 @@ def repository(tmp_path, monkeypatch) -> Path:
     put(tmp_path / "prompts.txt", b"a photo of a {c}.\n")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "conf").symlink_to(ROOT / "conf")
-    from stages.compose import composed
+    from pipeline.composition import composed
 
     folder = [f"datasets.id_{name}.path={tmp_path}/{name[:2]}" for name in ("train", "test")]
     params = composed(
