@@ -275,6 +275,20 @@ def test_in_distribution_sets_need_classes_and_training_two(animals, tmp_path):
         check_id(entries, dataset="mine", training=False)
 
 
+def test_a_stray_text_beside_class_folders_is_told_how_to_be_ignored(animals):
+    (animals / "notes.txt").write_text("mine")
+    (animals / "more.TXT").write_text("mine")
+
+    with pytest.raises(SourceError, match=r"'more\.TXT'\. By its name that is no image") as told:
+        check_id(
+            list_images("mine", read_spec("mine", str(animals)))[0], dataset="mine", training=False
+        )
+
+    assert str(told.value).endswith("by -S '++datasets.mine.ignore=[*.txt]'")
+    spec = read_spec("mine", {"path": str(animals), "ignore": ["*.txt"]})
+    check_id(list_images("mine", spec)[0], dataset="mine", training=False)
+
+
 def test_the_flat_validation_folder_is_told_both_cures(tmp_path):
     photo(tmp_path / "val/ILSVRC2012_val_00000001.JPEG", 1)
     entries = list_images("te", read_spec("te", str(tmp_path / "val")))[0]

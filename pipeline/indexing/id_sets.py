@@ -4,6 +4,7 @@ from pathlib import PurePosixPath
 
 from pipeline.indexing.class_doubts import one_class_twice
 from pipeline.sources import Entry, SourceError
+from pipeline.sources.ignored import IMAGES
 
 
 def check_id(entries: list[Entry], *, dataset: str, training: bool) -> None:
@@ -15,14 +16,8 @@ def check_id(entries: list[Entry], *, dataset: str, training: bool) -> None:
     if unlabelled := [entry.path for entry in entries if not entry.class_key]:
         raise SourceError(
             f"every image of '{dataset}' needs a class, as it is in-distribution; "
-            f"{len(unlabelled)} have none, the first is '{unlabelled[0]}'. Put them in one "
-            f"directory a class; for a folder or an archive datasets.{dataset}.labels may name a "
-            "file that tells the classes"
-            + (
-                "; ImageNet's validation folder is sorted by python -m stages.sort_validation"
-                if PurePosixPath(unlabelled[0]).name.startswith("ILSVRC2012_val_")
-                else ""
-            )
+            f"{len(unlabelled)} have none, the first is '{unlabelled[0]}'. "
+            + (_no_image(unlabelled, dataset) or _no_class(unlabelled, dataset))
         )
     present = {entry.class_key for entry in entries}
     if training and len(present) < 2:
@@ -37,3 +32,26 @@ def check_id(entries: list[Entry], *, dataset: str, training: bool) -> None:
             "accents are coded only. Put their images in one folder; if they are two classes, "
             f"rename one (where the data set has numbers, by a list in datasets.{dataset}.classes)"
         )
+
+
+def _no_image(unlabelled: list[str], dataset: str) -> str:
+    """The cure where files that have no class have no image's name either, else nothing."""
+    suffixes = sorted({PurePosixPath(path).suffix.lower() for path in unlabelled})
+    if "" in suffixes or IMAGES & set(suffixes):
+        return ""
+    patterns = ",".join(f"*{suffix}" for suffix in suffixes)
+    return (
+        "By its name that is no image, and every other file of a data set counts as one: remove "
+        f"it, or leave out all of its kind by -S '++datasets.{dataset}.ignore=[{patterns}]'"
+    )
+
+
+def _no_class(unlabelled: list[str], dataset: str) -> str:
+    """The cures where images have no class."""
+    cure = (
+        f"Put them in one directory a class; for a folder or an archive datasets.{dataset}.labels "
+        "may name a file that tells the classes"
+    )
+    if PurePosixPath(unlabelled[0]).name.startswith("ILSVRC2012_val_"):
+        return f"{cure}; ImageNet's validation folder is sorted by python -m stages.sort_validation"
+    return cure

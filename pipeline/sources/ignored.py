@@ -13,7 +13,8 @@ SYSTEM = (".*", "thumbs.db", "desktop.ini", "__macosx")
 # an image or its label in a WebDataset shard: only other files of such a name are left out.
 DOCUMENTS = ("readme*", "license*", "licence*")
 _IMAGES = "avif bmp dib gif heic ico jfif jp2 jpe jpeg jpg pbm pgm png pnm ppm tga tif tiff webp"
-KEPT = {f".{suffix}" for suffix in (*_IMAGES.split(), "cls", "json")}
+IMAGES = frozenset(f".{suffix}" for suffix in _IMAGES.split())
+KEPT = {*IMAGES, ".cls", ".json"}
 
 
 class IgnoredNames:
