@@ -7,7 +7,7 @@ from scipy.special import ndtri
 from pipeline.statistics.bootstrap import bootstrap
 from pipeline.statistics.comparison import SMALLEST_P
 from pipeline.statistics.delong import delong_test
-from pipeline.statistics.replicate_test import replicate_p
+from pipeline.statistics.replicate_test import replicate_interval, replicate_p
 
 
 def two_methods(seed, *, gain):
@@ -43,6 +43,20 @@ def test_it_agrees_with_delong_s_test(seed, gain):
 
     z, expected = (abs(ndtri(value / 2)) for value in (p, exact.p))
     assert z == pytest.approx(expected, rel=0.12, abs=0.05)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_interval_leaves_zero_out_where_the_test_does(seed):
+    first, second = two_methods(seed, gain=0.1)
+    exact, drawn = delong_test(first, second), replicates_of(first, second)
+    for level in (0.5, 0.95, 0.999):
+        low, high = replicate_interval(exact.difference, drawn, level=level)
+        p = replicate_p(exact.difference, drawn, n_id=300, n_ood=200)
+        assert (p < 1 - level) == (not low <= 0 <= high)
+    assert replicate_interval(exact.difference, drawn) == pytest.approx(
+        (exact.low, exact.high), abs=0.003
+    )
+    assert replicate_interval(0.9, np.array([0.5, 1.0])) == (pytest.approx(0.2071, abs=1e-4), 1.0)
 
 
 def test_equal_models_differ_by_chance_and_reversed_ones_do_not():

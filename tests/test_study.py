@@ -181,6 +181,48 @@ def test_differences_are_paired(world):
     assert cell.value > 0
 
 
+def test_one_number_has_one_interval_whether_of_a_set_or_of_a_mean_over_it(world):
+    """Near is greek alone: DeLong's interval of the set, not percentiles of fewer draws."""
+    records = read_study(world, SCOPE)
+    comparisons = comparisons_table(records)
+    for backbone in ("mini_s", "mini_m", "mini_l"):
+        keys = {"backbone": backbone, "first": "plp_msp"}
+        of_set, mean = (row(comparisons, dataset=d, **keys) for d in ("greek", "mean_near"))
+        of = "difference", "low", "high", "fpr95_difference", "fpr95_low", "fpr95_high"
+        assert [mean[name] for name in of] == [of_set[name] for name in of]
+        claim = row(claims_table(records, PARAMS), claim="b", of=backbone, mean="mean_near")
+        assert float(claim["low"]) == pytest.approx(100 * of_set["low"], abs=0.06)
+        assert claim["interval"] == "of the paired test on the one set"
+
+    params = StudyParams(family=[], clip=[], finetuned={"mini_s": "plain"})
+    tests = fine_tuning_table(records, params)
+    one = row(tests, dataset="greek", first="lp_msp")
+    claim = row(claims_table(records, params), claim="c", mean="mean_near")
+    assert float(claim["low"]) == pytest.approx(100 * one["low"], abs=0.06)
+    assert (one["p"] < 0.05) == (not one["low"] <= 0 <= one["high"])
+
+
+@pytest.mark.parametrize(("moved", "low"), [(10, None), (0, 0.93)])
+def test_means_of_nearly_perfect_sets_are_no_surer_than_perfect(world, moved, low):
+    """Replicates are stored in steps of 1e-4, which such a mean lies between."""
+    records = deepcopy(read_study(world, SCOPE))
+    for dataset in SCOPE.ood:
+        record = records.evaluations["mini_s"][dataset]
+        for method, value in (("mcm", 0.99986), ("knn_1", 0.99982)):
+            record["methods"][method]["auroc"] |= {"value": value, "low": 0.93, "high": 1.0}
+            record["replicates"][method]["auroc"] = [10000] * (40 - moved) + [9999] * moved
+
+    one, other = (records.mean("mini_s", SCOPE.ood, method) for method in ("mcm", "knn_1"))
+    difference = records.difference(one, other)
+
+    of_perfect = 1 - np.mean([1 - 0.025 ** (1 / n) for n in (60, 50)])
+    for cell in (one, other):
+        assert cell.low == pytest.approx(of_perfect if low is None else low)
+        assert cell.low < cell.value < cell.high
+    assert difference.value == pytest.approx(4e-5)
+    assert difference.low < difference.value < difference.high
+
+
 def test_a_benchmark_may_say_which_sets_its_mean_counts(world):
     """A set that is a part of another would be counted twice; it is still evaluated beside it."""
     means = {"overall": ("digits",), "near": ("greek",)}

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from pipeline.findings.claim_row import OVER_IMAGES, Claim, difference, where
+from pipeline.findings.claim_row import OF_ONE_SET, OVER_IMAGES, Claim, difference, where
 from pipeline.findings.fine_tuning import fine_tuning_table
 from pipeline.findings.holm_verdict import verdict
 from pipeline.findings.judged_means import judged_means
@@ -39,7 +39,7 @@ def plp_rows(records: StudyRecords, params: StudyParams) -> Iterator[Claim]:
                     f"AUROC of {method} minus {params.mcm}",
                     paper,
                     *difference(cell),
-                    interval=OVER_IMAGES,
+                    interval=OVER_IMAGES if len(sets) > 1 else OF_ONE_SET,
                     p=verdict(family, sets, alpha=1 - records.level),
                     on=f"{backbone}; {where(records, name)}",
                     of=backbone,
@@ -78,7 +78,7 @@ def fine_tuning_rows(records: StudyRecords, params: StudyParams) -> Iterator[Cla
                 yield Claim(
                     *said,
                     *difference(records.difference(one, other)),
-                    interval=OVER_IMAGES,
+                    interval=OVER_IMAGES if len(sets) > 1 else OF_ONE_SET,
                     p=verdict(family, sets, alpha=1 - records.level),
                     on=f"{of}; {where(records, name)}",
                     of=of,

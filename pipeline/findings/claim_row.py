@@ -6,6 +6,7 @@ from pipeline.findings.study_records import Cell, StudyRecords
 from pipeline.percent import points
 
 OVER_IMAGES = "paired bootstrap over images"
+OF_ONE_SET = "of the paired test on the one set"
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ FINE_TUNING = {
 def fine_tuning_table(records: StudyRecords, params: StudyParams) -> pl.DataFrame:
     """AUROC of the probe minus that of the fine-tuned classifier, on each OOD set.
 
-    ``low`` and ``high`` are joint percentiles, ``p`` is the z test of `replicate_p`; ``p_holm`` is
-    corrected over the family of all backbones and OOD sets of one pair of scores.
+    ``low`` and ``high`` are of `replicate_interval`, ``p`` is of its z test, `replicate_p`;
+    ``p_holm`` is corrected over the family of all backbones and OOD sets of one pair of scores.
     """
     rows = []
     for probe, score in zip(params.probe, params.finetuned_scores, strict=True):

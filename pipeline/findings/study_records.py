@@ -14,7 +14,9 @@ from jaxtyping import Float
 from pipeline.findings.overall_mean import OVERALL, counted_sets, named_means
 from pipeline.json_text import read_json
 from pipeline.statistics.bootstrap import percentile_interval
+from pipeline.statistics.replicate_test import STILL, replicate_interval
 from pipeline.statistics.replicates import restored
+from pipeline.statistics.unmoved_metrics import no_surer_than_perfect
 
 _INTERVAL = ("value", "low", "high")
 
@@ -79,12 +81,13 @@ class StudyScope:
 
 @dataclass(frozen=True)
 class Cell:
-    """A number with its interval, and the replicates behind both."""
+    """A number with its interval, the replicates behind both, and of how many OOD sets it is."""
 
     value: float
     low: float
     high: float
     replicates: Float[np.ndarray, " b"]
+    sets: int = 0
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,8 @@ class StudyRecords:
         """Mean of a per-set metric over OOD sets; nothing where the method does not apply.
 
         Where no replicate moves, its interval is the mean of the sets' own: percentiles would
-        claim certainty, where records of perfect or constant scores know a bound.
+        claim certainty, where records of perfect or constant scores know a bound. Nor is it ever
+        surer than a mean of perfect scores.
         """
         records = [self.evaluations[backbone][dataset] for dataset in sets]
         if not all(method in record["methods"] for record in records):
@@ -118,14 +122,31 @@ class StudyRecords:
         )
         stored = [restored(record["replicates"][method][metric]) for record in records]
         if len(sets) == 1:  # the set's own interval, from all resamples: one number, one interval
-            return Cell(value, low, high, stored[0])
-        return self._cell(value, np.mean(stored, axis=0), still=(low, high))
+            return Cell(value, low, high, stored[0], sets=1)
+        low, high = self._ends(value, np.mean(stored, axis=0), still=(low, high))
+        perfect = [
+            no_surer_than_perfect(
+                metric, (value, value), n_id=record["n_id"], n_ood=record["n_ood"], level=self.level
+            )
+            for record in records
+        ]
+        floor, ceiling = np.mean(perfect, axis=0)
+        ends = min(low, float(floor)), max(high, float(ceiling))
+        return Cell(value, *ends, np.mean(stored, axis=0), sets=len(sets))
 
     def difference(self, first: Cell, second: Cell) -> Cell:
-        """First minus second on the same draws; where none moves, what both intervals allow."""
+        """First minus second on the same draws; where none moves, what both intervals allow.
+
+        On a single set the interval is that of the test there (`replicate_interval`), so that the
+        row of the set and the mean over it alone say the same.
+        """
         still = first.low - second.high, first.high - second.low
         replicates = first.replicates - second.replicates
-        return self._cell(first.value - second.value, replicates, still=still)
+        value = first.value - second.value
+        ends = self._ends(value, replicates, still=still)
+        if first.sets == second.sets == 1 and np.ptp(replicates) > STILL:
+            ends = replicate_interval(value, replicates, level=self.level)
+        return Cell(value, *ends, replicates, sets=min(first.sets, second.sets))
 
     def accuracy(self, backbone: str, classifier: str) -> Cell | None:
         """ID accuracy of a classifier; nothing where the backbone does not have it."""
@@ -136,12 +157,14 @@ class StudyRecords:
         stored = restored(record["replicates"][classifier])
         return Cell(cell["value"], cell["low"], cell["high"], stored)
 
-    def _cell(
+    def _ends(
         self, value: float, replicates: Float[np.ndarray, " b"], *, still: tuple[float, float]
-    ) -> Cell:
-        moved = np.ptp(replicates) > 1e-9  # less is rounding: stored steps are 1e-4
-        ends = percentile_interval(replicates, level=self.level) if moved else still
-        return Cell(value, *ends, replicates)
+    ) -> tuple[float, float]:
+        """Percentiles, and ``still`` where they have no width; stored steps round them."""
+        low, high = percentile_interval(replicates, level=self.level)
+        if high - low < STILL:
+            low, high = still
+        return min(low, value), max(high, value)
 
 
 def read_study(reports: Path, scope: StudyScope) -> StudyRecords:

@@ -1,5 +1,7 @@
 """The long tables of a study: every number with its interval, one row each, sorted."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 
@@ -80,7 +82,7 @@ def comparisons_table(records: StudyRecords) -> pl.DataFrame:
     """Paired tests of two methods, per OOD set and for means over sets.
 
     ``p`` is DeLong's; ``p_holm`` is corrected over the family of all backbones and OOD sets of
-    one pair. Means have paired bootstrap intervals and no p-value.
+    one pair. Means have paired bootstrap intervals, or their one set's, and no p-value.
     """
     rows = []
     for backbone, sets in records.evaluations.items():
@@ -142,10 +144,21 @@ def paired(
     second: str,
     metric: str = "auroc",
 ) -> Cell | None:
-    """First minus second, averaged over sets; nothing where one of them does not apply."""
+    """First minus second, averaged over sets; nothing where one of them does not apply.
+
+    On a single set, what its record says where it compares the two: one number, one interval.
+    """
     one = records.mean(backbone, sets, first, metric)
     other = records.mean(backbone, sets, second, metric)
-    return records.difference(one, other) if one and other else None
+    if one is None or other is None:
+        return None
+    cell = records.difference(one, other)
+    found = records.evaluations[backbone][sets[0]]["comparisons"].get(f"{first}-{second}")
+    if len(sets) == 1 and found:
+        prefix = "" if metric == "auroc" else f"{metric}_"
+        ends = found[f"{prefix}low"], found[f"{prefix}high"]
+        return replace(cell, value=found[f"{prefix}difference"], low=ends[0], high=ends[1])
+    return cell
 
 
 def _table(rows: list[tuple], schema: dict) -> pl.DataFrame:

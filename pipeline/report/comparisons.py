@@ -39,7 +39,7 @@ def comparisons_table(records: Records) -> Table:
             f"Differences in points with {level} intervals, on the same images: above 0 in AUROC, "
             "below 0 in fpr95, the first method is better. On a set, interval and p of the AUROC "
             "are DeLong's; Holm's correction is over all backbones and OOD sets of the pair. Means "
-            "and fpr95 have paired bootstrap intervals and no p."
+            "and fpr95 have paired bootstrap intervals, over one set that set's, and no p."
         ),
     )
 
