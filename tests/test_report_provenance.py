@@ -100,6 +100,10 @@ def test_the_recall_of_an_approximate_search_stands_beside_its_numbers(records):
         assert table.note.endswith("knn_1 87.1–98.0 % of 50.")
     assert methods_table(found).rows[1][2] == "approximate: 87.1–98.0 % of 50"
     assert told not in contents.headline_table(records).note
+    assert contents.backbones_table(found).note.endswith("knn_1 87.1–98.0 % of 50.")
+    evaluations["plain"]["greek"]["recall"] = {"knn_1": {"k": 50, "id": 0.5, "ood": 0.6}}
+    assert contents.backbones_table(found).note.endswith("knn_1 50.0–98.0 % of 50.")
+    assert contents.headline_table(found).note.endswith("knn_1 87.1–98.0 % of 50.")
 
 
 def test_records_without_an_origin_leave_out_what_they_do_not_know(records):

@@ -289,7 +289,7 @@ def test_approximate_neighbours_are_searched_as_deep_as_their_own_method_says(
     np.testing.assert_array_equal(alone.scores["near"], beside.scores["near"])
 
 
-def test_the_commands_table_tells_the_recall(world, detector, tmp_path, monkeypatch):
+def test_the_commands_table_tells_bank_settings_and_recall(world, detector, tmp_path, monkeypatch):
     write_detector(tmp_path / "tiny", detector)
     table = {"knn": {"score": "knn", "k": 5, "engine": "ivf"}} | MCM
     (tmp_path / "methods.json").write_text(json.dumps(table))
@@ -298,7 +298,11 @@ def test_the_commands_table_tells_the_recall(world, detector, tmp_path, monkeypa
     monkeypatch.setattr(sys, "argv", command)
     score.main()
     assert sorted(read_origin(tmp_path / "p")) == ["backbone", "dataset", "detector"]
-    recall = read_origin(tmp_path / "s")["recall"]
+    told = read_origin(tmp_path / "s")
+    assert told["bank"] == detector.facts["fitted_on"]["bank"]
+    assert told["methods"]["knn"]["engine"] == "ivf"
+    assert told["methods"]["mcm"]["temperature"] == 1.0
+    recall = told["recall"]
     assert list(recall) == ["knn"]
     assert recall["knn"]["k"] == 5
     assert 0.5 < recall["knn"]["share"] <= 1

@@ -80,7 +80,17 @@ def backbones_table(records: Records) -> Table:
         title=f"Mean AUROC over {records.scope.over}, every backbone",
         header=("method", *records.scope.backbones),
         rows=rows,
-        note=f"{_sense(records, 'auroc')} {_intervals(records)} {_counted(records)}".rstrip(),
+        note=" ".join(
+            filter(
+                None,
+                (
+                    _sense(records, "auroc"),
+                    _intervals(records),
+                    _counted(records),
+                    recall_note(records, *records.scope.backbones),
+                ),
+            )
+        ),
     )
 
 
