@@ -16,9 +16,10 @@ from PIL import Image
 
 from pipeline.datasets.images import ImageError, ImageParams, decode_image
 from pipeline.datasets.index import read_index
-from pipeline.duplicate_params import DuplicateParams
-from pipeline.duplicate_report import as_record
-from pipeline.duplicates import (
+from pipeline.duplicates.pair_sheet import PicturePair, pair_sheet
+from pipeline.duplicates.params import DuplicateParams
+from pipeline.duplicates.report import as_record
+from pipeline.duplicates.search import (
     ImageSetRows,
     Overlap,
     Role,
@@ -27,7 +28,6 @@ from pipeline.duplicates import (
 )
 from pipeline.files import written_whole
 from pipeline.json_text import write_json
-from pipeline.pair_sheet import PicturePair, pair_sheet
 from pipeline.params import load_params, read_section
 from pipeline.sources import Source, SourceError, load_spec, open_source
 from pipeline.stage import run_stage

@@ -13,9 +13,9 @@ from PIL import Image
 
 from pipeline.datasets.images import ImageParams
 from pipeline.datasets.index import write_index
-from pipeline.duplicate_params import DuplicateParams
-from pipeline.duplicate_report import warnings
-from pipeline.duplicates import ImageSetRows, Overlap, Pair, find_overlap
+from pipeline.duplicates.params import DuplicateParams
+from pipeline.duplicates.report import warnings
+from pipeline.duplicates.search import ImageSetRows, Overlap, Pair, find_overlap
 from pipeline.sources import open_source, read_spec
 from pipeline.storage.write_store import write_store
 from stages.find_duplicates import pictures

@@ -15,15 +15,15 @@ from PIL import Image
 
 from pipeline.code_closure import ROOT
 from pipeline.datasets.index import write_index
-from pipeline.duplicate_report import warnings
-from pipeline.duplicates import (
+from pipeline.duplicates.pair_sheet import PicturePair, pair_sheet
+from pipeline.duplicates.report import warnings
+from pipeline.duplicates.search import (
     ImageSetRows,
     Pair,
     exact_copies,
     find_overlap,
     near_copies,
 )
-from pipeline.pair_sheet import PicturePair, pair_sheet
 from pipeline.storage.write_store import write_store
 from stages import find_duplicates
 

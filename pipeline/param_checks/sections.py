@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pipeline.attacks.craft_params import CraftParams
 from pipeline.datasets.images import ImageParams
 from pipeline.detectors.fitting import FitParams
-from pipeline.duplicate_params import DuplicateParams
+from pipeline.duplicates.params import DuplicateParams
 from pipeline.extraction.extract_params import ExtractParams
 from pipeline.findings.study_records import StudyParams
 from pipeline.glyph_world.pretraining_params import PretrainParams

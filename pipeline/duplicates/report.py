@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from pipeline.duplicates import ImageSetRows, Overlap
+from pipeline.duplicates.search import ImageSetRows, Overlap
 
 
 def warnings(overlaps: Sequence[Overlap], sets: Mapping[str, ImageSetRows]) -> list[str]:

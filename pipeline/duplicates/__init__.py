@@ -1,0 +1,1 @@
+"""Copies of images: found within a set, in the bank and in other sets, told and shown."""
