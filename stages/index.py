@@ -32,6 +32,7 @@ from pipeline.indexing.indexing import (
     list_images,
 )
 from pipeline.indexing.labels import Classes
+from pipeline.language.class_names import class_names
 from pipeline.params import load_params, read_section
 from pipeline.sources import ImageSet, RowsSet, load_spec
 from pipeline.sources.ignored import left_out
@@ -55,9 +56,14 @@ def run(
     images: ImageParams,
     role: Role = Role(),
     reference: tuple[str, Classes] | None = None,
+    names_from: str | list[str] | dict[str, str] | None = None,
     memories: Path | None = None,
 ) -> pl.DataFrame:
-    """Index one data set; see the module docstring. `memories` keeps what was seen before."""
+    """Index one data set; see the module docstring.
+
+    `names_from` is what tells the class names of a training set, `memories` keeps what was seen
+    before.
+    """
     if isinstance(spec, RowsSet):  # no files behind the rows
         params = replace(params, hash=False, verify_images=False)
     entries, classes, source = list_images(dataset, spec, reference=reference)
@@ -65,6 +71,8 @@ def run(
         print(f"{dataset}: left out by their names, as no images: {named}", flush=True)
     if role.training or role.testing:
         check_id(entries, dataset=dataset, training=role.training)
+    if role.training:
+        class_names(names_from, classes.names)  # each has a name, known before hours of reading
     empty = empty_class_folders(spec, source, entries)
     said = check_complete(
         dataset,
@@ -139,6 +147,7 @@ def main() -> None:
         images=load_params("images", ImageParams),
         role=role,
         reference=reference,
+        names_from=benchmark.get("class_names"),
         memories=cache_root() / "indexed",
     )
     excluded = index["error"].count()

@@ -7,9 +7,13 @@ from typing import Any
 import polars as pl
 import pytest
 
-from pipeline.indexing.indexing import list_images
+from pipeline.datasets.images import ImageParams
+from pipeline.indexing.indexing import IndexParams, UnreadableImagesError, list_images
 from pipeline.indexing.labels import Classes
+from pipeline.language.class_names import class_names
+from pipeline.language.shipped import imagenet_wnids
 from pipeline.sources import SourceError, read_spec
+from stages.index import Role, run
 
 # As ImageNet-1k on the hub: two classes are called crane, at 134 and 517.
 BIRDS = ["ant, Formica", "crane", "bee", "crane"]
@@ -154,3 +158,37 @@ def test_names_that_are_no_class_of_the_training_set_are_told_the_cure(tmp_path)
         SourceError, match="keys of 'train' in the order of its numbers by datasets.mine.classes"
     ):
         listed(tmp_path, reference=("train", Classes(["n1", "n2"], ["n1", "n2"])))
+
+
+def test_the_names_of_imagenets_numbers_become_its_wordnet_ids_by_one_word(tmp_path):
+    """As its Parquet on the hub: names for the numbers 0 to 999, of which two are equal."""
+    names = list(class_names("imagenet1k_openai", imagenet_wnids()))
+    write(tmp_path / "a.parquet", [999, 0, 134], names)
+
+    keys, classes = listed(tmp_path / "a.parquet", classes="imagenet1k")
+
+    assert keys == [imagenet_wnids()[number] for number in (999, 0, 134)]
+    assert classes.keys == list(imagenet_wnids())
+
+
+def test_a_training_set_without_names_for_its_classes_stops_before_its_images_are_read(tmp_path):
+    """It used to stop in encode_text, after hours of indexing; these images would not decode."""
+    write(tmp_path / "a.parquet", [0, 1, 2, 3], BIRDS)
+    spec = read_spec("mine", {"source": "parquet", "path": str(tmp_path / "a.parquet")})
+
+    def index(named: str) -> None:
+        run(
+            "mine",
+            spec,
+            tmp_path / "index.parquet",
+            params=IndexParams(),
+            images=ImageParams(),
+            role=Role(training=True),
+            names_from=named,
+        )
+
+    with pytest.raises(ValueError, match=r"no name for class 'ant, Formica': 4 of 4 .*imagenet1k"):
+        index("imagenet1k_clean")
+    (tmp_path / "names.txt").write_text("ant\ncrane\nbee\nmachine\n")
+    with pytest.raises(UnreadableImagesError):
+        index(str(tmp_path / "names.txt"))

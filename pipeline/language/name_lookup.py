@@ -37,7 +37,8 @@ def names_by_key(listed: dict[str, str], folders: Sequence[str], *, what: str) -
         f"{what} has no name for class '{missing[0]}': {len(missing)} of {len(folders)} class "
         f"folders are none of its keys ({_some(list(listed))}): {_some(missing)}. Add them, choose "
         "another list, or take the folders' own names by class_names: null; where the data set has "
-        "numbers, datasets.<name>.classes may list these keys in their order"
+        "numbers, datasets.<name>.classes may list these keys in their order (imagenet1k lists "
+        "ImageNet's)"
     )
 
 

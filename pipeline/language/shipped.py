@@ -31,11 +31,15 @@ def open_clip_metadata() -> ModuleType:
     return module
 
 
+def imagenet_wnids_file() -> Path:
+    """Return the file of `imagenet_wnids`, one a line."""
+    return package_folder("timm") / "data" / "_info" / "imagenet_synsets.txt"
+
+
 @cache
 def imagenet_wnids() -> tuple[str, ...]:
     """Return the WordNet ids of the 1000 ImageNet-1k classes in label order (sorted)."""
-    path = package_folder("timm") / "data" / "_info" / "imagenet_synsets.txt"
-    return tuple(path.read_text(encoding="utf-8").split())
+    return tuple(imagenet_wnids_file().read_text(encoding="utf-8").split())
 
 
 @cache

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from pipeline.language.shipped import imagenet_wnids_file
 from pipeline.params import from_mapping, read_section
 from pipeline.sources import idx
 from pipeline.sources.options import check_options
@@ -78,6 +79,8 @@ def read_spec(dataset: str, values: Any, *, data_root: Path = Path("data/raw")) 
         for name in ("path", *PATHS)
         if (value := getattr(spec, name, None)) is not None
     }
+    if spec.classes == "imagenet1k":
+        places["classes"] = str(imagenet_wnids_file())
     found = dataclasses.replace(spec, **places)
     if isinstance(found, IdxSet):
         idx.files(Path(found.path), labels=found.labels, split=found.split)

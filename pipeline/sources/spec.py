@@ -25,8 +25,9 @@ class ImageSet:
     Attributes:
         path: Folder, archive or file, read in place and never written to.
         classes: ``true``: the source's own classes, in sorted order (or its own numbering);
-            ``false``: no labels; a list, or a file with one class a line: classes in label order.
-            Where the source has numbers, with names or without, they are positions in that list.
+            ``false``: no labels; a list, or a file with one class a line: classes in label order;
+            ``imagenet1k``: its WordNet ids. Where the source has numbers, with names or without,
+            they are positions in that list.
         first_label: The number of the first class of that list where the source has numbers.
             ILSVRC2012's own numbers begin at 1, but are no places in the sorted WordNet ids: 1 is
             n02119789. The list must have their order, which the development kit's meta.mat holds;
