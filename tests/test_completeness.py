@@ -66,7 +66,7 @@ def test_fewer_images_or_classes_than_stated_stop_and_empty_class_folders_are_na
         index(val, expected={"mine": 5})
     with pytest.raises(SourceError, match="must hold 3 images, as"):
         index(val, expected={"mine": 3})
-    with pytest.raises(SourceError, match="hold 4 images of 3 classes, .* 4 images of 2 classes"):
+    with pytest.raises(SourceError, match="must hold 3 classes, .* gives 4 images of 2 classes"):
         index(val, expected_classes={"mine": 3})
     assert not (val.parent / "i.parquet").exists()
 

@@ -39,7 +39,7 @@ def check_complete(
     found = len(entries), len({entry.class_key for entry in entries} - {""})
     if found[0] == (images or found[0]) and found[1] == (classes or found[1]):
         return []
-    wanted = _amount(images or found[0], classes)
+    wanted = _amount(images, classes)
     without = f"; without any: {_some(empty)}" if empty else ""
     held = f"'{spec.path}' gives {_amount(found[0], classes and found[1])}{without}"
     if not partial:
@@ -92,8 +92,9 @@ def empty_class_folders(spec: ImageSet, source: Source, entries: Sequence[Entry]
     return sorted(set(source.class_folders()) - held)
 
 
-def _amount(images: int, classes: int | None) -> str:
-    return f"{images:,} images" + (f" of {classes:,} classes" if classes is not None else "")
+def _amount(images: int | None, classes: int | None) -> str:
+    told = [f"{images:,} images"] if images is not None else []
+    return " of ".join(told + ([f"{classes:,} classes"] if classes is not None else []))
 
 
 def _some(names: Sequence[str]) -> str:
