@@ -15,7 +15,7 @@ from pathlib import Path
 from PIL import Image
 
 from pipeline.datasets.images import ImageError, ImageParams, decode_image
-from pipeline.datasets.index import read_index
+from pipeline.datasets.index import read_excluded, read_index
 from pipeline.duplicates.pair_sheet import PicturePair, pair_sheet
 from pipeline.duplicates.params import DuplicateParams
 from pipeline.duplicates.report import as_record
@@ -23,7 +23,6 @@ from pipeline.duplicates.search import (
     ImageSetRows,
     Overlap,
     Role,
-    excluded_count,
     find_overlap,
 )
 from pipeline.files import written_whole
@@ -105,7 +104,7 @@ def main() -> None:
             name,
             roles.get(name, "OOD"),
             read_index(Path(index)),
-            excluded_count(Path(index)),
+            len(read_excluded(Path(index))),
             None if store == "-" else functools.partial(iter_shards, Path(store)),
         )
         for name, index, store in given

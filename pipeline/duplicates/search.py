@@ -6,7 +6,6 @@ copies within a set make its rows depend on each other.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -167,8 +166,3 @@ def _worst(exact: list[Pair], near: list[Pair], *, within: bool) -> list[Pair]:
         couples = {frozenset((pair.row, pair.other_row)): pair for pair in reversed(every)}
         every = list(couples.values())
     return sorted(every, key=lambda pair: (-pair.exact, -pair.cosine, pair.row))
-
-
-def excluded_count(index: Path) -> int:
-    """How many files of an index were left out."""
-    return pl.scan_parquet(index).select(pl.col("error").count()).collect().item()
