@@ -4,9 +4,9 @@ import pytest
 import yaml
 
 from pipeline.code_closure import ROOT
+from pipeline.composition import composed
 from pipeline.param_checks.finetuned_classifiers import finetuned_classifiers_warning
 from stages import plan
-from stages.compose import composed
 
 
 @pytest.fixture(autouse=True)
