@@ -229,7 +229,10 @@ def test_a_damaged_detector_is_refused(detector, tmp_path):
     ("changed", "message"),
     [
         ({"backbone": "other"}, "backbone 'tiny', but .* has backbone 'other'"),
-        ({"norm": "unit"}, "norm 'raw', but .* has norm 'unit'"),
+        (
+            {"norm": "unit"},
+            r"norm 'raw', but .* has norm 'unit'; .* -S models\.\w+\.normalise=true",
+        ),
         ({"space": "joint"}, "space 'features', but .* has space 'joint'"),
     ],
 )

@@ -56,6 +56,31 @@ def imported(path: Path, **model: object):
     return import_features("mine", {"files": {"set": str(path)}, **model}, "set", INDEX)
 
 
+def test_rows_of_another_norm_than_the_bank_are_refused_before_anything_is_fitted(tmp_path):
+    unit = FEATURES / np.linalg.norm(FEATURES, axis=1, keepdims=True)
+    files = {
+        "train": str(save(tmp_path / "train.npy", FEATURES)),
+        "test": str(save(tmp_path / "test.npy", FEATURES)),
+        "set": str(save(tmp_path / "set.npy", unit)),
+    }
+
+    def norm_of(dataset: str, **model: object) -> str:
+        return import_features("mine", {"files": files, **model}, dataset, INDEX).norm
+
+    assert norm_of("train") == norm_of("test") == "raw"
+    with pytest.raises(
+        ImportedFileError,
+        match=r"train\.npy' are 'raw' .*set\.npy' 'unit' .* models\.mine\.normalise=",
+    ):
+        norm_of("set")
+    assert norm_of("set", normalise=True) == "unit"
+
+    save(tmp_path / "train.npy", np.concatenate([np.tile(unit, (60, 1)), FEATURES]))
+    assert norm_of("test") == "raw"  # a raw bank too, though its first block is of unit rows
+    files["train"] = str(tmp_path / "none.npy")
+    assert norm_of("set") == "unit"
+
+
 @pytest.mark.parametrize("name", ["f.npy", "f.npz", "f.pt", "f.safetensors", "f.parquet", "clip"])
 def test_every_kind_of_file_gives_the_same_rows(name, tmp_path):
     rows, labels, norm, space = imported(save(tmp_path / name, FEATURES))

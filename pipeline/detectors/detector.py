@@ -101,10 +101,13 @@ class Detector:
         wanted = {"backbone": self.backbone} | self.features
         for name, ours in wanted.items():
             if attributes.get(name) != ours:
+                cure = "extract both with one backbone entry, or fit again with `dvc repro`"
+                if name == "norm":  # what is extracted here is always raw
+                    key = f"models.{self.backbone}.normalise"
+                    cure = f"bring imported rows of both to unit length by -S {key}=true"
                 raise DetectorError(
                     f"the detector was fitted on features of {name} '{ours}', but {what} has "
-                    f"{name} '{attributes.get(name)}'; extract both with one backbone entry, or "
-                    "fit again with `dvc repro`"
+                    f"{name} '{attributes.get(name)}'; {cure}"
                 )
 
 

@@ -9,10 +9,9 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float32, Int32
 
+from pipeline.extraction.imported_norms import check_one_norm, measure_norm
 from pipeline.geometry import unit_norm
 from pipeline.sources.array_files import FEATURE_NAMES, ImportedFileError, Parts, open_arrays
-
-UNIT_TOLERANCE = 5e-3  # half-precision unit vectors are off by up to 1e-3
 
 
 class Imported(NamedTuple):
@@ -73,7 +72,7 @@ def import_features(
     Raises:
         ImportedFileError: If the file is missing or damaged, its rows and the labels differ in
             number, they are no finite floating point vectors, one is zero, or the norm is not
-            the declared one.
+            the declared one or that of the first file, which is ID train's.
     """
     files = model.get("files") or {}
     where = f"models.{backbone}.files"
@@ -102,6 +101,10 @@ def import_features(
             f"'{measured.norm}' (norms from {measured.smallest:.4g} to {measured.largest:.4g}); "
             f"set norm: {measured.norm}, or normalise: true for unit rows everywhere"
         )
+    first = next(iter(files))
+    if not normalise and first != dataset and files[first] is not None:
+        other = Path(files[first]).expanduser()
+        check_one_norm(backbone, parts, measured, other, column=columns.get("features"))
     joint = model.get("class_embeddings") is not None and model.get("projection") is None
     return Imported(
         Rows(parts, normalise),
@@ -109,50 +112,6 @@ def import_features(
         "unit" if normalise else measured.norm,
         model.get("space") or ("joint" if joint else "features"),
     )
-
-
-class Norms(NamedTuple):
-    """Smallest and largest Euclidean norm of all rows, and the convention they show."""
-
-    smallest: float
-    largest: float
-    norm: Literal["raw", "unit"]
-
-
-def measure_norm(parts: Parts) -> Norms:
-    """Check every row, a block at a time, and measure the norms.
-
-    Raises:
-        ImportedFileError: If numbers are not floating point, not finite in float32, or a row is
-            zero.
-    """
-    dtypes = {np.dtype(array.dtype) for array in parts.arrays}  # parts may differ
-    if other := sorted(str(kind) for kind in dtypes if not np.issubdtype(kind, np.floating)):
-        raise ImportedFileError(
-            f"'{parts.path}' must hold floating point features, got {', '.join(other)}; is it a "
-            "file of labels or of quantised vectors? Convert features by .astype('float32')"
-        )
-    smallest, largest = np.inf, 0.0
-    for start, block in parts.blocks():
-        with np.errstate(over="ignore"):
-            rows = block.astype(np.float32).astype(np.float64)
-        norms = np.sqrt(np.einsum("nd,nd->n", rows, rows))
-        if not np.isfinite(norms).all():
-            bad = np.flatnonzero(~np.isfinite(norms)) + start
-            raise ImportedFileError(
-                f"'{parts.path}' must be finite; NaN or infinity in {len(bad)} rows of this "
-                f"block, the first is row {bad[0]}. Compute those features again or leave the "
-                "images out"
-            )
-        if not norms.all():
-            bad = np.flatnonzero(norms == 0) + start
-            raise ImportedFileError(
-                f"'{parts.path}' has zero rows, which have no direction; the first is row "
-                f"{bad[0]} (an interrupted extraction leaves such rows). Compute them again"
-            )
-        smallest, largest = min(smallest, norms.min()), max(largest, norms.max())
-    unit = abs(smallest - 1) < UNIT_TOLERANCE and abs(largest - 1) < UNIT_TOLERANCE
-    return Norms(float(smallest), float(largest), "unit" if unit else "raw")
 
 
 def import_text(backbone: str, model: dict[str, Any], *, classes: int) -> dict[str, np.ndarray]:
