@@ -3,7 +3,8 @@
     python -m stages.sort_validation FLAT GROUND_TRUTH FOLDER [--meta META]
 
 Reads   FLAT           ILSVRC2012_val_00000001.JPEG … 50000, in one folder; never written to
-        GROUND_TRUTH   one line an image, in order: a WordNet id, or ILSVRC2012's own class number
+        GROUND_TRUTH   one line an image, in order: a WordNet id, or ILSVRC2012's own class number;
+                       or lines of a name and one of these, as Kaggle's LOC_val_solution.csv
         META           the development kit's meta.mat, which says what the numbers mean
 Writes  FOLDER/<wnid>/ILSVRC2012_val_….JPEG   symbolic links
 
@@ -12,6 +13,7 @@ classes set datasets.<name>.include_classes when indexing.
 """
 
 import argparse
+import shlex
 import shutil
 from collections import Counter
 from collections.abc import Sequence
@@ -20,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.language.shipped import imagenet_wnids
-from pipeline.language.text_file import read_text
+from pipeline.sources.ground_truth import told_classes
 from pipeline.stage import run_stage
 
 IMAGES = 50_000
@@ -89,9 +91,15 @@ def run(
     Raises:
         ValueError: If the files do not fit together; nothing is left behind then.
     """
-    truth = read_text(ground_truth).split()
-    if len(truth) != images:
-        raise ValueError(f"'{ground_truth}' must have {images} lines, got {len(truth)}")
+    names = [NAME.format(number) for number in range(1, images + 1)]
+    truth = [entry.class_key for entry in told_classes(names, ground_truth)]
+    if "0" in truth:
+        raise ValueError(
+            f"'{ground_truth}' holds the number 0: its numbers are places in the sorted WordNet "
+            "ids, not the development kit's own. Give it to the pipeline as it is, by "
+            f"datasets.<name>.labels={shlex.quote(str(ground_truth))} and "
+            "datasets.<name>.classes=imagenet1k, with the flat folder as path"
+        )
     if truth[0].isdecimal():
         if meta is None:
             raise ValueError(
@@ -103,7 +111,6 @@ def run(
             raise ValueError(f"'{meta}' does not know the class number {unknown[0]}")
         truth = [wnids[number] for number in truth]
     check_truth(truth, classes=classes, told_by=ground_truth)
-    names = [NAME.format(number) for number in range(1, images + 1)]
     if missing := [name for name in names if not (flat / name).is_file()]:
         raise ValueError(f"{len(missing)} of {images} images are not in '{flat}': {missing[0]}, …")
     if folder.exists():

@@ -47,6 +47,36 @@ def test_wordnet_ids(flat, truth, tmp_path):
     ]
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        # Kaggle's LOC_val_solution.csv, in an order of its own: boxes are numbers after the class
+        [
+            "ImageId,PredictionString",
+            *(f"ILSVRC2012_val_0000000{n},{TENCH} 1 2 3 4 {TENCH} 5 6 7 8 " for n in (4, 2)),
+            *(f"ILSVRC2012_val_0000000{n},{GOLDFISH} 1 2 3 4 " for n in (1, 3)),
+        ],
+        [
+            f"val/ILSVRC2012_val_0000000{n}.JPEG {GOLDFISH if n % 2 else TENCH}"
+            for n in (3, 2, 1, 4)
+        ],
+    ],
+)
+def test_lines_of_a_name_and_a_class(lines, flat, truth, tmp_path):
+    """They used to be counted as words: 'must have 50000 lines, got 250001'."""
+    run(flat, truth(*lines), tmp_path / "val", **SMALL)
+
+    assert [key for _, key in listed(tmp_path / "val")] == [TENCH, TENCH, GOLDFISH, GOLDFISH]
+
+
+def test_numbers_from_0_are_no_class_numbers_of_the_development_kit(flat, truth, tmp_path):
+    """As Caffe's val.txt, whose numbers are places in the sorted ids."""
+    lines = [f"{NAME.format(number)} {number % 2}" for number in range(1, 5)]
+
+    with pytest.raises(ValueError, match="holds the number 0: .*classes=imagenet1k, with the flat"):
+        run(flat, truth(*lines), tmp_path / "val", **SMALL)
+
+
 def test_class_numbers_of_the_development_kit(flat, truth, tmp_path):
     kind = [("ILSVRC2012_ID", "O"), ("WNID", "O"), ("num_children", "O")]
     synsets = np.array([(1, WHITE_SHARK, 0), (2, TENCH, 0), (3, "n00001740", 2)], dtype=kind)
@@ -70,7 +100,7 @@ def test_a_file_that_is_not_the_development_kits_is_refused(content, flat, truth
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ([TENCH, GOLDFISH], "must have 4 lines, got 2"),
+        ([TENCH, GOLDFISH], "must have one line for each of the 4 images, got 2"),
         ([1, 2, 2, 1], "give --meta"),
         ([TENCH, "../../evil", GOLDFISH, TENCH], r"1 are none, the first is '\.\./\.\./evil'"),
         ([TENCH, "n00000001", "n00000002", TENCH], "2 are none, the first is 'n00000001'"),
