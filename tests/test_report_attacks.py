@@ -5,7 +5,7 @@ import json
 import pytest
 from report_world import write_world
 
-from pipeline.report.attacks import transfer_table
+from pipeline.report.attacks import attack_table, transfer_table
 from pipeline.report.read import read_records
 from pipeline.report.records import Scope
 
@@ -14,7 +14,7 @@ SURROGATES = {"smooth": "mini_m", "patchy": "mini_l", "small": "elsewhere"}
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory):
+def world(tmp_path_factory):
     """Three crafted sets, each with a surrogate of its own; one is not among the backbones."""
     root = tmp_path_factory.mktemp("study")
     crafted = tuple(SURROGATES)
@@ -37,7 +37,20 @@ def study(tmp_path_factory):
         clip=BACKBONES[:3],
         headline_methods=("knn_1",),
     )
-    return transfer_table(read_records(root / "reports", scope)), found
+    return read_records(root / "reports", scope), found
+
+
+@pytest.fixture(scope="module")
+def study(world):
+    return transfer_table(world[0]), world[1]
+
+
+def test_cosines_to_the_target_are_said_to_be_the_surrogate_s(world):
+    """The table is of mini_s, which the images were not crafted on."""
+    table = attack_table(world[0], "patchy")
+
+    assert table.title == "patchy: greek crafted on mini_l, scored by mini_s"
+    assert "cosine to the target's features, as mini_l sees both, 0.970, PSNR" in table.note
 
 
 def test_a_row_is_a_crafted_set_with_its_own_surrogate(study):

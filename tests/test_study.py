@@ -87,6 +87,7 @@ def world(tmp_path_factory):
             "backbone": backbone,
             "dataset": "smooth",
             "ood": "greek",
+            "surrogate": "mini_m",
             "methods": {"knn_1": {"auroc": attacked, "fpr95": attacked}},
         }
         write_json(root / "adversarial" / backbone / "smooth.json", record)
@@ -280,7 +281,7 @@ def test_four_backbones_have_an_interval(world):
 def test_attacks_are_quoted_as_judged_on_the_same_images(world):
     records = read_study(world, SCOPE)
     attacked = row(adversarial_table(records), backbone="mini_l", method="knn_1", metric="auroc")
-    claim = row(claims_table(records, PARAMS), claim="d", on="mini_l; greek → smooth")
+    claim = row(claims_table(records, PARAMS), claim="d", on="mini_l (transfer from mini_m); greek → smooth")
 
     assert (attacked["source"], attacked["dataset"]) == ("greek", "smooth")
     assert (attacked["change"], attacked["low"], attacked["high"]) == (-0.6, -0.7, -0.5)
@@ -514,6 +515,32 @@ def test_claim_c_is_tested_set_by_set_with_one_family_a_pair_of_scores(world):
     claim = row(claims_table(records, params), claim="c", mean="mean", of=CLAIM_C.format("mini_l"))
     better = sum(tests["mini_l", name]["p_holm"] <= 0.05 for name in SCOPE.ood)
     assert claim["p"].startswith(f"better on {better} of 2 (Holm ≤ 0.05)")
+
+
+def test_attacks_carried_over_from_another_backbone_are_told_apart(world):
+    claims = claims_table(read_study(world, SCOPE), PARAMS).filter(claim="d")
+
+    assert claims["on"].to_list() == [
+        "mini_l (transfer from mini_m); greek → smooth",
+        "mini_m (surrogate); greek → smooth",
+        "mini_s (transfer from mini_m); greek → smooth",
+        "plain (transfer from mini_m); greek → smooth",
+    ]
+
+
+def test_claim_e_names_each_backbone_for_what_it_is(world):
+    """The paper's numbers are of its largest CLIP model; fine-tuned towers are of claim c."""
+    names = ("mini_s", "mini_l", "plain")
+    records = read_study(world, StudyScope("cifar100", names, "capitals_test", ("greek",)))
+    renamed = replace(records.scope, ood=("cifar10_test",))
+    evaluations = {name: {"cifar10_test": records.evaluations[name]["greek"]} for name in names}
+    moved = replace(records, scope=renamed, evaluations=evaluations)
+    params = StudyParams(family=[], clip=[], finetuned={"mini_s": "plain"})
+    claims = claims_table(moved, params).filter(claim="e")
+
+    assert claims["on"].to_list() == ["mini_s", "mini_l"] * 2
+    assert set(claims["paper"]) == {"87.6 (largest CLIP)", "97.4 (largest CLIP)"}
+    assert not any("largest" in text for text in claims["statement"])
 
 
 def test_the_cells_of_claim_e(world):

@@ -68,6 +68,8 @@ def _claim_d(records: StudyRecords, params: StudyParams) -> Iterator[Claim]:
         pl.col("method") == params.nearest, pl.col("metric") == "auroc"
     )
     for row in table.iter_rows(named=True):
+        surrogate = records.adversarial[row["backbone"]][row["dataset"]]["surrogate"]
+        own = row["backbone"] == surrogate
         change, low, high = (points(row[name]) for name in ("change", "low", "high"))
         yield Claim(
             *said,
@@ -75,7 +77,8 @@ def _claim_d(records: StudyRecords, params: StudyParams) -> Iterator[Claim]:
             low,
             high,
             interval=f"of the change, {OVER_IMAGES}",
-            on=f"{row['backbone']}; {row['source']} → {row['dataset']}",
+            on=f"{row['backbone']} ({'surrogate' if own else f'transfer from {surrogate}'}); "
+            f"{row['source']} → {row['dataset']}",
         )
     if table.is_empty():
         yield Claim(*said, "not run: needs crafted sets in matrix.crafted")
@@ -87,13 +90,15 @@ def _claim_e(records: StudyRecords, params: StudyParams) -> Iterator[Claim]:
         for name in records.scope.ood
         if name.startswith("cifar10") and not name.startswith("cifar100")
     ]
-    for method, paper in ((params.nearest, "87.6"), (params.probe[0], "97.4")):
-        said = ("e", f"CIFAR-100 against CIFAR-10: AUROC of {method}, largest CLIP", paper)
+    tuned = params.finetuned.values()
+    for method, value in ((params.nearest, "87.6"), (params.probe[0], "97.4")):
+        paper = f"{value} (largest CLIP)"
+        said = ("e", f"CIFAR-100 against CIFAR-10: AUROC of {method}", paper)
         if records.scope.benchmark != "cifar100" or not sets:
             yield Claim(*said, "not run: needs benchmark=cifar100 backbone=vit_bigg study=single")
             continue
         for backbone in records.scope.backbones:
             cell = records.mean(backbone, (sets[0],), method)
-            if cell is not None:
+            if cell is not None and backbone not in tuned:
                 ours = percent(cell.value), percent(cell.low), percent(cell.high)
                 yield Claim(*said, *ours, interval="bootstrap over images", on=backbone)

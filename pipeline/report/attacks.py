@@ -39,7 +39,7 @@ def attack_table(records: Records, dataset: str) -> Table:
             f"{record['pairs']} images, each compared with itself before the attack "
             f"({record['steps']} steps, weight of smoothness {record['smoothness']:g}); percent, "
             "changes in points with their paired interval. A fall of AUROC or a rise of fpr95 is "
-            f"damage. {_images(record['images'])}"
+            f"damage. {_images(record['images'], record['surrogate'])}"
         ),
     )
 
@@ -125,9 +125,9 @@ def _cells(cell: dict[str, float]) -> tuple[str, str, str]:
     return percent(cell["clean"]), percent(cell["crafted"]), change
 
 
-def _images(summary: dict[str, float]) -> str:
+def _images(summary: dict[str, float], surrogate: str) -> str:
     words = {
-        "cosine": "cosine to the target's features {:.3f}",
+        "cosine": f"cosine to the target's features, as {surrogate} sees both, {{:.3f}}",
         "psnr": "PSNR {:.1f} dB",
         "ssim": "SSIM {:.4f}",
         "linf": "largest change of a pixel {:.3f} of 1",
