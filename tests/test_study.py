@@ -281,7 +281,8 @@ def test_four_backbones_have_an_interval(world):
 def test_attacks_are_quoted_as_judged_on_the_same_images(world):
     records = read_study(world, SCOPE)
     attacked = row(adversarial_table(records), backbone="mini_l", method="knn_1", metric="auroc")
-    claim = row(claims_table(records, PARAMS), claim="d", on="mini_l (transfer from mini_m); greek → smooth")
+    on = "mini_l (transfer from mini_m); greek → smooth"
+    claim = row(claims_table(records, PARAMS), claim="d", on=on)
 
     assert (attacked["source"], attacked["dataset"]) == ("greek", "smooth")
     assert (attacked["change"], attacked["low"], attacked["high"]) == (-0.6, -0.7, -0.5)
