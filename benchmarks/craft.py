@@ -19,12 +19,12 @@ from pathlib import Path
 import timm
 import torch
 
-from pipeline.attacks.attack import push
-from pipeline.attacks.attack_cache import AttackCache
-from pipeline.attacks.attack_cost import pick_batch_size
-from pipeline.attacks.attack_objectives import cosine_to
-from pipeline.attacks.attack_spec import CraftSpec
+from pipeline.attacks.cache import AttackCache
+from pipeline.attacks.cost import pick_batch_size
 from pipeline.attacks.crafting import Goal, Surrogate, craft_missing
+from pipeline.attacks.objectives import cosine_to
+from pipeline.attacks.push import push
+from pipeline.attacks.spec import CraftSpec
 
 
 def encoder(model: str, size: int, device: torch.device):

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file
 
-from pipeline.adversarial import Resampling, compare, curve, image_summary, knn_without
+from pipeline.attacks.judging import Resampling, compare, curve, image_summary, knn_without
 from pipeline.datasets.index import read_index
 from pipeline.json_text import write_json
 from pipeline.params import load_params

@@ -26,15 +26,15 @@ from pathlib import Path
 import polars as pl
 import torch
 
-from pipeline.attacks.attack_cache import explain_full_disk, open_cache
-from pipeline.attacks.attack_cost import estimate_cost, pick_batch_size
-from pipeline.attacks.attack_images import IndexedImages
-from pipeline.attacks.attack_output import assemble
-from pipeline.attacks.attack_pairs import draw_sources
-from pipeline.attacks.attack_spec import CraftSpec, craft_spec
-from pipeline.attacks.attack_targets import TargetInputs, choose_goal, identity
+from pipeline.attacks.cache import explain_full_disk, open_cache
+from pipeline.attacks.cost import estimate_cost, pick_batch_size
 from pipeline.attacks.crafting import Surrogate, batches, craft_missing
+from pipeline.attacks.indexed_images import IndexedImages
+from pipeline.attacks.output import assemble
+from pipeline.attacks.pairs import draw_sources
 from pipeline.attacks.repeatable import repeatable
+from pipeline.attacks.spec import CraftSpec, craft_spec
+from pipeline.attacks.targets import TargetInputs, choose_goal, identity
 from pipeline.backbones.backbone import Backbone, load_backbone, pick_device
 from pipeline.backbones.weights import read_entry
 from pipeline.cache_folder import cache_root

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from safetensors.numpy import save_file
 
-from pipeline.adversarial import Resampling, compare, curve, knn_without
+from pipeline.attacks.judging import Resampling, compare, curve, knn_without
 from pipeline.datasets.index import SCHEMA, write_index
 from pipeline.json_text import json_text
 from pipeline.scores.knn import neighbour_counts

@@ -6,15 +6,15 @@ import torch
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from pipeline.attacks import attack_objectives
-from pipeline.attacks.attack import best_of, push, roughness, to_levels
-from pipeline.attacks.attack_objectives import (
+from pipeline.attacks import objectives
+from pipeline.attacks.objectives import (
     cosine_to,
     energy_of,
     mahalanobis_of,
     mcm_of,
 )
-from pipeline.attacks.attack_spec import Budget, CraftSpec, craft_spec
+from pipeline.attacks.push import best_of, push, roughness, to_levels
+from pipeline.attacks.spec import Budget, CraftSpec, craft_spec
 
 
 def tiny_encoder(seed=0, size=12, width=8):
@@ -248,7 +248,7 @@ class Largest(TorchDispatchMode):
 
 def test_mahalanobis_agrees_with_the_definition_and_holds_few_differences(monkeypatch):
     """20 rows and 7 means of 6 dimensions: 840 differences, of which 100 may be held at once."""
-    monkeypatch.setattr(attack_objectives, "DIFFERENCES", 100)
+    monkeypatch.setattr(objectives, "DIFFERENCES", 100)
     rng = torch.Generator().manual_seed(0)
     whitening, means = (torch.randn(n, 6, generator=rng) for n in (5, 7))
     features = torch.randn(20, 5, generator=rng, requires_grad=True)

@@ -5,7 +5,7 @@ import typing
 import pytest
 import yaml
 
-from pipeline.attacks.attack_spec import CraftSpec
+from pipeline.attacks.spec import CraftSpec
 from pipeline.code_closure import ROOT
 from pipeline.composition import composed
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.attacks.attack_pairs import draw_sources, draw_targets, initial_noise
+from pipeline.attacks.pairs import draw_sources, draw_targets, initial_noise
 
 
 def test_nobody_is_drawn_twice():

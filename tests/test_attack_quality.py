@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.attacks.attack_quality import l2, linf, psnr, ssim
+from pipeline.attacks.quality import l2, linf, psnr, ssim
 
 
 def naive_ssim(x, y):

@@ -18,10 +18,10 @@ from safetensors.numpy import load_file
 from torch import nn
 from torchvision import transforms
 
-from pipeline.attacks.attack_images import IndexedImages
-from pipeline.attacks.attack_spec import CraftSpec
-from pipeline.attacks.attack_targets import TargetInputs
+from pipeline.attacks.indexed_images import IndexedImages
 from pipeline.attacks.repeatable import repeatable
+from pipeline.attacks.spec import CraftSpec
+from pipeline.attacks.targets import TargetInputs
 from pipeline.backbones.backbone import Backbone
 from pipeline.datasets.index import SCHEMA, read_index
 from pipeline.sources import open_source, read_spec

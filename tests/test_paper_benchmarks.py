@@ -4,7 +4,7 @@ import pytest
 import yaml
 from dvc.utils.hydra import compose_and_dump
 
-from pipeline.attacks.attack_spec import craft_spec
+from pipeline.attacks.spec import craft_spec
 from pipeline.code_closure import ROOT
 from pipeline.findings.study_records import StudyParams
 from pipeline.language.text_params import TextParams

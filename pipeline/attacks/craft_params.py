@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.attacks.attack_spec import CraftSpec
+from pipeline.attacks.spec import CraftSpec
 from pipeline.params import from_mapping
 
 

@@ -10,12 +10,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from pipeline.attacks import attack_quality as quality
-from pipeline.attacks.attack import best_of, push, to_levels
-from pipeline.attacks.attack_cache import AttackCache, CraftedImage
-from pipeline.attacks.attack_objectives import Objective
-from pipeline.attacks.attack_pairs import initial_noise
-from pipeline.attacks.attack_spec import CraftSpec
+from pipeline.attacks import quality
+from pipeline.attacks.cache import AttackCache, CraftedImage
+from pipeline.attacks.objectives import Objective
+from pipeline.attacks.pairs import initial_noise
+from pipeline.attacks.push import best_of, push, to_levels
+from pipeline.attacks.spec import CraftSpec
 
 ReadPixels = Callable[[int], Tensor]  # row -> [3 h w] in [0, 1], at the model's input size
 

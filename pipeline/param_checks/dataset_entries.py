@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from pipeline.attacks.attack_spec import craft_spec
+from pipeline.attacks.spec import craft_spec
 from pipeline.glyph_world.render_params import RenderParams
 from pipeline.params import from_mapping
 from pipeline.sources.read_spec import entry_spec

@@ -9,8 +9,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn import functional as F
 
-from pipeline.attacks.attack_objectives import cosine_to, energy_of, mahalanobis_of, mcm_of
 from pipeline.attacks.crafting import Goal, GoalOf, Surrogate
+from pipeline.attacks.objectives import cosine_to, energy_of, mahalanobis_of, mcm_of
 from pipeline.detectors.gaussians import ClassGaussians
 from pipeline.training.heads import Probe
 

@@ -10,17 +10,17 @@ import polars as pl
 import torch
 from jaxtyping import Float32
 
-from pipeline.attacks.attack_goals import (
+from pipeline.attacks.crafting import GoalOf, Surrogate
+from pipeline.attacks.goals import (
     class_means,
     class_texts,
     nearest_images,
     probe_logits,
     random_images,
 )
-from pipeline.attacks.attack_images import IndexedImages
-from pipeline.attacks.attack_pairs import draw_targets
-from pipeline.attacks.attack_spec import CraftSpec
-from pipeline.attacks.crafting import GoalOf, Surrogate
+from pipeline.attacks.indexed_images import IndexedImages
+from pipeline.attacks.pairs import draw_targets
+from pipeline.attacks.spec import CraftSpec
 from pipeline.detectors.gaussians import ClassGaussians
 from pipeline.training.heads import Probe
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pipeline.attacks.attack import Encode
-from pipeline.attacks.attack_spec import CraftSpec
+from pipeline.attacks.push import Encode
+from pipeline.attacks.spec import CraftSpec
 
 GPU_SHARE = 0.8  # of the device's memory that a batch may fill; objectives take little of the rest
 LARGEST_BATCH = 256

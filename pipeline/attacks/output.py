@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 from safetensors.numpy import save_file
 
-from pipeline.attacks.attack_cache import AttackCache, CraftedImage
-from pipeline.attacks.attack_spec import CraftSpec
+from pipeline.attacks.cache import AttackCache, CraftedImage
+from pipeline.attacks.spec import CraftSpec
 from pipeline.files import written_whole
 
 COLUMNS = pl.Schema(

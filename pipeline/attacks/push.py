@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pipeline.attacks.attack_spec import Budget, CraftSpec
+from pipeline.attacks.spec import Budget, CraftSpec
 
 Encode = Callable[[Tensor], Tensor]  # [0, 1] pixels [b 3 h w] -> float32 features [b d]
 Objective = Callable[[Tensor], Tensor]  # features [b d] -> value [b], higher = closer to ID
