@@ -28,7 +28,7 @@ from pipeline.duplicates.search import (
 from pipeline.files import written_whole
 from pipeline.json_text import write_json
 from pipeline.params import load_params, read_section
-from pipeline.sources import Source, SourceError, load_spec, open_source
+from pipeline.sources import RowsSet, Source, SourceError, load_spec, open_source
 from pipeline.stage import run_stage
 from pipeline.storage.store import iter_shards
 
@@ -106,6 +106,7 @@ def main() -> None:
             read_index(Path(index)),
             len(read_excluded(Path(index))),
             None if store == "-" else functools.partial(iter_shards, Path(store)),
+            files=not isinstance(load_spec(name), RowsSet),
         )
         for name, index, store in given
     }
@@ -120,9 +121,8 @@ def main() -> None:
         pair_sheet(drawn, title=title).save(partial, "PNG")
     for warning in record["warnings"]:
         print(f"warning: {warning}")
-    print(
-        f"{len(sets)} sets compared, {len(record['warnings'])} warnings, pictures in {args.sheet}"
-    )
+    where = f", pictures in {args.sheet}" if drawn else ""
+    print(f"{len(sets)} sets compared, {len(record['warnings'])} warnings{where}")
 
 
 if __name__ == "__main__":

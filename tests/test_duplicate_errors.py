@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from PIL import Image
 from pipeline.datasets.images import ImageParams
 from pipeline.datasets.index import write_index
 from pipeline.duplicates.params import DuplicateParams
-from pipeline.duplicates.report import warnings
+from pipeline.duplicates.report import as_record, warnings
 from pipeline.duplicates.search import ImageSetRows, Overlap, Pair, find_overlap
 from pipeline.sources import open_source, read_spec
 from pipeline.storage.write_store import write_store
@@ -57,6 +58,24 @@ def test_sets_without_hashes_say_that_equal_files_were_not_looked_for():
     assert told == [
         "one was not searched for equal files in itself: no content hashes (index.hash is false)"
     ]
+
+
+def test_imported_features_are_said_once_to_have_no_files():
+    """Hashes could not be turned on: three comparisons, one sentence, near copies as ever."""
+    one, two = (replace(rows_of(name, [None, None]), files=False) for name in ("one", "two"))
+    pairs = ((one, one), (two, one), (two, two))
+    found = [find_overlap(a, b, threshold=0.9, largest=1, shown=1) for a, b in pairs]
+    sets = {"one": one, "two": two}
+
+    told = warnings(found, sets)
+
+    assert told == [
+        "2 images of two (OOD) are nearly the same as in one",
+        "imported features have no files, so that no equal ones were looked for",
+    ]
+    record = as_record(found, sets, threshold=0.9)
+    assert record["sets"]["one"]["files"] is False
+    assert record["overlaps"]["two in one"]["reason"] == "imported features have no files"
 
 
 @pytest.mark.parametrize(

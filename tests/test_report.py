@@ -264,11 +264,22 @@ def test_roc_files_are_curves(world):
 
 def test_duplicate_warnings_are_quoted(world):
     Path("reports/duplicates").mkdir()
-    Path("reports/duplicates/glyphs.json").write_text(json.dumps({"warnings": ["3 images shared"]}))
     Path("params.yaml").write_text(Path("params.yaml").read_text() + "  duplicates: [glyphs]\n")
-    make()
+    sets = {"greek": {"role": "OOD", "images": 9, "unreadable": 0}}
+    pair = {"image": "a.png", "other": "b.png", "cosine": 1.0, "exact": True}
+    for files, pairs, cited in (
+        ({}, [pair], " (reports/duplicates/glyphs.png)"),
+        ({}, [], ""),
+        ({"files": False}, [pair], ""),
+    ):
+        overlaps = {"greek in greek": {"exact": None, "near": None, "reason": "", "pairs": pairs}}
+        record = {"warnings": ["3 images shared"], "overlaps": overlaps}
+        record["sets"] = {"greek": sets["greek"] | files}
+        Path("reports/duplicates/glyphs.json").write_text(json.dumps(record))
+        make()
 
-    assert "Duplicates: 3 images shared" in Path("reports/results.md").read_text()
+        told = f"Duplicates: 3 images shared{cited}\n"
+        assert told in Path("reports/results.md").read_text()
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from pipeline.duplicates.search import ImageSetRows, Overlap
+from pipeline.duplicates.search import NO_FILES, ImageSetRows, Overlap
 
 
 def warnings(overlaps: Sequence[Overlap], sets: Mapping[str, ImageSetRows]) -> list[str]:
@@ -29,13 +29,14 @@ def warnings(overlaps: Sequence[Overlap], sets: Mapping[str, ImageSetRows]) -> l
         if overlap.near is not None and (further := overlap.near - (overlap.exact or 0)) > 0:
             where = "the bank " if other.role == "ID train" else ""
             what = _images(further, of, more="further " if overlap.exact else "")
-            copies.append(f"{what} nearly the same as in {where}{other.name}; look at the pictures")
+            shown = "; look at the pictures" if one.files and other.files else ""
+            copies.append(f"{what} nearly the same as in {where}{other.name}{shown}")
     gone = [
         f"unreadable files of {one.name} that are left out: {one.excluded}"
         for one in sets.values()
         if one.excluded
     ]
-    return leaks + copies + gone + _unsearched(overlaps)
+    return leaks + copies + gone + _unsearched(overlaps, sets)
 
 
 def _images(count: int, of: str, *, more: str = "") -> str:
@@ -43,15 +44,15 @@ def _images(count: int, of: str, *, more: str = "") -> str:
     return f"{count} {more}image {of} is" if count == 1 else f"{count} {more}images {of} are"
 
 
-def _unsearched(overlaps: Iterable[Overlap]) -> list[str]:
+def _unsearched(overlaps: Iterable[Overlap], sets: Mapping[str, ImageSetRows]) -> list[str]:
     """Where no copies were found because none were looked for."""
     said = []
+    if not all(one.files for one in sets.values()):  # once, and for every report in the same words
+        said.append(f"{NO_FILES}, so that no equal ones were looked for")
     for overlap in overlaps:
-        missing = [
-            what
-            for what, count in (("equal files", overlap.exact), ("near copies", overlap.near))
-            if count is None
-        ]
+        files = sets[overlap.name].files and sets[overlap.other].files
+        missing = ["equal files"] if overlap.exact is None and files else []
+        missing += ["near copies"] if overlap.near is None else []
         if missing:
             where = "itself" if overlap.name == overlap.other else overlap.other
             said.append(
@@ -73,6 +74,7 @@ def as_record(
         "threshold": threshold,
         "sets": {
             one.name: {"role": one.role, "images": len(one.index), "unreadable": one.excluded}
+            | ({} if one.files else {"files": False})
             for one in sets.values()
         },
         "overlaps": {

@@ -16,6 +16,7 @@ from pipeline.detectors.neighbours import nearest_in_shards
 from pipeline.geometry import unit_norm
 
 Role = Literal["ID train", "ID test", "OOD"]
+NO_FILES = "imported features have no files"
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class ImageSetRows:
         index: Its extractable rows.
         excluded: Images left out as unreadable.
         shards: Opens its features anew, as (first row, float32 rows); None without features.
+        files: Whether there are image files; imported features have none.
     """
 
     name: str
@@ -35,6 +37,7 @@ class ImageSetRows:
     index: pl.DataFrame
     excluded: int = 0
     shards: Callable[[], Iterable[tuple[int, np.ndarray]]] | None = None
+    files: bool = True
 
 
 class Pair(NamedTuple):
@@ -132,7 +135,10 @@ def find_overlap(
     exact = exact_copies(one.index, other.index, within=within) if hashed else []
     near: list[Pair] | None = None
     millions = len(one.index) * len(other.index) / 1e6
-    reasons = [] if hashed else ["no content hashes (index.hash is false)"]
+    reasons = []
+    if not hashed:
+        no_files = not (one.files and other.files)
+        reasons = [NO_FILES if no_files else "no content hashes (index.hash is false)"]
     if one.shards is None or other.shards is None:
         reasons.append("no features given")
     elif millions > largest:

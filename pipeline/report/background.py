@@ -1,5 +1,8 @@
 """What a reader needs beside the numbers: gaps and their reasons, warnings."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from pipeline.percent import percent
 from pipeline.report.openood import list_note
 from pipeline.report.records import Records
@@ -43,12 +46,16 @@ def notes(records: Records) -> tuple[str, ...]:
             found.append(
                 f"Dead classes of {backbone}, which no training image got as pseudo-label: {names}."
             )
-    copies: dict[str, list[str]] = {}  # each set is compared with the ID sets, so they repeat
+    copies: dict[str, str] = {}  # each set is compared with the ID sets, so they repeat
     for name, record in records.duplicates.items():
+        cited = f" (reports/duplicates/{name}.png)" if _has_pictures(record) else ""
         for warning in record.get("warnings", []):
-            copies.setdefault(warning, []).append(name)
-    found += [
-        f"Duplicates: {warning} (reports/duplicates/{names[0]}.png)"
-        for warning, names in copies.items()
-    ]
+            copies.setdefault(warning, cited)
+    found += [f"Duplicates: {warning}{cited}" for warning, cited in copies.items()]
     return tuple(found)
+
+
+def _has_pictures(record: Mapping[str, Any]) -> bool:
+    """Whether pairs of images are drawn beside a duplicate report."""
+    files = all(one.get("files", True) for one in record.get("sets", {}).values())
+    return files and any(overlap.get("pairs") for overlap in record.get("overlaps", {}).values())
