@@ -297,8 +297,8 @@ def small_model(backbone: str, weights: Path) -> tuple[dict[str, Any], Path]:
 
 def verify(args: argparse.Namespace) -> None:
     """Verification beside plain sequential reading, both from the disk, then both cached."""
+    from pipeline.storage.verify import verify_store
     from pipeline.storage.write_store import write_store
-    from pipeline.verify import verify_store
 
     rows = int(args.gib * 2**30) // 2048
     block = np.random.default_rng(0).normal(size=(8192, 1024)).astype(np.float32)

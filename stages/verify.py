@@ -19,7 +19,7 @@ from pipeline.cache_folder import cache_root
 from pipeline.extraction.leftovers import prune
 from pipeline.stage import run_stage
 from pipeline.storage.manifest import cure
-from pipeline.verify import Verdict, find_stores, verify_store
+from pipeline.storage.verify import Verdict, find_stores, verify_store
 
 DAYS = 30.0
 

@@ -28,7 +28,7 @@ from pipeline.extraction.extract_params import (
 )
 from pipeline.extraction.progress import Progress, clock
 from pipeline.storage.store import read_features
-from pipeline.verify import find_stores, verify_store
+from pipeline.storage.verify import find_stores, verify_store
 from stages import verify as verify_stage
 from stages.extract import explain_changes
 
