@@ -33,12 +33,12 @@ def with_copies(records, **found):
             for name in (*roles, "greek", "digits")
         },
         "overlaps": {
-            "capitals_train in capitals_train": {"exact": 4, "near": 9},
-            "digits in greek": {"exact": 2, "near": 2},
-            "digits in capitals_train": {"exact": None, "near": None},
-        }
+            "capitals_train in capitals_train": {"exact": 4, "near": 9, "pairs": []},
+            "digits in greek": {"exact": 2, "near": 2, "pairs": []},
+            "digits in capitals_train": {"exact": None, "near": None, "pairs": []},
+        , "pairs": []}
         | {
-            f"{name} in capitals_train": {"exact": exact, "near": near}
+            f"{name} in capitals_train": {"exact": exact, "near": near, "pairs": []}
             for name, (exact, near) in found.items()
         },
         "warnings": [],
