@@ -36,7 +36,7 @@ def with_copies(records, **found):
             "capitals_train in capitals_train": {"exact": 4, "near": 9, "pairs": []},
             "digits in greek": {"exact": 2, "near": 2, "pairs": []},
             "digits in capitals_train": {"exact": None, "near": None, "pairs": []},
-        , "pairs": []}
+        }
         | {
             f"{name} in capitals_train": {"exact": exact, "near": near, "pairs": []}
             for name, (exact, near) in found.items()
