@@ -739,24 +739,66 @@ def test_a_disk_that_refuses_says_where_files_may_go_instead(server, tmp_path, m
 
 
 def test_a_read_only_data_root_is_complemented_by_one_of_links(server, tmp_path, monkeypatch):
-    """The plan says how; the test may run as root, so the refusal is played. The way works."""
+    """The plan says how; the test may run as root, so the refusal is played. The way works.
+
+    A link to the folder sets would be read-only too: a download could not come to lie in it.
+    """
     shared, mine = tmp_path / "shared", tmp_path / "mine"
-    shared.mkdir()
+    (shared / "sets").mkdir(parents=True)
     mine.mkdir()
-    (shared / "there.bin").write_bytes(CONTENT)
-    there = Download(file="there.bin", url="http://127.0.0.1:9/there.bin", md5=MD5)
-    plan = [stage.Wanted(("a",), there), stage.Wanted(("b",), at(server, "/good.bin", md5=MD5))]
+    (shared / "sets/there.bin").write_bytes(CONTENT)
+    there = Download(file="sets/there.bin", url="http://127.0.0.1:9/there.bin", md5=MD5)
+    to_come = Download(file="sets/set.bin", url=server.address + "/good.bin", md5=MD5)
+    plan = [stage.Wanted(("a",), there), stage.Wanted(("b",), to_come)]
 
     assert "read-only" not in str(stage.plan_lines(plan, shared))
     with monkeypatch.context() as patch:
-        patch.setattr(os, "access", lambda place, mode: False)
+        patch.setattr(os, "access", lambda place, mode: mode != os.W_OK)
         command = stage.plan_lines(plan, shared)[-1].partition("lies here: ")[2]
         assert "read-only" not in str(stage.plan_lines(plan[:1], shared))
-    assert command == f"ln -s {shared}/* <that folder>"
+    assert command == f"cp -rs {shared}/. <that folder>"
     subprocess.run(command.replace("<that folder>", str(mine)), shell=True, check=True)
     assert stage.run(plan, mine) == []
-    assert names(mine) == ["set.bin", "there.bin"]
-    assert names(shared) == ["there.bin"]
+    assert (mine / "sets/there.bin").resolve() == shared / "sets/there.bin"
+    assert names(mine / "sets") == ["set.bin", "there.bin"]
+    assert names(shared / "sets") == ["there.bin"]
+
+
+@pytest.mark.parametrize("which", ["file", "data root"])
+def test_what_may_not_be_read_is_told_so_and_the_rest_is_fetched(
+    server, tmp_path, monkeypatch, capsys, which
+):
+    """It used to count as there, or to end the plan; played, since the tests may run as root."""
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "closed/a.bin").write_bytes(CONTENT)
+    closed = Download(file="closed/a.bin", url="http://127.0.0.1:9/a.bin", md5=MD5)
+    plan = [stage.Wanted(("a",), closed), stage.Wanted(("b",), at(server, "/good.bin", md5=MD5))]
+    access, is_file = os.access, Path.is_file
+
+    def denied(self):
+        if "closed" in str(self):
+            raise PermissionError(13, "Permission denied", str(self))
+        return is_file(self)
+
+    if which == "file":
+        monkeypatch.setattr(
+            os, "access", lambda place, mode: "closed" not in str(place) and access(place, mode)
+        )
+    else:
+        monkeypatch.setattr(Path, "is_file", denied)
+
+    lines = stage.plan_lines(stage.with_sizes(plan, tmp_path), tmp_path)
+    assert lines[1].startswith("denied   closed/a.bin")
+    assert re.search(
+        r"(Permission|permission) denied\)[:;] ask its owner for read access", lines[2]
+    )
+    assert plan[0].bytes_to_come(tmp_path) == 0
+    if which == "data root":
+        [problem] = stage.run(plan, tmp_path)
+        assert problem.startswith(
+            f"a: {tmp_path}/closed/a.bin must be readable (Permission denied)"
+        )
+        assert (tmp_path / "set.bin").read_bytes() == CONTENT
 
 
 def test_a_data_root_that_is_a_file_is_named(tmp_path):

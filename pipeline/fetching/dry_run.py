@@ -31,17 +31,24 @@ def plan_lines(wanted: list[Wanted], root: Path) -> list[str]:
         ]
     more = f" and {unknown} files of unknown size" if unknown else ""
     more += f"; unpacked already: {unpacked}" if unpacked else ""
-    free = free_bytes(root) / 1e6
-    lines.append(f"to download: {to_come / 1e6:,.0f} MB{more}; free on disk: {free:,.0f} MB")
+    try:
+        free = f"{free_bytes(root) / 1e6:,.0f} MB"
+    except DownloadError as error:
+        if not isinstance(error.__cause__, PermissionError):
+            raise
+        free = "not known"  # each file is told to be out of reach
+    lines.append(f"to download: {to_come / 1e6:,.0f} MB{more}; free on disk: {free}")
     if (to_come or unknown) and root.is_dir() and not os.access(root, os.W_OK):
         lines.append(
             f"{root.resolve()} is read-only: set data_root to a folder of yours, and link into it "
-            f"what lies here: ln -s {shlex.quote(str(root.resolve()))}/* <that folder>"
+            f"what lies here: cp -rs {shlex.quote(str(root.resolve()))}/. <that folder>"
         )
     return lines
 
 
 def _remarks(item: Wanted, root: Path) -> list[str]:
+    if denied := item.denied(root):
+        return [denied]
     if doubt := item.doubt(root):
         return [doubt]
     if item.state(root) == "unpacked":

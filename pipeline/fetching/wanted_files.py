@@ -12,6 +12,7 @@ from pipeline.fetching.errors import DownloadError
 from pipeline.fetching.held_files import ANYTHING, Need, lacking, unpacked_beside
 from pipeline.fetching.partial_files import partial_of
 from pipeline.params import from_mapping
+from pipeline.sources.read_spec import may_read
 
 LIST = Path("conf/downloads.yaml")
 
@@ -37,7 +38,9 @@ class Wanted:
     named: bool = False
 
     def state(self, root: Path) -> str:
-        """One word: there, doubtful, partial, unpacked, missing, or by hand."""
+        """One word: there, denied, doubtful, partial, unpacked, missing, or by hand."""
+        if self.denied(root):
+            return "denied"
         if find(self.download, root):
             return "doubtful" if self.doubt(root) else "there"
         if partial_of(root / self.download.file).exists():
@@ -45,6 +48,16 @@ class Wanted:
         if self.download.url is None:
             return "by hand"
         return "unpacked" if not self.named and self.unpacked(root) else "missing"
+
+    def denied(self, root: Path) -> str | None:
+        """A sentence on what is there and may not be read, with the cure; None for nothing."""
+        try:
+            there = find(self.download, root)
+        except DownloadError as error:
+            return str(error)
+        if there is None or may_read(there):
+            return None
+        return f"'{there}' may not be read (permission denied): ask its owner for read access"
 
     def doubt(self, root: Path) -> str | None:
         """A sentence on what is visibly wrong with what is there; None for nothing."""
@@ -58,8 +71,14 @@ class Wanted:
         return unpacked_beside(root / self.download.file, self.inside, self.download.holds)
 
     def bytes_to_come(self, root: Path) -> int | None:
-        """Bytes that fetching brings: none of what lies unpacked; None where nobody knows."""
-        return 0 if self.state(root) == "unpacked" else missing_bytes(self.download, root)
+        """Bytes that fetching brings: none of what lies unpacked or may not be read.
+
+        Returns:
+            None where nobody knows.
+        """
+        if self.state(root) in ("denied", "unpacked"):
+            return 0
+        return missing_bytes(self.download, root)
 
     def use_of_unpacked(self, root: Path) -> str:
         """Where what lies unpacked is, and the parameters that use it."""
@@ -116,7 +135,9 @@ def wanted_files(
 def with_sizes(wanted: list[Wanted], root: Path) -> list[Wanted]:
     """Ask the servers how large the files are that are to come and have no published size."""
     return [
-        item if find(item.download, root) else replace(item, download=with_size(item.download))
+        item
+        if item.denied(root) or find(item.download, root)
+        else replace(item, download=with_size(item.download))
         for item in wanted
     ]
 

@@ -98,12 +98,15 @@ def _cure(name: str, files: Sequence[Wanted], root: Path, command: str) -> str:
     """What to do: name what lies unpacked, get it by hand, download it, or name another copy."""
     wrong = [item for item in files if item.state(root) != "there"] or files
     cures, keys = [], [key for item in wrong for key in item.keys if key.split(".")[1] == name]
-    for item in wrong:
+    denied = [item for item in wrong if item.state(root) == "denied"]
+    if denied:
+        cures.append("read access")
+    for item in (item for item in wrong if item not in denied):
         if item.download.url is None:
             cures.append(item.download.note)
         elif folder := item.unpacked(root):
             cures += [f"{key}={shlex.quote(str(folder))}" for key in item.keys if key in keys]
-    if any(item.download.url for item in wrong):
+    if any(item.download.url for item in wrong if item not in denied):
         aside = any(item.state(root) == "doubtful" for item in wrong)
         cures.append(f"move it away and run {command}" if aside else command)
     named = " and ".join(dict.fromkeys(keys)) or f"datasets.{name}.path"

@@ -137,7 +137,7 @@ def resolve(path: str, *, section: str, data_root: Path) -> Path:
         except PermissionError:  # of a folder above
             raise _unreadable(section, place) from None
         here = place.parent if searched else place
-        if (found or searched) and not _may_read(here):
+        if (found or searched) and not may_read(here):
             raise _unreadable(section, here)
         if found or (pattern and matches(str(place))):
             return place
@@ -149,7 +149,8 @@ def resolve(path: str, *, section: str, data_root: Path) -> Path:
     )
 
 
-def _may_read(place: Path) -> bool:
+def may_read(place: Path) -> bool:
+    """Whether this user may read a file, or list a folder and go into it."""
     return os.access(place, os.R_OK | (os.X_OK if place.is_dir() else 0))
 
 
