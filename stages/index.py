@@ -5,7 +5,8 @@
 Reads   the images of datasets.DATASET, in place and read-only; those that were read before and that
         the disk says are unchanged are known from the side cache
 Writes  INDEX                      one row an image: row, path, label, class_name, sha256, error;
-                                   with index.hash false also place, where the files lie
+                                   with index.hash false also place: where the files lie, and a
+                                   hash of their sizes and times
         INDEX with .unreadable.txt  where files are no images: every one of them with the reason
 """
 
@@ -23,6 +24,7 @@ from pipeline.datasets.index import write_index
 from pipeline.extraction.progress import Progress
 from pipeline.indexing.class_doubts import doubts
 from pipeline.indexing.completeness import check_complete, empty_class_folders
+from pipeline.indexing.file_records import written_digest
 from pipeline.indexing.image_memory import ImageMemory
 from pipeline.indexing.indexing import (
     IndexParams,
@@ -110,7 +112,8 @@ def run(
     if not params.hash and not isinstance(spec, RowsSet):  # only the place tells which these are
         places = (spec.path, getattr(spec, "root", None))
         resolved = [str(Path(place).resolve()) for place in places if place]
-        index = index.with_columns(place=pl.lit(" ".join(resolved)))
+        written = written_digest(spec, source, index["path"].to_list())
+        index = index.with_columns(place=pl.lit(" ".join([*resolved, written])))
     bad = index.filter(pl.col("error").is_not_null()).select("path", "error").rows()
     listed = path.with_suffix(".unreadable.txt")
     listed.unlink(missing_ok=True)

@@ -81,6 +81,17 @@ def test_without_hashes_the_place_tells_two_folders_of_equal_names_apart(animals
     assert index_digest(first) != index_digest(other)
 
 
+def test_without_hashes_size_and_time_tell_a_file_from_the_one_before(animals, tmp_path):
+    unhashed = {"params": {"hash": False}}
+    first = index_of(str(animals), tmp_path / "a.parquet", **unhashed)
+    photo(animals / "dog/0.png", 99)
+    second = index_of(str(animals), tmp_path / "b.parquet", **unhashed)
+    (animals / "dog/0.png").chmod(0o600)
+    third = index_of(str(animals), tmp_path / "c.parquet", **unhashed)
+
+    assert index_digest(first) != index_digest(second) == index_digest(third)
+
+
 @pytest.mark.parametrize(
     ("options", "names", "labels"),
     [

@@ -4,7 +4,8 @@ Columns: ``row`` (0 to n - 1; null for an excluded image), ``path`` (relative to
 '/' separators), ``label`` (-1: none), ``class_name`` ("": none), ``sha256`` (of the file's
 bytes, hexadecimal; null where not hashed), ``error`` (why the image is excluded, else null).
 Nothing in it depends on the machine: where the data set lies is a parameter. Only without content
-hashes a column ``place`` says it, for then nothing else tells two folders of equal names apart.
+hashes a column ``place`` says it, with a hash of the files' sizes and times, for then nothing else
+tells two folders of equal names apart, or a file from the one that was there before.
 """
 
 from pathlib import Path

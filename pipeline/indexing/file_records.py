@@ -2,13 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.indexing.file_states import file_states
-from pipeline.indexing.set_files import image_files, list_files
-from pipeline.sources import ImageSet, SourceError
+from pipeline.indexing.set_files import holding_files, image_files, list_files
+from pipeline.sources import ImageSet, Source, SourceError
 
 
 class NoFilesError(SourceError):
@@ -51,12 +51,34 @@ def file_record(spec: ImageSet, entry: str) -> FileRecord:
     states = file_states([path for _, path in named])
     if not any(states[: len(images)]):
         raise NoFilesError(f"'{spec.path}' holds no file")
+    sizes = [state.size for state in states if state]
+    digest = _digest((name for name, _ in named), states)
+    return FileRecord(entry, len(named), sum(sizes), digest)
+
+
+def written_digest(spec: ImageSet, source: Source, paths: Sequence[str]) -> str:
+    """Return a SHA-256 of sizes and times of writing, for images that are not hashed themselves.
+
+    Where the system's own time of change counts too, as in `file_record`, files would be others as
+    soon as somebody may read them.
+
+    Args:
+        spec: The data set.
+        source: It, opened.
+        paths: Its images.
+    """
+    files = holding_files(source, paths)
+    named = list(zip(paths, files, strict=True)) if files else image_files(spec)
+    states = file_states([path for _, path in named])
+    return _digest((name for name, _ in named), [state and state[:2] for state in states])
+
+
+def _digest(names: Iterable[str], states: Sequence[tuple[int, ...] | None]) -> str:
     digest = hashlib.sha256()
-    for (name, _), state in zip(named, states, strict=True):
+    for name, state in zip(names, states, strict=True):
         told = " ".join(map(str, state or ["gone"]))
         digest.update(f"{name}\0{told}\n".encode(errors="surrogateescape"))
-    sizes = [state.size for state in states if state]
-    return FileRecord(entry, len(named), sum(sizes), digest.hexdigest())
+    return digest.hexdigest()
 
 
 def entry_digest(entry: object, *, data_root: str | None) -> str:
