@@ -95,6 +95,40 @@ def test_a_search_reads_the_bank_once_for_a_shard_of_queries(world, detector, mo
     assert reads.count(("bank", "features")) == 3 * 3
 
 
+def test_of_a_list_the_k_that_the_bank_has_are_scored(world, detector, capsys):
+    """As our default of 50 neighbours for a user's 15 photos: the rest of the table stands."""
+    table = {
+        "knn": {"score": "knn", "k": [1, 90, 91]},
+        "half": {"score": "knn", "k": [1, 46], "alpha": 0.5},
+        "guide": {"score": "nnguide", "head": "plp", "k": 91},
+    }
+    found = score.run(detector, *paths(world), table | MCM)
+
+    assert list(found.scores) == ["knn_1", "knn_90", "half_1", "mcm"]
+    alone = score.run(detector, *paths(world), {"knn": {"score": "knn", "k": [1, 90]}})
+    np.testing.assert_array_equal(found.scores["knn_90"], alone.scores["knn_90"])
+    assert found.not_applicable == {
+        "knn_91": "k must be between 1 and the 90 bank features to compare with, got 91; choose a "
+        "smaller k, as by -S 'methods.knn.k=[1,90]', or a larger bank",
+        "half_46": "k must be between 1 and the 45 bank features to compare with, got 46; choose a "
+        "smaller k, as by -S 'methods.half.k=[1]', or a larger bank",
+        "guide": "k must be between 1 and the 90 bank features to compare with, got 91; choose a "
+        "smaller k, as by -S methods.guide.k=90, or a larger bank",
+    }
+    printed = capsys.readouterr().out
+    assert printed.count("tiny: knn_91 is not applicable: k must be between 1 and the 90") == 1
+
+
+@pytest.mark.parametrize(
+    ("k", "cure"),
+    [(91, r"-S methods\.a\.k=90"), ([91, 200], r"-S 'methods\.a\.k=\[90\]'")],
+)
+def test_knn_of_which_the_bank_has_no_k_is_an_error(world, detector, k, cure):
+    message = rf"methods\.a\.k must be between 1 and the 90 .* got 91; .*{cure}"
+    with pytest.raises(ValueError, match=message):
+        score.run(detector, *paths(world), {"a": {"score": "knn", "k": k}} | MCM)
+
+
 def test_a_k_beyond_the_bank_makes_no_other_search_larger(world, detector, monkeypatch):
     """The vote of 20 is the deepest that is possible; the table of 10^10 is never made."""
     asked = []
@@ -102,10 +136,8 @@ def test_a_k_beyond_the_bank_makes_no_other_search_larger(world, detector, monke
     monkeypatch.setattr(
         search, "nearest_in_shards", lambda *a, k, **more: asked.append(k) or real(*a, k=k, **more)
     )
-    table = {"a": {"score": "knn", "k": 1}, "b": {"score": "knn", "k": 10**10}}
-    with pytest.raises(ValueError, match="k must be between 1 and the 90 .* got 10000000000"):
-        score.run(detector, *paths(world), table)
-    assert asked == [20, 10**10]
+    score.run(detector, *paths(world), {"a": {"score": "knn", "k": [1, 10**10]}})
+    assert asked == [20, 20, 20]  # three shards
 
 
 def test_temporaries_are_of_a_piece(world, detector, monkeypatch):

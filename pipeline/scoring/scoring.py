@@ -21,6 +21,7 @@ from pipeline.detectors.search import Search
 from pipeline.scores import compute, method_names
 from pipeline.scores.knn import neighbour_counts
 from pipeline.scoring.classifiers import CLASSIFIERS, predict
+from pipeline.scoring.small_bank import within_bank
 
 _PIECE = 4096  # queries scored at a time: the temporaries of a score are arrays of this many rows
 
@@ -60,7 +61,7 @@ class Scoring:
         what: Is scored, for errors.
         no_classifier: Classifiers that are not asked, with the reason.
         own: Whether the rows are the bank itself, so that no image is its own neighbour.
-        told: What approximate searches say about themselves.
+        told: What approximate searches say about themselves, and for what the bank is too small.
     """
 
     detector: Detector
@@ -89,10 +90,11 @@ class Scoring:
         if self.own:
             own = np.arange(start, start + len(features))
         search = Search(features, self.bank, own, deepest=self._deepest())
+        methods = self._applicable(search)
         for low in range(0, len(features), _PIECE):
             query = Query(features[low : low + _PIECE], self.detector, search, low)
             where = f"rows counted from {start + low}"
-            for name, entry in self.methods.items():
+            for name, entry in methods.items():
                 with _noted(f"while scoring {self.what} by methods.{name}, {where}"):
                     self._score(query, name, entry)
             for name in CLASSIFIERS:
@@ -120,6 +122,19 @@ class Scoring:
         others = self.bank.size - self.own
         wanted = (NEIGHBOURS, *neighbour_counts(self.methods))
         return max((k for k in wanted if k <= others), default=1)
+
+    def _applicable(self, search: Search) -> dict[str, Mapping[str, Any]]:
+        """The methods that the bank is large enough for; says why others are left out, once."""
+        found: dict[str, Mapping[str, Any]] = {}
+        for name, entry in self.methods.items():
+            with _noted(f"while scoring {self.what} by methods.{name}"):
+                fits, reasons = within_bank(search, name, entry)
+            if fits is not None:
+                found[name] = fits
+            new = {column: why for column, why in reasons.items() if column not in self._reasons}
+            self.told += [f"{column} is not applicable: {why}" for column, why in new.items()]
+            self._reasons |= new
+        return found
 
     def _score(self, query: Query, name: str, entry: Mapping[str, Any]) -> None:
         """Add the scores of one piece by one method, or why there are none."""

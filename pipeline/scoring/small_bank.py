@@ -1,0 +1,68 @@
+"""Neighbours that a small bank has not: of a list of k those it has are scored."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.detectors.bank import Sample
+from pipeline.detectors.detector import NotApplicableError
+from pipeline.detectors.search import Search
+from pipeline.scores import SCORES
+from pipeline.scores.parameters import defaults
+
+
+def within_bank(
+    search: Search, name: str, entry: Mapping[str, Any]
+) -> tuple[Mapping[str, Any] | None, dict[str, str]]:
+    """Return what of an entry of ``methods`` the bank is large enough for, and why not the rest.
+
+    A list of k is a scan of one method, whose usual values a bank of a few images has not: the
+    deeper ones are not applicable. So is the number of guides of nnguide. A single k of knn is what
+    was asked for, and an error.
+
+    Args:
+        search: Of the queries in the bank.
+        name: Of the entry.
+        entry: ``score`` and parameters, checked by `pipeline.scores.check_methods`.
+
+    Returns:
+        The entry, without the k that are too large, or None; and for each name in the tables that
+        is left out the reason.
+
+    Raises:
+        ValueError: If knn has no k that the bank has; names it, its value and the cure.
+    """
+    if entry["score"] not in ("knn", "nnguide"):
+        return entry, {}
+    every = defaults(SCORES[entry["score"]]) | dict(entry)
+    asked = every["k"] if isinstance(every["k"], list) else [every["k"]]
+    if asked == [1] and search.own_rows is None:
+        return entry, {}  # every sample has a row
+    try:
+        spare = _spare(search, Sample(every["alpha"], every.get("balanced", False), every["seed"]))
+    except NotApplicableError:  # the score says so itself
+        return entry, {}
+    fit = [k for k in asked if k <= spare]
+    if fit == asked:
+        return entry, {}
+    if isinstance(every["k"], list):
+        cure = f"-S 'methods.{name}.k=[{','.join(map(str, fit or [spare]))}]'"
+    else:
+        cure = f"-S methods.{name}.k={spare}"
+    reasons = {
+        k: f"k must be between 1 and the {spare} bank features to compare with, got {k}; choose a "
+        f"smaller k, as by {cure}, or a larger bank"
+        for k in asked
+        if k > spare
+    }
+    if entry["score"] == "nnguide":
+        return None, {name: reasons[asked[0]]}
+    if not fit:
+        raise ValueError(f"methods.{name}.{next(iter(reasons.values()))}")
+    return {**entry, "k": fit}, {f"{name}_{k}": reason for k, reason in reasons.items()}
+
+
+def _spare(search: Search, sample: Sample) -> int:
+    """How many rows of a sample each query can be compared with."""
+    if sample.whole:
+        return search.others
+    return len(search.bank.rows(sample)) - (search.own_rows is not None)
