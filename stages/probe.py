@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from pipeline.backbones.weights import read_entry
+from pipeline.files import file_hash
 from pipeline.params import load_params
 from pipeline.stage import run_stage
 from pipeline.storage.store import iter_shards, read_arrays, read_attributes
@@ -79,6 +80,7 @@ def run(
             "bank": {k: about.get(k) for k in ("dataset", "key", "norm", "rows", "space", "width")},
             "prompts": about_text["prompts"],
             "names": about_text["names"],
+            "pseudo_labels": file_hash(pseudo_labels),
         },
         "heads": told,
     }

@@ -13,6 +13,7 @@ from pipeline.detectors.detector import DetectorError
 from pipeline.detectors.fit_inputs import read_fit_inputs
 from pipeline.detectors.fitting import FitParams, GaussianSpec
 from pipeline.detectors.head_rows import ZeroShot, logits_of
+from pipeline.files import file_hash
 from pipeline.geometry import unit_norm
 from pipeline.params import from_mapping
 from pipeline.storage.stored_rows import StoredRows
@@ -47,6 +48,16 @@ def test_heads_of_another_bank_are_refused(world, changed, message):
 def test_heads_that_learned_from_other_texts_are_refused(world):
     world.write_heads(fitted_on=world.summary["fitted_on"] | {"prompts": "plp5"})
     with pytest.raises(DetectorError, match="the text's prompts was 'plp5' and is 'single'"):
+        fit.run(*world.fit_inputs, FIT)
+
+
+def test_heads_that_learned_from_other_pseudo_labels_are_refused(world):
+    learned = {"pseudo_labels": file_hash(world.folder / "pseudo.parquet")}
+    world.write_heads(fitted_on=world.summary["fitted_on"] | learned)
+    fit.run(*world.fit_inputs, FIT)
+
+    world.write_pseudo_labels(np.arange(90), (world.pseudo_labels + 1) % 3)
+    with pytest.raises(DetectorError, match="file of pseudo-labels was '.*' and is '.*'; run"):
         fit.run(*world.fit_inputs, FIT)
 
 

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 import yaml
 
+from pipeline.files import file_hash
 from pipeline.geometry import unit_norm
 from pipeline.language.class_folders import class_folders
 from pipeline.language.text_params import TextParams
@@ -82,6 +83,7 @@ def test_from_bank_to_heads(world, monkeypatch, capsys):
         "few_shot", "few_shot_seed43", "lp", "lp_seed43", "plp", "plp_seed43",
     ]  # fmt: skip
     assert told["fitted_on"]["bank"]["key"] == "k1"
+    assert told["fitted_on"]["pseudo_labels"] == file_hash(folder / "out/p.parquet")
     assert told["heads"]["few_shot"]["rows"] == 15
     assert [fit["seed"] for fit in told["heads"]["lp"]["seeds"]] == [42, 43]
     assert set(told["heads"]["lp"]["spread"]) == {"loss", "accuracy"}

@@ -9,6 +9,7 @@ from jaxtyping import Int64
 
 from pipeline.detectors.detector import DetectorError
 from pipeline.detectors.rows import Rows, held
+from pipeline.files import file_hash
 from pipeline.storage.store import iter_shards, read_arrays, read_attributes
 from pipeline.storage.stored_rows import StoredRows
 from pipeline.training.head_files import read_heads
@@ -46,7 +47,7 @@ def read_fit_inputs(bank: Path, text: Path, pseudo_labels: Path, heads: Path) ->
 
     Raises:
         DetectorError: If text or heads are of another backbone, or the heads were trained on
-            another bank, other texts or other classes.
+            another bank, other texts, other classes or other pseudo-labels.
         HeadError: If the heads are not those that were trained.
         ValueError: If a head or the text side takes features of another width, or the pseudo-labels
             were made on another bank.
@@ -54,7 +55,7 @@ def read_fit_inputs(bank: Path, text: Path, pseudo_labels: Path, heads: Path) ->
     about = read_attributes(bank)
     arrays, about_text = read_arrays(text)
     probes, summary = read_heads(heads)
-    _check_origin(about, about_text, summary)
+    _check_origin(about, about_text, summary, pseudo_labels)
     features = held(StoredRows(bank))
     for probe in probes.values():
         probe.logits(features[:1])  # refuses a head of another width
@@ -84,8 +85,10 @@ def read_fit_inputs(bank: Path, text: Path, pseudo_labels: Path, heads: Path) ->
     )
 
 
-def _check_origin(about: dict[str, Any], text: dict[str, Any], heads: dict[str, Any]) -> None:
-    """Refuse texts and heads that were not made for this bank."""
+def _check_origin(
+    about: dict[str, Any], text: dict[str, Any], heads: dict[str, Any], pseudo_labels: Path
+) -> None:
+    """Refuse texts and heads that were not made for this bank and from these pseudo-labels."""
     for what, other in (("text", text), ("heads", heads)):
         if other["backbone"] != about["backbone"]:
             raise DetectorError(
@@ -98,9 +101,12 @@ def _check_origin(about: dict[str, Any], text: dict[str, Any], heads: dict[str, 
     pairs = [(f"bank's {key}", value, about.get(key)) for key, value in told["bank"].items()]
     pairs += [(f"text's {key}", told.get(key), text.get(key)) for key in ("prompts", "names")]
     pairs += [("number of classes", heads["classes"], len(text["class_names"]))]
+    if "pseudo_labels" in told:
+        pairs += [("file of pseudo-labels", told["pseudo_labels"], file_hash(pseudo_labels))]
     for what, theirs, ours in pairs:
         if theirs != ours:
             raise DetectorError(
-                f"heads must be trained on the bank and the texts that they are fitted with, but "
-                f"the {what} was {theirs!r} and is {ours!r}; run `dvc repro` for `probe`"
+                f"heads must be trained on the bank, the texts and the pseudo-labels that they are "
+                f"fitted with, but the {what} was {theirs!r} and is {ours!r}; run `dvc repro` for "
+                "`probe`"
             )
