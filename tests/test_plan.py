@@ -1,9 +1,12 @@
 """The plan before any cost: what is counted, what is there, what is missing."""
 
 import hashlib
+import io
 import json
+import os
 import re
 import shlex
+import tarfile
 from dataclasses import replace
 
 import polars as pl
@@ -460,7 +463,8 @@ def test_what_is_there_but_visibly_not_whole_is_missing(world, tmp_path):
     found = missing_of(params, known, root)
     assert set(found) == {"train", "test", "greek"}
     assert f"'{root}/imagenet/train' is an empty folder\n    cure: log in and un" in found["train"]
-    assert "imagenet/val' holds 0 class folders, 2 are stated" in found["test"]
+    assert "imagenet/val' holds images without a class" in found["test"]
+    assert "cure: +datasets.test.labels=… names a file" in found["test"]
     assert "greek.tar' is empty\n    cure: move it away and run python -m stages" in found["greek"]
 
     (root / "imagenet/val/1.JPEG").unlink()
@@ -470,6 +474,73 @@ def test_what_is_there_but_visibly_not_whole_is_missing(world, tmp_path):
     assert missing_of(params, known, root) == {}
     known["greek.tar"] = replace(known["greek.tar"], bytes=200)
     assert "greek.tar' holds 100 of 200 bytes" in missing_of(params, known, root)["greek"]
+
+
+def tar_of(path, names):
+    with tarfile.open(path, "w:gz" if path.suffix == ".gz" else "w") as archive:
+        for name in names:
+            member = tarfile.TarInfo(name)
+            member.size = 1
+            archive.addfile(member, io.BytesIO(b"1"))
+    return str(path)
+
+
+def test_imagenet_as_it_is_given_out_is_told_before_the_index_stops(world, tmp_path):
+    """A tar of one tar a class and flat validation images; the plan found nothing missing."""
+    params, known = world
+    flat = tmp_path / "val flat"
+    flat.mkdir()
+    (flat / "ILSVRC2012_val_00000001.JPEG").write_bytes(b"x")
+    train = tar_of(tmp_path / "train.tar", ["n01440764.tar", "n01443537.tar"])
+    params["datasets"] = {
+        "train": {"source": "tar", "path": train},
+        "test": {"source": "folder", "path": str(flat)},
+        "greek": tar_of(tmp_path / "flat.tar", ["1.jpg"]),  # OOD images need no class
+    }
+
+    found = missing_of(params, known, tmp_path)
+    assert set(found) == {"train", "test"}
+    assert (
+        "holds archives where images should be: 2, the first is 'n01440764.tar'" in found["train"]
+    )
+    sort = f"cure: python -m stages.sort_validation '{flat}' GROUND_TRUTH FOLDER makes class"
+    assert sort in found["test"]
+    assert "; or +datasets.test.labels=… names" in found["test"]
+    params["datasets"]["test"]["labels"] = train  # any file that is there
+    assert set(missing_of(params, known, tmp_path)) == {"train"}
+
+
+@pytest.mark.parametrize(
+    ("file", "names", "flat"),
+    [
+        ("a.tar", ["ILSVRC2012_val_00000001.JPEG", "ILSVRC2012_val_00000002.JPEG"], True),
+        ("a.tar.gz", ["val/README", "val/1.JPEG"], True),
+        ("a.tar", ["val/n01440764/1.JPEG"], False),
+        ("a.tar", ["val/1.jpg", "val/1.cls"], False),
+        ("a.tar", ["other/1.jpg"], False),
+        ("a.tar", [], False),
+    ],
+)
+def test_the_first_members_of_an_archive_tell_whether_there_are_classes(
+    world, tmp_path, file, names, flat
+):
+    params, known = world
+    subfolder = "" if names and "/" not in names[0] else "val"
+    path = tar_of(tmp_path / file, names)
+    params["datasets"] = {"train": {"source": "tar", "path": path, "subfolder": subfolder}}
+
+    found = missing_of(params, known, tmp_path)
+    assert ("without a class, and ID images need one" in found.get("train", "")) == flat
+
+
+def test_what_may_not_be_read_has_another_cure_than_to_fetch_it(world, tmp_path, monkeypatch):
+    params, known = world
+    params["backbones"], params["datasets"] = ["vit"], {"greek": "greek.tar"}
+    (tmp_path / "greek.tar").write_bytes(b"x" * 100)
+    monkeypatch.setattr(os, "access", lambda place, mode: "greek" not in str(place))
+
+    cure = missing_of(params, known, tmp_path)["greek"].partition("cure: ")[2].strip()
+    assert cure == "read access; or datasets.greek.path=… names a copy that you have"
 
 
 def test_chosen_classes_are_looked_for_by_name(world, tmp_path):

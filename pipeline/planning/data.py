@@ -10,6 +10,7 @@ from pipeline.fetching.entry import Download
 from pipeline.fetching.errors import DownloadError
 from pipeline.fetching.held_files import ANYTHING, Need, lacking
 from pipeline.fetching.wanted_files import Wanted, wanted_files
+from pipeline.planning.first_look import cure_of, without_classes
 from pipeline.recorded_runs import MAKERS, RecordedRuns
 from pipeline.sources import ImageSet, SourceError, read_spec
 from pipeline.sources.spec import FolderSet
@@ -48,6 +49,7 @@ def plan_data(
     """
     found = DataPlan([], [])
     stated = params["benchmark"].get("expected_classes") or {}
+    id_sets = [params["benchmark"].get(role) for role in ("id_train", "id_test")]
     for name, entry in params["datasets"].items():
         made = isinstance(entry, dict) and entry.get("source") in MADE
         if made or runs.index_is_current(name):
@@ -56,6 +58,10 @@ def plan_data(
         command = shlex.join(["python", "-m", "stages.fetch", name, *overrides])
         try:
             spec = read_spec(name, entry, data_root=root)
+            if name in id_sets and (flat := without_classes(spec)):
+                told = f"'{flat}' holds images without a class, and ID images need one"
+                found.missing.append(f"{name}: {told}\n    cure: {cure_of(flat, name)}")
+                continue
             for place, need, download in _places(entry, spec, known, stated.get(name)):
                 size = download.bytes if download else None
                 if wrong := lacking(place, need, size=size):
