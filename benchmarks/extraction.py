@@ -96,7 +96,7 @@ def rate(args: argparse.Namespace) -> None:
     import torch
     from torch.utils.data import DataLoader
 
-    from pipeline.backbones.backbone import load_backbone
+    from pipeline.backbones.loading import load_backbone
     from pipeline.backbones.weights import write_record
     from pipeline.datasets.images import ImageParams
     from pipeline.extraction.encoder import TorchEncoder
@@ -193,8 +193,8 @@ def decode(args: argparse.Namespace) -> None:
     import torch
     from torch.utils.data import DataLoader
 
-    from pipeline.backbones.backbone import load_backbone
     from pipeline.backbones.input_side import input_side
+    from pipeline.backbones.loading import load_backbone
     from pipeline.backbones.weights import write_record
     from pipeline.datasets.images import ImageParams
     from pipeline.extraction.decoding import ImageReader, decode_in_threads, pieces_of

@@ -67,7 +67,8 @@ def main() -> None:
 
     import torch
 
-    from pipeline.backbones.backbone import load_backbone, pick_device
+    from pipeline.backbones.backbone import pick_device
+    from pipeline.backbones.loading import load_backbone
     from pipeline.backbones.weights import weights_record, write_record
     from pipeline.datasets.images import ImageParams, decode_image
     from pipeline.extraction.decoding import resize_target

@@ -35,7 +35,8 @@ from pipeline.attacks.pairs import draw_sources
 from pipeline.attacks.repeatable import repeatable
 from pipeline.attacks.spec import CraftSpec, craft_spec
 from pipeline.attacks.targets import TargetInputs, choose_goal, identity
-from pipeline.backbones.backbone import Backbone, load_backbone, pick_device
+from pipeline.backbones.backbone import Backbone, pick_device
+from pipeline.backbones.loading import load_backbone
 from pipeline.backbones.weights import read_entry
 from pipeline.cache_folder import cache_root
 from pipeline.datasets.images import ImageParams

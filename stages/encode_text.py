@@ -54,7 +54,8 @@ def run(
     if entry.get("loader") == "timm":  # known without building the model
         return {}, attributes | not_applicable("its loader, timm, has no text tower")
 
-    from pipeline.backbones.backbone import load_backbone, pick_device
+    from pipeline.backbones.backbone import pick_device
+    from pipeline.backbones.loading import load_backbone
     from pipeline.language.text import class_embeddings
 
     device = pick_device()

@@ -26,7 +26,7 @@ from timm.data.config import resolve_data_config
 from timm.data.transforms_factory import create_transform
 from torch import nn
 
-from pipeline.backbones.backbone import load_backbone
+from pipeline.backbones.loading import load_backbone
 from pipeline.backbones.model_arguments import model_arguments
 from pipeline.backbones.model_spec import model_spec
 from pipeline.backbones.weights import read_entry, read_record, write_record

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.backbones.backbone import load_backbone
 from pipeline.backbones.feature_width import feature_width
+from pipeline.backbones.loading import load_backbone
 from pipeline.backbones.model_spec import model_spec
 from pipeline.backbones.weights import write_record
 from pipeline.code_closure import ROOT

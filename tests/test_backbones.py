@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from pipeline.backbones.backbone import load_backbone
 from pipeline.backbones.checkpoints import WeightsError, find_checkpoint
+from pipeline.backbones.loading import load_backbone
 from pipeline.backbones.model_spec import model_spec
 from pipeline.backbones.transforms import FloatPixels, by_channel
 from pipeline.backbones.weights import write_record

@@ -13,7 +13,7 @@ from torchvision import transforms
 from torchvision.transforms import InterpolationMode
 
 import pipeline.extraction.torchvision_pixels as torchvision_pixels_module
-from pipeline.backbones.backbone import load_backbone
+from pipeline.backbones.loading import load_backbone
 from pipeline.backbones.weights import write_record
 from pipeline.datasets.images import ImageError, ImageParams, decode_image
 from pipeline.extraction.encoder import TorchEncoder

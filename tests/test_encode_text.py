@@ -10,7 +10,7 @@ import pytest
 import torch
 import yaml
 
-from pipeline.backbones import backbone
+from pipeline.backbones import backbone, loading
 from pipeline.backbones.weights import write_record
 from pipeline.datasets.index import write_index
 from pipeline.language.text_params import TextParams
@@ -103,13 +103,13 @@ def test_negative_words_of_imported_features_are_mined_from_their_own_file(tmp_p
 
 def test_the_text_tower_runs_where_a_gpu_is(folder, monkeypatch):
     """cpu:0 is a CPU that can be told from the default; a GPU's kind would stand in the store."""
-    asked, load = [], backbone.load_backbone
+    asked, load = [], loading.load_backbone
 
     def spy(name, entry, weights, device):
         asked.append(device)
         return load(name, entry, weights, device)
 
-    monkeypatch.setattr(backbone, "load_backbone", spy)
+    monkeypatch.setattr(loading, "load_backbone", spy)
     monkeypatch.setattr(backbone, "pick_device", lambda: torch.device("cpu:0"))
     _, about = encode_text.run("tiny", ENTRY, folder / "weights", NAMES, None, TextParams())
 

@@ -10,7 +10,7 @@ import torch
 import yaml
 from PIL import Image
 
-from pipeline.backbones.backbone import load_backbone
+from pipeline.backbones.loading import load_backbone
 from pipeline.backbones.weights import write_record
 from pipeline.datasets.index import write_index
 from pipeline.stage import told

@@ -5,6 +5,9 @@ trained and fitted on them, to scores, and to what is said of those. What lies a
 pipeline/ serves them all and knows none.
 """
 
+import graphlib
+from pathlib import Path
+
 import pytest
 
 from pipeline.code_closure import LIBRARY, ROOT, imported_modules
@@ -32,6 +35,10 @@ ORDER = (
     "param_checks",  # every section of params.yaml, read before anything runs
 )
 FILES = sorted((ROOT / LIBRARY).rglob("*.py"))
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in FILES
+}
 
 
 def folder(name: str) -> str | None:
@@ -65,3 +72,18 @@ def test_modules_at_the_root_import_no_folder():
         if folder(name)
     }
     assert not wrong, f"{sorted(wrong)}: what needs a folder belongs into one"
+
+
+def modules_of(path: Path) -> set[str]:
+    """Modules of the library that one imports; of a package and its part, the part alone."""
+    names = imported_modules(path) & set(MODULES)
+    return {name for name in names if not any(other.startswith(f"{name}.") for other in names)}
+
+
+def test_no_modules_import_each_other():
+    """Not inside functions either: a circle is two modules that are one, or lack a third."""
+    graph = {name: modules_of(path) for name, path in MODULES.items()}
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))

@@ -7,8 +7,8 @@ import pytest
 import torch
 from extraction_world import MatrixEncoder, World, same_bytes
 
-from pipeline.backbones.backbone import load_backbone
 from pipeline.backbones.input_side import input_side
+from pipeline.backbones.loading import load_backbone
 from pipeline.backbones.weights import write_record
 from pipeline.extraction.encoder import TorchEncoder
 from pipeline.extraction.run_ahead import run_ahead

@@ -222,7 +222,7 @@ def load_encoder(
     backbone: str, entry: dict[str, Any], weights: Path, params: ExtractParams, device: str
 ) -> Encoder:
     """Load a backbone onto a device, ready to encode."""
-    from pipeline.backbones.backbone import load_backbone
+    from pipeline.backbones.loading import load_backbone
     from pipeline.extraction.encoder import TorchEncoder
 
     kind = device.partition(":")[0]

@@ -44,7 +44,7 @@ def classifier_head(backbone: str, entry: dict[str, Any], weights: Path, *, clas
         spec = model_spec(backbone, entry)
         _check(declared_classes(str(spec.name), spec.kwargs), classes)
 
-        from pipeline.backbones.backbone import load_backbone
+        from pipeline.backbones.loading import load_backbone
 
         classifier = load_backbone(backbone, entry, weights).classifier
         if classifier is None:
