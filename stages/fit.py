@@ -69,6 +69,9 @@ def run(bank: Path, text: Path, pseudo_labels: Path, heads: Path, params: FitPar
                 parts[key], facts[key] = _gaussians(inputs, with_logits, spec)
             except NoClassError as reason:
                 reasons[key] = str(reason)
+            except ValueError as error:
+                error.add_note(f"while fitting fit.gaussians.{name}, in the space {spec.space}")
+                raise
     rounding = rounding_covariance(features, dtype=inputs.about["dtype"])
     for name in params.residuals:
         key = f"residuals/{name}"

@@ -159,8 +159,10 @@ def test_one_class_is_refused_where_classes_are_compared(tmp_path, monkeypatch):
 
 def test_a_bank_without_spread_has_no_covariance(world):
     world.store("bank", np.repeat(world.bank[:1], 90, axis=0), world.labels)
-    with pytest.raises(ValueError, match="has no spread: every row equals its centre; use more"):
+    message = "has no spread: every row equals its centre; use more"
+    with pytest.raises(ValueError, match=message) as raised:
         fit.run(*world.fit_inputs, FIT)
+    assert raised.value.__notes__ == ["while fitting fit.gaussians.labels, in the space features"]
 
 
 @pytest.mark.parametrize(

@@ -226,6 +226,22 @@ def test_moments_do_not_depend_on_blocks():
     np.testing.assert_allclose(std, values.std(0, dtype=np.float64), rtol=1e-5)
 
 
+@pytest.mark.parametrize("scale", [1e-20, 1.0, 1e15])
+def test_what_counts_as_constant_does_not_depend_on_the_scale(scale):
+    """At 1e-20 every dimension was constant before, and nothing was learned."""
+    values = scale * np.random.default_rng(0).normal(size=(400, 4))
+    values[:, 1] = 3 * scale
+    values[:, 2] *= 1e-13  # rounding, where the others are signal
+    values[:, 3] = 0
+    moments = Moments()
+    moments.add(values.astype(np.float32))
+
+    _, std = moments.mean_and_std()
+
+    assert std[0] == pytest.approx(scale, rel=0.1)
+    assert std[1:].tolist() == [1, 1, 1]
+
+
 def test_a_bad_row_of_a_later_block_is_named():
     moments = Moments()
     moments.add(np.zeros((5, 2), np.float32))

@@ -41,8 +41,10 @@ class Moments:
     def mean_and_std(self) -> tuple[Float32[np.ndarray, " d"], Float32[np.ndarray, " d"]]:
         """Return the mean and the population deviation of each dimension.
 
-        The deviation of a constant dimension (at most `EPSILON` times its mean's size) is given
-        as 1: nothing can be learned from it, and dividing would turn rounding into signal.
+        The deviation of a constant dimension (at most `EPSILON` times its mean's size, or next to
+        nothing beside the largest value) is given as 1: nothing can be learned from it, and
+        dividing would turn rounding into signal. What is small counts beside the other dimensions,
+        so that features of any scale are learned from.
 
         Raises:
             ValueError: If there were no rows.
@@ -50,5 +52,6 @@ class Moments:
         if self.count == 0:
             raise ValueError("a probe needs training rows, got none")
         std = np.sqrt(self._squares / self.count)
-        constant = std <= EPSILON * np.maximum(np.abs(self._mean), EPSILON)
+        sizes = np.hypot(self._mean, std)
+        constant = std <= EPSILON * np.maximum(np.abs(self._mean), EPSILON * sizes.max())
         return self._mean.astype(np.float32), np.where(constant, 1.0, std).astype(np.float32)
