@@ -25,6 +25,7 @@ from pipeline.extraction.progress import Progress
 from pipeline.indexing.class_doubts import doubts
 from pipeline.indexing.completeness import check_complete, empty_class_folders
 from pipeline.indexing.file_records import written_digest
+from pipeline.indexing.id_sets import single_images
 from pipeline.indexing.image_memory import ImageMemory
 from pipeline.indexing.indexing import (
     IndexParams,
@@ -87,6 +88,7 @@ def run(
     )
     if empty and not said and (role.training or role.testing):
         said = [f"{len(empty)} class folders hold no image: {', '.join(empty[:10])}"]
+    said += single_images(entries, dataset=dataset) if role.training else []
     for sentence in said:
         print(f"warning: {dataset}: {sentence}", flush=True)  # before hours of reading
     memory, recalled = None, None

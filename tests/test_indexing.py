@@ -286,6 +286,20 @@ def test_in_distribution_sets_need_classes_and_training_two(animals, tmp_path):
         check_id(entries, dataset="mine", training=False)
 
 
+def test_a_training_class_of_one_image_is_told_before_anything_is_read(animals, tmp_path, capsys):
+    for class_name in ("newt", "toad"):
+        photo(animals / class_name / "only.png", 9)
+    spec = {"path": str(animals)}
+
+    index_of(spec, tmp_path / "i.parquet", role=Role(testing=True))
+    assert "one image" not in capsys.readouterr().out
+    index_of(spec, tmp_path / "i.parquet", role=Role(training=True))
+
+    printed = capsys.readouterr().out
+    assert "2 classes have one image" in printed
+    assert "`fit` will stop: newt, toad; add images, or leave these classes out by data" in printed
+
+
 def test_a_stray_text_beside_class_folders_is_told_how_to_be_ignored(animals):
     (animals / "notes.txt").write_text("mine")
     (animals / "more.TXT").write_text("mine")

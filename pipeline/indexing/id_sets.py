@@ -1,5 +1,6 @@
 """What an in-distribution set must hold: a class for each image, and each class under one name."""
 
+from collections import Counter
 from pathlib import PurePosixPath
 
 from pipeline.indexing.class_doubts import one_class_twice
@@ -55,3 +56,16 @@ def _no_class(unlabelled: list[str], dataset: str) -> str:
     if PurePosixPath(unlabelled[0]).name.startswith("ILSVRC2012_val_"):
         return f"{cure}; ImageNet's validation folder is sorted by python -m stages.sort_validation"
     return cure
+
+
+def single_images(entries: list[Entry], *, dataset: str) -> list[str]:
+    """Return a warning where classes of the ID training set have one image; `fit` needs two."""
+    counts = Counter(entry.class_key for entry in entries)
+    if not (single := sorted(key for key, count in counts.items() if count == 1)):
+        return []
+    shown = ", ".join(single[:10]) + (", …" if len(single) > 10 else "")
+    return [
+        f"{len(single)} classes have one image, and Gaussians of the labels (fit.gaussians) need "
+        f"two of each, so that `fit` will stop: {shown}; add images, or leave these classes out by "
+        f"datasets.{dataset}.exclude_classes"
+    ]
