@@ -25,6 +25,7 @@ from pipeline.param_checks.finetuned_classifiers import finetuned_classifiers_wa
 from pipeline.param_checks.glyph_backbones import glyph_backbones_warning
 from pipeline.param_checks.method_names import check_method_table, check_named_methods
 from pipeline.param_checks.model_entries import check_models
+from pipeline.param_checks.model_names import check_model_names
 from pipeline.param_checks.roc_method import check_roc_method
 from pipeline.param_checks.roles import check_backbones, check_roles, check_set_names
 from pipeline.param_checks.sections import Params
@@ -43,6 +44,7 @@ def run(params: dict[str, Any]) -> dict[str, str]:
     check_method_table(checked)
     check_backbones(checked)
     check_models(checked.models, finetune=checked.finetune)
+    check_model_names(checked.models)
     check_set_names(checked.datasets)
     check_datasets(checked.datasets, defaults=checked.craft.defaults, backbones=checked.backbones)
     check_roles(checked)
