@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 
 from pipeline.backbones.checkpoints import WeightsError, find_checkpoint
 from pipeline.backbones.loading import load_backbone
+from pipeline.backbones.local_weights import local_weights
 from pipeline.backbones.model_spec import model_spec
 from pipeline.backbones.transforms import FloatPixels, by_channel
 from pipeline.backbones.weights import write_record
@@ -290,17 +291,36 @@ def test_missing_weights_name_the_model_and_where_a_file_would_go(tmp_path, monk
     """A hub that refuses connections: one error, and a local file is the cure."""
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setenv("OOD_CHECKPOINTS", str(tmp_path))
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     spec = model_spec(
         "vit_h", {"loader": "open_clip", "name": "ViT-H-14", "pretrained": "laion2b_s32b_b79k"}
     )
 
     with pytest.raises(WeightsError, match=r"ViT-H-14 / laion2b_s32b_b79k.*were not found") as e:
-        find_checkpoint("vit_h", spec, folder=tmp_path)
+        find_checkpoint("vit_h", spec)
     assert f"{tmp_path}/vit_h.safetensors" in str(e.value)
 
     (tmp_path / "vit_h.pt").write_bytes(b"weights")
-    assert find_checkpoint("vit_h", spec, folder=tmp_path) == tmp_path / "vit_h.pt"
+    assert find_checkpoint("vit_h", spec) == tmp_path / "vit_h.pt"
+
+
+def test_a_plan_names_the_file_that_a_run_takes(tmp_path, monkeypatch):
+    """In the same order; a named checkpoint that is gone is not replaced by another."""
+    monkeypatch.setenv("OOD_CHECKPOINTS", str(tmp_path))
+    entry = {"loader": "timm", "name": "test_resnet.r160_in1k"}
+    spec = model_spec("x", entry)
+    for suffix in (".npz", ".bin", ".pt", ".safetensors"):  # the last in the order comes first
+        path = tmp_path / f"x{suffix}"
+        path.write_bytes(b"weights")
+        assert find_checkpoint("x", spec) == local_weights("x", spec) == path
+
+    named = model_spec("x", entry | {"checkpoint": str(tmp_path / "named.pt")})
+    assert local_weights("x", named) is None
+    with pytest.raises(WeightsError, match=r"models.x.checkpoint = .*named.pt, which does not"):
+        find_checkpoint("x", named)
+    (tmp_path / "named.pt").write_bytes(b"weights")
+    assert find_checkpoint("x", named) == local_weights("x", named) == tmp_path / "named.pt"
 
 
 def test_an_unknown_tag_lists_the_known_ones():

@@ -17,28 +17,42 @@ class WeightsError(RuntimeError):
     """The weights of a backbone cannot be had, or are not what they should be."""
 
 
-def find_checkpoint(backbone: str, spec: ModelSpec, *, folder: Path | None = None) -> Path:
+def placed_file(backbone: str, spec: ModelSpec) -> Path | None:
+    """Return the weights file that somebody put on this machine, if it is there.
+
+    `spec.checkpoint`, and nothing else where it is given; or a file
+    ``data/checkpoints/<backbone>.*``, in the folder that the environment variable
+    ``OOD_CHECKPOINTS`` names where it is set.
+    """
+    if spec.checkpoint:
+        places = [Path(spec.checkpoint)]
+    else:
+        places = [checkpoint_folder() / f"{backbone}{suffix}" for suffix in SUFFIXES]
+    return next((path for path in places if path.is_file()), None)
+
+
+def checkpoint_folder() -> Path:
+    """Return where weights files lie that are named after their backbone."""
+    return Path(os.environ.get("OOD_CHECKPOINTS", CHECKPOINTS))
+
+
+def find_checkpoint(backbone: str, spec: ModelSpec) -> Path:
     """Return the weights file of a backbone; download it where the hub can be reached.
 
-    The order: `spec.checkpoint`; a file ``data/checkpoints/<backbone>.*`` (or in the folder that
-    the environment variable ``OOD_CHECKPOINTS`` names); the library's own download and cache.
+    The order: `placed_file`; without `spec.checkpoint` the library's own download and cache.
 
     Raises:
         WeightsError: If none of these exists; the message names the model, what was tried, and
             where a local file would go.
     """
-    if spec.checkpoint:
-        path = Path(spec.checkpoint)
-        if not path.is_file():
-            raise WeightsError(
-                f"weights of '{backbone}' must be the file models.{backbone}.checkpoint = {path}, "
-                "which does not exist; put it there or mend the path"
-            )
+    if path := placed_file(backbone, spec):
         return path
-    folder = folder or Path(os.environ.get("OOD_CHECKPOINTS", CHECKPOINTS))
-    for suffix in SUFFIXES:
-        if (path := folder / f"{backbone}{suffix}").is_file():
-            return path
+    if spec.checkpoint:
+        raise WeightsError(
+            f"weights of '{backbone}' must be the file models.{backbone}.checkpoint = "
+            f"{Path(spec.checkpoint)}, which does not exist; put it there or mend the path"
+        )
+    folder = checkpoint_folder()
     full_name = f"{spec.name} / {spec.pretrained}" if spec.pretrained else str(spec.name)
     _offline_if_unreachable()
     source, download = _open_clip(spec) if spec.loader == "open_clip" else _timm(spec)

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from pipeline.backbones.checkpoints import CHECKPOINTS, SUFFIXES
+from pipeline.backbones.checkpoints import placed_file
 from pipeline.backbones.model_spec import ModelSpec
 
 HUB_FILES = {  # where an entry of open_clip's table names a repository only; timm's default
@@ -15,15 +15,10 @@ HUB_FILES = {  # where an entry of open_clip's table names a repository only; ti
 def local_weights(backbone: str, spec: ModelSpec) -> Path | None:
     """Return the weights file that `find_checkpoint` would take without a download, if any.
 
-    In its order: `spec.checkpoint`, and nothing else where it is given; a file
-    ``data/checkpoints/<backbone>.*``, or in the folder of ``OOD_CHECKPOINTS``; the hub's cache.
+    In its order: `placed_file`, and without `spec.checkpoint` the hub's cache.
     """
-    if spec.checkpoint:
-        path = Path(spec.checkpoint)
-        return path if path.is_file() else None
-    folder = Path(os.environ.get("OOD_CHECKPOINTS", CHECKPOINTS))
-    places = (folder / f"{backbone}{suffix}" for suffix in SUFFIXES)
-    return next((path for path in places if path.is_file()), None) or _in_hub_cache(spec)
+    placed = placed_file(backbone, spec)
+    return placed if placed or spec.checkpoint else _in_hub_cache(spec)
 
 
 def _in_hub_cache(spec: ModelSpec) -> Path | None:
