@@ -103,8 +103,8 @@ def run(
         lines.append(f"≈ images estimated before they are indexed, by their classes: {told}")
     if further:
         lines.append(
-            "fine-tune, craft: images by epochs, pairs by steps; each goes forward and back, about "
-            f"{costs['passes_of_a_step']} forward passes"
+            "pretrain, craft: pairs by steps, fine-tune: images by epochs; each goes forward and "
+            f"back, about {costs['passes_of_a_step']} forward passes"
         )
     lines += speed_lines(plans, table, assumed_tflops=tflops)
     to_come, missing = planned_weights(params, runs)

@@ -270,12 +270,29 @@ def test_fine_tuning_and_attacks_are_counted(world):
     assert crafted.split()[4:] == ["4,000", "~0.00"]
 
 
+@pytest.mark.parametrize(("recipe", "images"), [({}, "38,400"), ({"batch_size": 64}, "19,200")])
+def test_pretraining_is_counted(world, recipe, images):
+    """300 steps of 128 pairs at 1,000 images a second and three passes: 0.032 h, in the sum too."""
+    params, known = world
+    params["backbones"], params["datasets"] = ["mine"], {"test": "imagenet/val"}
+    params["models"]["mine"]["pretrain"] = {"steps": 300, **recipe}
+    costs = {**COSTS, "passes_of_a_step": 3}
+    costs["costs"] = {"mine": {"width": 8, "rate": 1000, "machine": "one core"}}
+
+    lines = plan.run(params, costs, known)
+    row = next(line for line in lines if line.startswith("pretrain mine")).split()
+    assert row == ["pretrain", "mine", images, "~0.03" if not recipe else "~0.02"]
+    total = next(line for line in lines if line.startswith("all ")).split()
+    assert total[-3:] == [row[-1], "+", "?"]  # nobody counted the images
+
+
 def test_a_finished_run_has_nothing_to_do(world, tmp_path):
     params, known = world
     run_all(params, tmp_path)
     rows, text = rows_of(params, known)
     assert all(rows[name] == ["4", "0"] for name in params["backbones"])
     assert "fine-tune" not in text
+    assert "pretrain mine" not in text
     assert "craft" not in text
     assert "weights" not in text
 

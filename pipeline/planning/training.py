@@ -1,9 +1,10 @@
-"""What fine-tuning and crafting cost, counted in images that go forward and back."""
+"""What pretraining, fine-tuning and crafting cost, counted in images that go forward and back."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.glyph_world.pretraining_params import TrainParams
 from pipeline.planning.costs import Cost
 from pipeline.planning.counts import ImageCounts
 from pipeline.recorded_runs import RecordedRuns
@@ -15,7 +16,7 @@ class TrainingPlan:
 
     Attributes:
         what: As the table calls it.
-        images: That go forward and back: images by epochs, pairs by steps.
+        images: That go forward and back: pairs by steps, or images by epochs.
         hours: By arithmetic, from the speed of a forward pass.
         estimated: Whether the number of images is no count.
     """
@@ -60,7 +61,7 @@ def planned_trainings(
     passes: float,
     assumed_tflops: float,
 ) -> list[TrainingPlan]:
-    """Return the fine-tunings and attacks that are still to do.
+    """Return the pretrainings, fine-tunings and attacks that are still to do.
 
     Args:
         params: What params.yaml holds, or would hold.
@@ -73,7 +74,9 @@ def planned_trainings(
     wanted: list[tuple[str, int | None, str, bool]] = []
     bank = params["benchmark"]["id_train"]
     for name in params["backbones"]:
-        recipe = params["models"][name].get("finetune")
+        first, recipe = (params["models"][name].get(kind) for kind in ("pretrain", "finetune"))
+        if first and not runs.weights_are_current(name):
+            wanted.append((f"pretrain {name}", pretrained_images(first), name, False))
         if recipe and not runs.weights_are_current(name):
             total = fine_tuned_images(counts.images[bank], {**params["finetune"], **recipe})
             wanted.append((f"fine-tune {name}", total, name, bank in counts.estimated))
@@ -94,6 +97,11 @@ def planned_trainings(
         )
         for what, images, backbone, estimated in wanted
     ]
+
+
+def pretrained_images(recipe: Mapping[str, Any]) -> int:
+    """Return the images of all batches; the captions beside them are not counted."""
+    return int(recipe["steps"]) * int(recipe.get("batch_size", TrainParams.batch_size))
 
 
 def fine_tuned_images(images: int | None, recipe: Mapping[str, Any]) -> int | None:
