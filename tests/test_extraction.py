@@ -310,6 +310,30 @@ def test_verifying_names_every_damaged_file(world, monkeypatch, capsys):
     assert verify_store(world.root / "data/none.zarr").problems
 
 
+@pytest.mark.parametrize(
+    ("path", "cure"),
+    [
+        ("nix.zarr", "no stage writes a store of this path: mend it"),
+        ("data/text/m.zarr", "`dvc repro -f encode_text@m` computes it anew"),
+        ("data/features/m/b.zarr", "`dvc repro -f extract@m-b` computes it anew"),
+    ],
+)
+@pytest.mark.parametrize("there", [False, True])
+def test_verifying_tells_the_cure_of_a_store_once(tmp_path, monkeypatch, capsys, path, cure, there):
+    monkeypatch.chdir(tmp_path)
+    if there:
+        (tmp_path / path).mkdir(parents=True)
+    monkeypatch.setattr("sys.argv", ["verify", path])
+
+    with pytest.raises(SystemExit):
+        verify_stage.main()
+
+    damaged, told, _ = capsys.readouterr().out.splitlines()
+    what = "manifest.json: is missing" if there else "the store: is missing"
+    assert damaged == f"damaged  {path}: {what}"
+    assert cure in told
+
+
 @pytest.mark.slow
 def test_two_devices_make_the_same_rows_as_one(world):
     """The processes of two GPUs, here both on the CPU; an error of one stops both."""

@@ -147,9 +147,16 @@ def damaged(store: Path, problems: list[Damage]) -> str:
 
 def cure(store: Path) -> str:
     """Return how to get a good store again."""
-    stage = "the stage that writes it"
     if store.parent.parent.name == "features":
         stage = f"extract@{store.parent.name}-{store.stem}"
+    elif store.parent.name == "text":
+        stage = f"encode_text@{store.stem}"
+    else:
+        return (
+            "no stage writes a store of this path: mend it (stores are "
+            "data/features/<backbone>/<dataset>.zarr and data/text/<backbone>.zarr), or copy the "
+            "store again from where it came"
+        )
     return (
         f"`dvc checkout --force {store}` restores DVC's copy, `dvc repro -f {stage}` computes it "
         "anew, `python -m stages.verify` looks over all stores"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.storage.manifest import MANIFEST, Damage, Manifest, StoreError
+from pipeline.storage.manifest import MANIFEST, Damage, Manifest, StoreError, cure
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,12 @@ def verify_store(store: Path) -> Verdict:
     A flipped byte, a missing, truncated, swapped or foreign file, and edited metadata are each
     found and named.
     """
+    if not store.exists():
+        return Verdict(store, 0, 0, [Damage("the store", "is missing")])
     try:
         manifest = Manifest.load(store)
     except StoreError as error:
-        what = str(error).split(f"{MANIFEST}: ", 1)[-1].split(". `dvc", 1)[0]
+        what = str(error).split(f"{MANIFEST}: ", 1)[-1].split(f". {cure(store)}", 1)[0]
         return Verdict(store, 0, 0, [Damage(MANIFEST, what)])
     problems = manifest.check_listing(store)
     odd = {problem.file for problem in problems}
