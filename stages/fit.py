@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 
 from pipeline.detectors import fitting
-from pipeline.detectors.detector import Detector, NotApplicableError, write_detector
+from pipeline.detectors.detector import Detector, write_detector
 from pipeline.detectors.fit_inputs import FitInputs, read_fit_inputs
 from pipeline.detectors.fitting import FitParams, GaussianSpec, NoClassError
 from pipeline.detectors.head_rows import Head, ZeroShot, logits_of
+from pipeline.detectors.not_applicable import NotApplicableError
 from pipeline.detectors.rounding import check_spread, rounding_covariance
 from pipeline.detectors.subspace import NoResidualError
 from pipeline.detectors.zero_shot import ZERO_SHOT

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.detectors.bank import Bank, Sample, balanced_rows, random_rows
-from pipeline.detectors.detector import NotApplicableError
+from pipeline.detectors.not_applicable import NotApplicableError
 from pipeline.geometry import unit_norm
 
 FEATURES = np.random.default_rng(0).standard_normal((10, 3)).astype(np.float32)

@@ -10,9 +10,9 @@ from detector_world import World
 from threadpoolctl import threadpool_limits
 
 from pipeline.detectors.bank import Bank
-from pipeline.detectors.detector import NotApplicableError
 from pipeline.detectors.fitting import FitParams
 from pipeline.detectors.neighbours import nearest
+from pipeline.detectors.not_applicable import NotApplicableError
 from pipeline.detectors.query import Query
 from pipeline.detectors.search import Search
 from pipeline.geometry import unit_norm

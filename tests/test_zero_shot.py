@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipeline.detectors.detector import NotApplicableError
+from pipeline.detectors.not_applicable import NotApplicableError
 from pipeline.detectors.zero_shot import joint_embeddings, zero_shot_logits
 
 TEXT = {"class_embeddings": np.eye(2, dtype=np.float32)}

@@ -7,8 +7,8 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float32, Int, Int64
 
-from pipeline.detectors.detector import NotApplicableError
 from pipeline.detectors.faiss_search import Shards
+from pipeline.detectors.not_applicable import NotApplicableError
 from pipeline.geometry import unit_norm
 
 

@@ -22,6 +22,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from pipeline.detectors.detector_schema import check_contents
+from pipeline.detectors.not_applicable import NotApplicableError
 
 FORMAT = 2  # 1 had no hash of the facts
 _NAMED_IN = {
@@ -39,10 +40,6 @@ _ENTRIES = {
     "not_applicable": dict,
     "sha256": str,
 }
-
-
-class NotApplicableError(Exception):
-    """A score that this backbone cannot have, with the reason to show in the tables."""
 
 
 class DetectorError(ValueError):

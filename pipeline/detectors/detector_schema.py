@@ -11,11 +11,10 @@ from jaxtyping import Float32, Float64, Int64
 from pipeline.declared_arrays import check_arrays
 from pipeline.detectors.gaussians import ClassGaussians
 from pipeline.detectors.subspace import ResidualSpace
+from pipeline.detectors.zero_shot import ZERO_SHOT
 from pipeline.training.heads import Probe
 
 Parts = Mapping[str, Mapping[str, np.ndarray]]
-
-_ZERO_SHOT = "zero_shot"  # as in `pipeline.detectors.zero_shot`, which imports the detector
 
 
 def _fields(declared: type) -> dict[str, Any]:
@@ -107,7 +106,7 @@ def _check_scale(key: str, said: Mapping[str, Any]) -> None:
 def _gaussians_space(key: str, said: Mapping[str, Any], parts: Parts) -> str:
     """Check what is read of the facts of one entry of ``fit.gaussians``; return its space."""
     heads = sorted(part.split("/", 1)[1] for part in parts if part.startswith("heads/"))
-    zero_shot = [_ZERO_SHOT] if any(part.startswith("text/") for part in parts) else []
+    zero_shot = [ZERO_SHOT] if any(part.startswith("text/") for part in parts) else []
     for name, known in (
         ("classes", ("labels", "pseudo_labels", "kmeans")),
         ("norm", ("stored", "unit")),

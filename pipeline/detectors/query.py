@@ -7,8 +7,9 @@ import numpy as np
 from jaxtyping import Float32
 
 from pipeline.detectors.bank import Sample
-from pipeline.detectors.detector import Detector, NotApplicableError
+from pipeline.detectors.detector import Detector
 from pipeline.detectors.neighbours import Neighbours
+from pipeline.detectors.not_applicable import NotApplicableError
 from pipeline.detectors.search import WHOLE, Search, Weights
 from pipeline.detectors.zero_shot import ZERO_SHOT, joint_embeddings, scaled_cosines
 from pipeline.training.heads import Probe

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float, Float64
 
-from pipeline.detectors.detector import NotApplicableError
+from pipeline.detectors.not_applicable import NotApplicableError
 from pipeline.detectors.query import Query
 from pipeline.detectors.softmax import check_temperature, log_sum_exp
 from pipeline.products import row_products

@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Float, Float64
 
 from pipeline.detectors.bank import Sample
-from pipeline.detectors.detector import NotApplicableError
+from pipeline.detectors.not_applicable import NotApplicableError
 from pipeline.detectors.query import Query
 from pipeline.detectors.search import Weights
 from pipeline.scores.allowed import Count, Seed, Share

@@ -3,8 +3,8 @@
 import numpy as np
 from jaxtyping import Float, Float64
 
-from pipeline.detectors.detector import NotApplicableError
 from pipeline.detectors.gaussians import ClassGaussians
+from pipeline.detectors.not_applicable import NotApplicableError
 from pipeline.detectors.query import Query
 from pipeline.scores.mahalanobis import fitted
 

@@ -3,8 +3,8 @@
 import numpy as np
 from jaxtyping import Int64
 
-from pipeline.detectors.detector import NotApplicableError
 from pipeline.detectors.knn_classifier import NEIGHBOURS, knn_predictions
+from pipeline.detectors.not_applicable import NotApplicableError
 from pipeline.detectors.query import Query
 from pipeline.detectors.zero_shot import ZERO_SHOT
 from pipeline.products import row_products

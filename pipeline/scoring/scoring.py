@@ -14,8 +14,9 @@ import numpy as np
 from jaxtyping import Float32, Int, Int64
 
 from pipeline.detectors.bank import Bank
-from pipeline.detectors.detector import Detector, NotApplicableError
+from pipeline.detectors.detector import Detector
 from pipeline.detectors.knn_classifier import NEIGHBOURS
+from pipeline.detectors.not_applicable import NotApplicableError
 from pipeline.detectors.query import Query
 from pipeline.detectors.search import Search
 from pipeline.scores import compute, method_names

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.detectors.bank import Sample
-from pipeline.detectors.detector import NotApplicableError
+from pipeline.detectors.not_applicable import NotApplicableError
 from pipeline.detectors.search import Search
 from pipeline.scores import SCORES
 from pipeline.scores.parameters import defaults
