@@ -1,10 +1,12 @@
 """Parameters of methods are refused by name, type and range before anything expensive runs."""
 
 import json
+import re
 
 import numpy as np
 import pytest
 
+from pipeline.code_closure import ROOT
 from pipeline.detectors.query import Query
 from pipeline.scores import SCORES, check_methods, compute, method_settings
 from pipeline.scores.parameters import checked_parameters
@@ -162,3 +164,14 @@ def test_settings_of_a_method_name_every_parameter_defaults_included():
     assert list(found) == ["near_1", "near_5", "mcm"]
     assert found["mcm"]["temperature"] == 1.0
     assert json.loads(json.dumps(found)) == found
+
+
+def test_a_score_is_one_file_and_one_line():
+    """The line of the import is all that `pipeline/scores/__init__.py` says of a page."""
+    folder = ROOT / "pipeline/scores"
+    pages = [page for page in folder.glob("*.py") if "\ndef score(" in page.read_text("utf-8")]
+    lines = (folder / "__init__.py").read_text("utf-8").splitlines()
+
+    assert sorted(page.stem for page in pages) == list(SCORES)
+    for page in pages:
+        assert sum(re.search(rf"\b{page.stem}\b", line) is not None for line in lines) == 1

@@ -5,12 +5,13 @@ takes what the definition needs from the query and the detector. Higher = more i
 """
 
 from collections.abc import Callable, Mapping
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from pipeline.detectors.query import Query
-from pipeline.scores import (
+from pipeline.scores import (  # noqa: F401 - used by their names
     energy,
     entropy,
     fused,
@@ -31,24 +32,11 @@ from pipeline.scores import (
 )
 from pipeline.scores.parameters import checked_parameters, defaults
 
+# Every page above by its name, so that a new score is its file and one line here.
 SCORES: dict[str, Callable[..., Any]] = {
-    "energy": energy.score,
-    "entropy": entropy.score,
-    "fused": fused.score,
-    "gen": gen.score,
-    "kl_matching": kl_matching.score,
-    "knn": knn.score,
-    "mahalanobis": mahalanobis.score,
-    "max_cosine": max_cosine.score,
-    "max_logit": max_logit.score,
-    "mcm": mcm.score,
-    "msp": msp.score,
-    "neglabel": neglabel.score,
-    "nnguide": nnguide.score,
-    "react": react.score,
-    "relative_mahalanobis": relative_mahalanobis.score,
-    "residual": residual.score,
-    "vim": vim.score,
+    name: page.score
+    for name, page in sorted(globals().items())
+    if isinstance(page, ModuleType) and hasattr(page, "score")
 }
 
 
