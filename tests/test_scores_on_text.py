@@ -114,3 +114,17 @@ def test_bad_parameters_are_refused():
         ValueError, match="groups must be between 1 and the 3 negative words, got 4"
     ):
         neglabel_scores(images, images, images, groups=4)
+
+
+def test_the_largest_cosine_of_close_images_does_not_lie_by_their_norms():
+    """Around a common mean cosines differ by 1e-8, a float32 unit vector's norm from 1 by 6e-8."""
+    rng = np.random.default_rng(0)
+    raw = (1000 + rng.standard_normal((300, 24))).astype(np.float32)
+    classes = unit_norm(1000 + rng.standard_normal((4, 24)))
+    images = unit_norm(raw)
+    exact = (unit_norm(raw.astype(np.float64)) @ classes.T).max(axis=1)
+
+    scores = max_cosine_scores(images, classes)
+
+    assert np.ptp(exact) < 2e-6
+    np.testing.assert_allclose(1 - scores, 1 - exact, atol=3e-10)
