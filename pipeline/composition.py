@@ -8,6 +8,9 @@ from dvc.utils.hydra import compose_and_dump
 
 from pipeline.params import load_yaml
 
+# What the shell leaves of its quotes, Hydra takes for a mapping.
+BRACES = """a value with braces has quotes inside the shell's: 'KEY="train-{0000..0012}.tar"'"""
+
 
 def composed(overrides: list[str]) -> dict[str, Any]:
     """Return what params.yaml would hold with these overrides; writes it nowhere.
@@ -35,5 +38,8 @@ def composed_text(overrides: list[str]) -> str:
         except Exception as error:  # Hydra's, OmegaConf's, YAML's and DVC's own kinds
             told = " with ".join(["conf/ does not compose", *filter(None, [" ".join(overrides)])])
             reason = str(error).partition("Config search path:")[0]  # Hydra's own places follow
-            raise ValueError(f"{told}: {' '.join(reason.split())}") from error
+            said = " ".join(reason.split())
+            if "{" in said and any(".." in word for word in overrides):
+                said += f"; {BRACES}"
+            raise ValueError(f"{told}: {said}") from error
         return path.read_text(encoding="utf-8")

@@ -50,7 +50,7 @@ def _no_image(unlabelled: list[str], dataset: str) -> str:
 def _no_class(unlabelled: list[str], dataset: str) -> str:
     """The cures where images have no class."""
     cure = (
-        f"Put them in one directory a class; for a folder or an archive datasets.{dataset}.labels "
+        f"Put them in one directory a class; for a folder or an archive +datasets.{dataset}.labels "
         "may name a file that tells the classes"
     )
     if PurePosixPath(unlabelled[0]).name.startswith("ILSVRC2012_val_"):

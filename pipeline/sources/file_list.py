@@ -90,10 +90,12 @@ class ListSource:
         if missing:
             form = ". A line is a path, a space or tab and a number; a comma is part of the path"
             parted = re.search(r"[,;\t]", missing[0])
+            none = len(missing) == len(paths)
+            where = "; strip drops leading folders of a listed path, prefix goes before the rest"
             raise SourceError(
                 f"{len(missing)} of {len(paths)} files listed in '{self.path}' are not in "
                 f"'{self.root}': {', '.join(missing[:20])}{', ...' if len(missing) > 20 else ''}"
-                f"{form if parted else ''}"
+                f"{form if parted else where if none else ''}"
             )
 
     def class_order(self) -> list[str] | None:

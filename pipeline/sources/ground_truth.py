@@ -46,12 +46,13 @@ def told_classes(paths: Sequence[str], labels: Path) -> list[Entry]:
 
     Args:
         paths: Files in sorted order.
-        labels: "name class" or "name,class …" lines in any order, a header line allowed (as
-            Kaggle's LOC_val_solution.csv, where the class and four numbers are a box, of each
-            object one); the name is a path below the folder or a file's own name, with or without
-            suffix. Or one class a line in the order of the files, where that is the order of their
-            numbers too; as ILSVRC2012_validation_ground_truth.txt, whose numbers are no places in
-            the sorted WordNet ids: ``python -m stages.sort_validation --meta`` knows them.
+        labels: "name class", "name;class" or "name,class …" lines in any order, a header line
+            allowed (as Kaggle's LOC_val_solution.csv, where the class and four numbers are a box,
+            of each object one); the name is a path below the folder or a file's own name, with or
+            without suffix. Or one class a line in the order of the files, where that is the order
+            of their numbers too; as ILSVRC2012_validation_ground_truth.txt, whose numbers are no
+            places in the sorted WordNet ids: ``python -m stages.sort_validation --meta`` knows
+            them.
 
     Raises:
         SourceError: If a file has no line, two could be meant, a name stands twice, a class is of
@@ -62,7 +63,7 @@ def told_classes(paths: Sequence[str], labels: Path) -> list[Entry]:
         lines = read_text(labels).splitlines()
     except (OSError, ValueError) as error:
         raise SourceError(f"the labels file cannot be read: {error}") from error
-    rows = [re.split(r"[,\s]+", line.strip()) for line in lines if line.strip()]
+    rows = [re.split(r"[,;\s]+", line.strip()) for line in lines if line.strip()]
     if all(len(row) == 1 for row in rows):
         if len(rows) != len(paths):
             raise SourceError(

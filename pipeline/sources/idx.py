@@ -81,9 +81,13 @@ def files(path: Path, *, labels: str | None, split: str) -> list[tuple[Path, Pat
 
 
 def _find(folder: Path, name: str, kind: str) -> Path | None:
-    """A file as published, or as some archives unpack it: ``train-images.idx3-ubyte``."""
+    """A file as published, or as some archives unpack it: ``train-images.idx3-ubyte``.
+
+    torchvision lays them into ``MNIST/raw``.
+    """
     names = [f"{name}{sign}{kind}-ubyte{end}" for end in (".gz", "") for sign in "-."]
-    return next((folder / file for file in names if (folder / file).is_file()), None)
+    places = (place / file for place in (folder, folder / "raw") for file in names)
+    return next((place for place in places if place.is_file()), None)
 
 
 def _images(path: Path) -> np.ndarray:

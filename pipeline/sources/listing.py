@@ -72,11 +72,26 @@ def check_member(path: str, *, container: str) -> str:
 
 
 def check_no_archives(paths: Sequence[str], *, container: str) -> None:
-    """Refuse archives where images should be, as in ImageNet's tar of one tar a class."""
-    if paths and all(path.lower().endswith((".tar", ".tar.gz", ".tgz", ".zip")) for path in paths):
+    """Refuse archives where images should be, as in ImageNet's tar of one tar a class.
+
+    Notes beside them, as the ``_info.json`` of shards, count as neither.
+    """
+    packed = [path for path in paths if not path.lower().endswith((".json", ".txt"))]
+    kinds = {path.lower().rpartition(".")[2] for path in packed}
+    if kinds == {"parquet"}:
         raise SourceError(
-            f"{container} holds archives where images should be: {len(paths)}, the first is "
-            f"'{min(paths)}'. Unpack each into a folder of its name, which is then the class (for "
+            f"{container} holds Parquet files where images should be: {len(packed)}, the first is "
+            f"'{min(packed)}'; say so by source: parquet"
+        )
+    if kinds == {"arrow"}:
+        raise SourceError(
+            f"{container} holds Arrow files where images should be: {len(packed)}, the first is "
+            f"'{min(packed)}'. Save the data set as Parquet (to_parquet) and say source: parquet"
+        )
+    if kinds and all(path.lower().endswith((".tar", ".tar.gz", ".tgz", ".zip")) for path in packed):
+        raise SourceError(
+            f"{container} holds archives where images should be: {len(packed)}, the first is "
+            f"'{min(packed)}'. Unpack each into a folder of its name, which is then the class (for "
             't in *.tar; do mkdir "${t%.tar}" && tar -xf "$t" -C "${t%.tar}"; done); or, if they '
             "are shards of one data set, give source: tar and a pattern such as *.tar as path"
         )
@@ -89,7 +104,11 @@ def below(paths: Sequence[str], subfolder: str, *, container: str) -> list[str]:
     prefix = subfolder.strip("/") + "/"
     kept = [path.removeprefix(prefix) for path in paths if path.startswith(prefix)]
     if not kept:
-        raise SourceError(f"{container} has no file below the subfolder '{subfolder}'")
+        held = sorted({path.rpartition("/")[0] for path in paths} - {""})[:5]
+        raise SourceError(
+            f"{container} has no file below the subfolder '{subfolder}'; set subfolder to where "
+            f"the data set begins, or to '' for all: folders in it are {', '.join(held) or 'none'}"
+        )
     return kept
 
 
