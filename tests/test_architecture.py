@@ -18,6 +18,7 @@ COMMANDS = {
     "fetch",
     "plan",
     "readme",
+    "score_images",
     "sort_validation",
     "verify",
 }  # run by hand, not by DVC
