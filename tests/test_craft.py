@@ -1,5 +1,6 @@
 """Crafting a set: real files, a resumable run, the same bytes, and what it refuses."""
 
+import dataclasses
 import io
 import json
 import os
@@ -300,6 +301,22 @@ def test_more_restarts_never_end_lower(sets, tmp_path):
 def test_what_is_missing_is_named(sets, tmp_path, numbers, message):
     with pytest.raises(ValueError, match=message):
         run(sets, tmp_path, **numbers)
+
+
+@pytest.mark.parametrize("target", ["class_text", "class_mean", "probe"])
+def test_classes_of_the_bank_that_do_not_count_from_zero_are_refused(sets, tmp_path, target):
+    """A class without an image would shift the names of all that follow."""
+    index = sets["bank"].index.with_columns(label=pl.col("label") + 1)
+    bank = dataclasses.replace(sets["bank"], index=index)
+    inputs = TargetInputs(
+        text={"class_embeddings": np.eye(3, 8, dtype=np.float32)},
+        head=Probe(
+            *(np.ones(shape, np.float32) for shape in ((3, 8), 3, 8, 8)),
+        ),
+        bank_features=np.random.default_rng(0).standard_normal((20, 8), np.float32),
+    )
+    with pytest.raises(ValueError, match="ID class 0 has no training row"):
+        run({**sets, "bank": bank}, tmp_path, target=target, inputs=inputs)
 
 
 def test_a_file_that_changed_since_it_was_indexed_is_refused(sets):

@@ -22,6 +22,7 @@ from pipeline.attacks.indexed_images import IndexedImages
 from pipeline.attacks.pairs import draw_targets
 from pipeline.attacks.spec import CraftSpec
 from pipeline.detectors.gaussians import ClassGaussians
+from pipeline.language.class_folders import class_folders
 from pipeline.training.heads import Probe
 
 ENCODE_BATCH = 64
@@ -48,9 +49,8 @@ def choose_goal(
     """Return what batches are pushed towards, and a JSON-ready identity of it for the cache key.
 
     Raises:
-        ValueError: If the target needs an input that is not there.
+        ValueError: If the target needs an input that is not there, or a bank of labelled classes.
     """
-    names = class_names(bank.index)
     features = inputs.bank_features
     match spec.target:
         case "random":
@@ -67,24 +67,19 @@ def choose_goal(
             if inputs.text is None:
                 raise ValueError("target: class_text needs --text, the surrogate's class texts")
             texts, projection = inputs.text["class_embeddings"], inputs.text.get("projection")
+            names = class_folders(bank.index)
             goal_of = class_texts(texts, projection, names, surrogate=surrogate)
             return goal_of, [_digest(texts), *names]
         case "probe":
             if inputs.head is None:
                 raise ValueError("target: probe needs --heads, heads trained on the surrogate")
-            goal_of = probe_logits(inputs.head, names, surrogate=surrogate)
+            goal_of = probe_logits(inputs.head, class_folders(bank.index), surrogate=surrogate)
             return goal_of, [_digest(inputs.head.weight), _digest(inputs.head.bias)]
     if features is None:
         raise ValueError("target: class_mean needs --bank-store, the surrogate's bank features")
     gaussians, _ = ClassGaussians.fit(features, bank.index["label"].to_numpy())
-    goal_of = class_means(gaussians, names, surrogate=surrogate)
+    goal_of = class_means(gaussians, class_folders(bank.index), surrogate=surrogate)
     return goal_of, [_digest(gaussians.whitening), _digest(gaussians.means)]
-
-
-def class_names(index: pl.DataFrame) -> list[str]:
-    """The ID class names in label order."""
-    labelled = index.filter(pl.col("label") >= 0).sort("label")
-    return labelled["class_name"].unique(maintain_order=True).to_list()
 
 
 def identity(rows: pl.DataFrame) -> list[list[Any]]:
