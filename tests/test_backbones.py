@@ -1,6 +1,7 @@
 """Towers: features before the projection, the library's own transform, weights that are checked."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -185,8 +186,13 @@ def test_weights_of_another_architecture_are_refused(local_clip, tmp_path):
     path = folder / "m.safetensors"
     entry = {"loader": "timm", "name": "test_resnet", "checkpoint": str(path)}
 
-    with pytest.raises(WeightsError, match="does not fit timm's model 'test_resnet'"):
+    with pytest.raises(WeightsError, match="does not fit timm's model 'test_resnet'") as told:
         load_backbone("t", entry, record(tmp_path, "t", path))
+
+    message = str(told.value)
+    assert re.search(r"it lacks tensors of the model: (\S+, ){4}\S+ and \d+ more;", message)
+    assert re.search(r"it holds tensors of another: (\S+, ){4}\S+ and \d+ more;", message)
+    assert message.endswith("it is of another architecture: name the model that it was saved from")
 
 
 def damaged_file(folder: Path, kind: str, whole: Path) -> Path:

@@ -22,6 +22,13 @@ _MISFIT = re.compile(
     r"torch\.Size\(\[\d+([^\]]*)\]\)"
 )
 
+_LISTED = {"Missing": "it lacks tensors of the model", "Unexpected": "it holds tensors of another"}
+_SHAPES = (
+    r"size mismatch for ([\w.]+): copying a param with shape torch\.Size\((\[[^\]]*\])\) from "
+    r"checkpoint, the shape in current model is torch\.Size\((\[[^\]]*\])\)"
+)
+_SHOWN = 5  # names of tensors
+
 
 @contextmanager
 def reading_weights(path: Path | None, model: str, *, kwargs: str = "") -> Iterator[None]:
@@ -51,7 +58,8 @@ def reading_weights(path: Path | None, model: str, *, kwargs: str = "") -> Itera
         if damaged or any(words in reason for words in _SAID_BY_TORCH):
             raise WeightsError(_unreadable(path, error, reason)) from error
         raise WeightsError(
-            f"weights file {path} does not fit {model}: {reason[:400]}{_cure(reason, kwargs)}"
+            f"weights file {path} does not fit {model}: {_misfit(str(error)) or reason[:400]}"
+            f"{_cure(reason, kwargs)}"
         ) from error
 
 
@@ -80,6 +88,27 @@ def _is_safetensors(path: Path) -> bool:
     with path.open("rb") as file:
         start = file.read(9)
     return start[8:] == b"{" and 0 < int.from_bytes(start[:8], "little") < path.stat().st_size
+
+
+def _misfit(error: str) -> str:
+    """Say in a few words what torch lists by hundreds; empty if it said something else."""
+    found = []
+    for kind, told in _LISTED.items():
+        if keys := re.search(rf"{kind} key\(s\) in state_dict: ([^\n]*)", error):
+            found.append(_some(re.findall(r'"([^"]+)"', keys[1]), told))
+    shapes = [f"{name} {old} instead of {new}" for name, old, new in re.findall(_SHAPES, error)]
+    if shapes:
+        found.append(_some(shapes, "tensors are of another shape"))
+    if not found:
+        return ""
+    if len(found) > 1:
+        found.append("it is of another architecture: name the model that it was saved from")
+    return "; ".join(found)
+
+
+def _some(names: list[str], told: str) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"{told}: {', '.join(names[:_SHOWN])}{more}"
 
 
 def _cure(reason: str, kwargs: str) -> str:
