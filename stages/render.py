@@ -17,7 +17,7 @@ import polars as pl
 from PIL import Image
 
 from pipeline.datasets.index import write_index
-from pipeline.glyph_world.glyph_sets import PARTS, class_names, directory, draw_class, stream
+from pipeline.glyph_world.glyph_sets import PARTS, directory, draw_class, group_classes, stream
 from pipeline.glyph_world.render_params import RenderParams
 from pipeline.params import load_params
 from pipeline.stage import run_stage
@@ -29,7 +29,7 @@ def run(params: RenderParams, images: Path) -> pl.DataFrame:
     shutil.rmtree(partial, ignore_errors=True)
     group = PARTS[params.part]
     rows = []
-    for label, name in enumerate(class_names(group)):
+    for label, name in enumerate(group_classes(group)):
         folder = partial / directory(name)
         folder.mkdir(parents=True)
         rng = stream(params.seed, params.part, name)

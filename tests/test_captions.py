@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.glyph_world.captions import NAMING, VAGUE, CaptionMix, Subject, write_caption
-from pipeline.glyph_world.glyph_sets import GROUPS, class_names
+from pipeline.glyph_world.glyph_sets import GROUPS, group_classes
 from pipeline.glyph_world.pretraining_pairs import PairParams, draw_pairs
 from pipeline.language.prompts import PLP5
 from pipeline.params import read_section
@@ -84,7 +84,7 @@ def test_pairs_cover_every_group_and_repeat_to_the_byte():
     assert len(images) == len(texts) >= 300
     said = " | ".join(texts)
     for group in params.shares:
-        assert GROUPS[group] in said or any(name in said for name in class_names(group))
+        assert GROUPS[group] in said or any(name in said for name in group_classes(group))
     latin = images[: 26 * int(np.ceil(300 * 0.5 / 26))]
     other = draw_pairs(PairParams(count=300, seed=1))[0][: len(latin)]
     assert not (latin == other).all(axis=(1, 2, 3)).any()

@@ -10,9 +10,9 @@ from pipeline.glyph_world.glyph_alphabets import LEFT_OUT, SCRIPTS, character_na
 from pipeline.glyph_world.glyph_sets import (
     GROUPS,
     PARTS,
-    class_names,
     directory,
     draw_class,
+    group_classes,
     stream,
 )
 from pipeline.glyph_world.glyphs import Distortion, add_noise, character_mask, ink_on_paper, place
@@ -103,18 +103,18 @@ def test_every_character_has_fonts_that_draw_it():
 
 def test_class_names_are_in_the_order_of_their_folders():
     for group in GROUPS:
-        folders = [directory(name) for name in class_names(group)]
+        folders = [directory(name) for name in group_classes(group)]
         assert folders == sorted(folders)
         assert len(set(folders)) == len(folders)
-    assert class_names("latin")[0] == "latin capital letter a"
-    assert len(class_names("latin")) == 26
+    assert group_classes("latin")[0] == "latin capital letter a"
+    assert len(group_classes("latin")) == 26
 
 
 def test_handwritten_and_photographs_of_pretraining_are_not_those_of_the_benchmark():
     """Without distortion the two sides have no image in common."""
     still = Distortion(rotation=0.0, scale=(1.0, 1.0), shift=0.0, noise=0.0)
     for group in ("handwritten", "photo_patches"):
-        name = class_names(group)[0]
+        name = group_classes(group)[0]
         sides = [
             draw_class(group, name, 70, stream(0, "x"), distortion=still, pretraining=side)[0]
             for side in (True, False)
@@ -126,7 +126,7 @@ def test_handwritten_and_photographs_of_pretraining_are_not_those_of_the_benchma
 
 
 def test_train_and_test_capitals_are_independent_draws():
-    name = class_names("latin")[0]
+    name = group_classes("latin")[0]
     drawn = [
         draw_class("latin", name, 5, stream(1, part, name), distortion=Distortion())[0]
         for part in ("capitals_train", "capitals_test")
@@ -158,7 +158,7 @@ def test_fewer_images_a_class_are_a_different_draw_but_labels_stay(tmp_path):
 
     assert read["row"].to_list() == list(range(24))
     assert read["label"].to_list() == [label for label in range(8) for _ in range(3)]
-    assert read["class_name"][0] == class_names("digits")[0]
+    assert read["class_name"][0] == group_classes("digits")[0]
 
 
 def test_rendering_replaces_what_was_there(tmp_path):
@@ -176,7 +176,7 @@ def test_unknown_parts_groups_and_sizes_are_refused():
     with pytest.raises(ValueError, match="per_class must be between 1 and 10000, got 0"):
         RenderParams(part="greek", per_class=0)
     with pytest.raises(ValueError, match="unknown group 'runes'; known: latin"):
-        class_names("runes")
+        group_classes("runes")
     with pytest.raises(ValueError, match="group 'greek' has no class 'digit two'"):
         draw_class("greek", "digit two", 1, stream(0), distortion=PLAIN)
     with pytest.raises(ValueError, match="no font of the benchmark holds"):

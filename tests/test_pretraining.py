@@ -13,7 +13,7 @@ import yaml
 from PIL import Image
 from safetensors.torch import load_file
 
-from pipeline.glyph_world.glyph_sets import class_names
+from pipeline.glyph_world.glyph_sets import group_classes
 from pipeline.glyph_world.pretraining import build_model, normalise, train
 from pipeline.glyph_world.pretraining_check import knn_classify, zero_shot_classes
 from pipeline.glyph_world.pretraining_pairs import PairParams, draw_pairs
@@ -132,7 +132,7 @@ def test_training_aligns_pairs_it_has_seen():
 
 def test_class_vectors_are_normalised_before_and_after_the_mean_over_prompts():
     model = build_model(CONFIG, logit_scale=10.0, seed=0).eval()
-    names = class_names("latin")[:3]
+    names = group_classes("latin")[:3]
     with torch.inference_mode():
         found = zero_shot_classes(model, names)
         prompts = ["photo of a", "blurry photo of a", "photo of many", "photo of the large"]

@@ -43,7 +43,7 @@ _PHOTOS = {"photograph of a flower": "flower.jpg", "photograph of a temple": "ch
 _PRETRAINING_DIGITS = 1000  # of 1797, in the published order; the writers of the last ones differ
 
 
-def class_names(group: str) -> tuple[str, ...]:
+def group_classes(group: str) -> tuple[str, ...]:
     """List the class names of a group in the order of labels and rows, that of `directory`."""
     if group not in GROUPS:
         raise ValueError(f"unknown group '{group}'; known: {', '.join(GROUPS)}")
@@ -79,7 +79,7 @@ def draw_class(
 
     Args:
         group: A key of `GROUPS`.
-        class_name: One of `class_names(group)`.
+        class_name: One of `group_classes(group)`.
         count: How many images.
         rng: Where randomness comes from.
         distortion: How far images stray from the plain character.
@@ -88,7 +88,7 @@ def draw_class(
     Returns:
         The images, and for each the style word a caption may use.
     """
-    if class_name not in class_names(group):
+    if class_name not in group_classes(group):
         raise ValueError(f"group '{group}' has no class '{class_name}'")
     if group == "photo_patches":
         patches = _photo_patches(_PHOTOS[class_name], count, rng, left=pretraining)

@@ -12,7 +12,7 @@ from jaxtyping import Float32, Int64
 from open_clip.model import CLIP
 from torch import Tensor
 
-from pipeline.glyph_world.glyph_sets import class_names, draw_class, stream
+from pipeline.glyph_world.glyph_sets import draw_class, group_classes, stream
 from pipeline.glyph_world.glyphs import Distortion
 from pipeline.glyph_world.pretraining import normalise
 
@@ -45,7 +45,7 @@ def accuracies(
     queries, labels = _features(
         model, "capitals_test", test_per_class, distortion=distortion, seed=seed
     )
-    classes = zero_shot_classes(model, class_names("latin"))
+    classes = zero_shot_classes(model, group_classes("latin"))
     zero_shot = (
         F.normalize(model.visual.get_submodule("head")(queries), dim=1) @ classes.T
     ).argmax(dim=1)
@@ -83,7 +83,7 @@ def _features(
     model: CLIP, part: str, per_class: int, *, distortion: Distortion, seed: int
 ) -> tuple[Tensor, Tensor]:
     """Return features before the projection and labels of one part of the capitals."""
-    names = class_names("latin")
+    names = group_classes("latin")
     drawn = [
         draw_class("latin", name, per_class, stream(seed, part, name), distortion=distortion)[0]
         for name in names

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from pipeline.glyph_world.captions import CaptionMix, Subject, write_caption
-from pipeline.glyph_world.glyph_sets import GROUPS, class_names, draw_class, stream
+from pipeline.glyph_world.glyph_sets import GROUPS, draw_class, group_classes, stream
 from pipeline.glyph_world.glyphs import Distortion
 
 SHARES = {
@@ -54,7 +54,7 @@ def draw_pairs(params: PairParams) -> tuple[UInt8[np.ndarray, "n 32 32 3"], list
     """
     images, captions = [], []
     for group, share in params.shares.items():
-        names = class_names(group)
+        names = group_classes(group)
         for name in names:
             rng = stream(params.seed, "pairs", group, name)
             count = int(np.ceil(params.count * share / len(names)))
