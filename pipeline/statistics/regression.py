@@ -6,6 +6,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import ndtri
 
+from pipeline.statistics.bootstrap import percentile_interval
+
 
 @dataclass(frozen=True)
 class Line:
@@ -97,16 +99,15 @@ def measurement_interval(
     replicates = correlation_replicates(x, y) ** 2
     if len(replicates) == 0:
         return None
-    tails = (1 - level) / 2, (1 + level) / 2
     moments = _moments(x, y)
     noise = moments.mean(axis=1) - _moments(x.mean(axis=0), y.mean(axis=0))
     xx, xy, yy = moments - 2 * noise[:, None]
     known = (xx > 0) & (yy > 0)  # elsewhere x or y may differ by noise alone, and R² be anything
     share = np.minimum(xy**2 / np.where(known, xx * yy, 1), 1)
-    low = np.quantile(np.where(known, share, 0), tails[0])
-    high = np.quantile(np.where(known, share, 1), tails[1])
-    plain = np.quantile(replicates, tails)
-    return min(line.r2, float(low), float(plain[0])), max(line.r2, float(high), float(plain[1]))
+    low, _ = percentile_interval(np.where(known, share, 0), level=level)
+    _, high = percentile_interval(np.where(known, share, 1), level=level)
+    plain = percentile_interval(replicates, level=level)
+    return min(line.r2, low, plain[0]), max(line.r2, high, plain[1])
 
 
 def _moments(
@@ -141,8 +142,7 @@ def bootstrap_interval(
     replicates = correlation_replicates(x[draws[distinct >= 3]], y[draws[distinct >= 3]]) ** 2
     if len(replicates) == 0:
         return None
-    low, high = np.quantile(replicates, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    return percentile_interval(replicates, level=level)
 
 
 def correlation_replicates(
