@@ -170,8 +170,8 @@ def main() -> None:
             f"{summary['backbone']} {name}: {head['rows']} rows, loss {fit['loss']:.4f}, "
             f"{fit['accuracy']:.1%} of them right, {len(head['dead_classes'])} dead classes"
         )
-        if "warning" in head:
-            print(f"{summary['backbone']} {name}: warning: {head['warning']}")
+        for warning in filter(None, (params.warning(head["rows"]), head.get("warning"))):
+            print(f"{summary['backbone']} {name}: warning: {warning}")
 
 
 if __name__ == "__main__":

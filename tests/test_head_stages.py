@@ -110,7 +110,9 @@ def test_texts_in_another_order_than_the_labels_are_told(world, monkeypatch, cap
     heads = json.loads((folder / "heads/tiny/heads.json").read_text())["heads"]
     assert heads["plp"]["warning"] == warning
     assert "warning" not in heads["lp"]
-    assert f"tiny plp: warning: {warning}" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert f"tiny plp: warning: {warning}" in printed
+    assert "tiny lp: warning: 4 steps in all on 60 rows" in printed
 
 
 def test_the_same_bytes_twice(world, monkeypatch):

@@ -137,6 +137,19 @@ def test_a_few_steps_reach_the_peak_and_end_at_zero():
     assert rates == pytest.approx([1e-3, 7.5e-4, 2.5e-4, 0], abs=1e-12)
 
 
+def test_few_rows_are_told_to_make_too_few_steps():
+    """200 rows in batches of 256: one step an epoch. The cure makes as many as are wanted."""
+    recipe = ProbeRecipe()
+
+    assert recipe.warning(200) == (
+        "100 steps in all on 200 rows move a weight by at most about 0.05, so that the head has "
+        "hardly settled; smaller batches make more steps, as -S probe.batch_size=40"
+    )
+    assert ProbeRecipe(batch_size=40).warning(200) == ""
+    assert recipe.warning(50_000) == ""
+    assert ProbeRecipe(batch_size=1).warning(2) == ""  # there is no smaller batch
+
+
 def test_separable_classes_are_learned():
     features, labels = blobs(1)
 

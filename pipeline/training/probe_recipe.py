@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 DEVICES = ("auto", "cpu", "cuda")
+FEW_STEPS = 500  # the paper's recipe makes 19,600 of them on CIFAR, and 15,700 on ImageNet
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,20 @@ class ProbeRecipe:
     def steps(self, rows: int) -> int:
         """Return the number of optimiser steps over all epochs."""
         return self.epochs * math.ceil(rows / self.batch_size)
+
+    def warning(self, rows: int) -> str:
+        """Return what to tell where so few rows make too few steps for a head; "" elsewhere.
+
+        A step of Adam moves a weight by at most about the rate, whose mean is half the peak.
+        """
+        if (steps := self.steps(rows)) >= FEW_STEPS or self.batch_size == 1:
+            return ""
+        smaller = max(1, min(rows * self.epochs // FEW_STEPS, self.batch_size - 1))
+        return (
+            f"{steps} steps in all on {rows} rows move a weight by at most about "
+            f"{self.learning_rate * steps / 2:.2g}, so that the head has hardly settled; smaller "
+            f"batches make more steps, as -S probe.batch_size={smaller}"
+        )
 
     def rate(self, step: int, steps: int) -> float:
         """Return the learning rate of a step, counted from 1.
