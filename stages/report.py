@@ -20,6 +20,8 @@ import textwrap
 from pathlib import Path
 
 from pipeline.files import write_text, written_whole
+from pipeline.findings.study_params import StudyParams
+from pipeline.findings.study_scope import study_scope
 from pipeline.json_text import write_json
 from pipeline.params import load_params, read_section
 from pipeline.report import contents
@@ -34,7 +36,7 @@ from pipeline.report.html import html_page
 from pipeline.report.leaks import leak_lines
 from pipeline.report.long_table import long_table
 from pipeline.report.read import read_records
-from pipeline.report.records import Records, Scope
+from pipeline.report.records import Records, ReportScope
 from pipeline.report.report_params import ReportParams
 from pipeline.report.tables import plain
 from pipeline.report.wording import lead
@@ -51,7 +53,7 @@ FIGURES = {
 }
 
 
-def run(reports: Path, scope: Scope, params: ReportParams) -> str:
+def run(reports: Path, scope: ReportScope, params: ReportParams) -> str:
     """Write the report of one study and return its headline; see the module docstring."""
     records = read_records(reports, scope, duplicates=tuple(params.duplicates))
     headline = contents.headline_table(records)
@@ -107,19 +109,20 @@ def roc_files(records: Records, method: str) -> dict[str, str]:
     return files
 
 
-def read_scope(params: ReportParams) -> Scope:
-    """Collect the names of params.yaml that say which records belong to the report."""
-    benchmark = read_section("benchmark")
-    return Scope(
+def read_scope(params: ReportParams) -> ReportScope:
+    """Collect the names of params.yaml that say what the report is of."""
+    of_study = study_scope(
+        backbones=read_section("backbones"),
+        benchmark=read_section("benchmark"),
+        ood=read_section("matrix.ood"),
+        crafted=read_section("matrix.crafted"),
+        datasets=read_section("datasets"),
+    )
+    return ReportScope(
+        **vars(of_study),
         backbone=read_section("backbone"),
-        backbones=tuple(read_section("backbones")),
-        benchmark=benchmark["name"],
-        id_test=benchmark["id_test"],
-        ood=tuple(read_section("matrix.ood")),
-        crafted=tuple(read_section("matrix.crafted")),
-        means={name: tuple(sets) for name, sets in (benchmark.get("means") or {}).items()},
-        clip=tuple(read_section("study.clip")),
         headline_methods=tuple(params.headline_methods),
+        study=load_params("study", StudyParams),
     )
 
 

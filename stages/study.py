@@ -23,7 +23,9 @@ from pipeline.findings.claims import claims_table
 from pipeline.findings.fine_tuning import fine_tuning_table
 from pipeline.findings.line_table import lines_table
 from pipeline.findings.study_numbers import study_numbers
-from pipeline.findings.study_records import StudyParams, StudyScope, read_study
+from pipeline.findings.study_params import StudyParams
+from pipeline.findings.study_records import read_study
+from pipeline.findings.study_scope import StudyScope, study_scope
 from pipeline.findings.study_tables import adversarial_table, comparisons_table, results_table
 from pipeline.json_text import write_json
 from pipeline.params import load_params, read_section
@@ -56,14 +58,12 @@ def run(reports: Path, scope: StudyScope, params: StudyParams) -> pl.DataFrame:
 
 def read_scope() -> StudyScope:
     """Collect the names of params.yaml that say which records belong to the study."""
-    benchmark, datasets = read_section("benchmark"), read_section("datasets")
-    return StudyScope(
-        benchmark=benchmark["name"],
-        backbones=tuple(read_section("backbones")),
-        id_test=benchmark["id_test"],
-        ood=tuple(read_section("matrix.ood")),
-        crafted={name: datasets[name]["ood"] for name in read_section("matrix.crafted")},
-        means={name: tuple(sets) for name, sets in (benchmark.get("means") or {}).items()},
+    return study_scope(
+        backbones=read_section("backbones"),
+        benchmark=read_section("benchmark"),
+        ood=read_section("matrix.ood"),
+        crafted=read_section("matrix.crafted"),
+        datasets=read_section("datasets"),
     )
 
 

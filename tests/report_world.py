@@ -1,19 +1,31 @@
 """A made-up study on disk in the form that the stages evaluate, accuracy and study write."""
 
 import csv
-import json
+import functools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from scipy.special import ndtri
 
+from pipeline.files import write_text
+from pipeline.findings.study_params import StudyParams
+from pipeline.findings.study_records import read_study
+from pipeline.findings.study_scope import StudyScope
+from pipeline.findings.study_tables import results_table
+from pipeline.json_text import write_json
 from pipeline.report.read import read_records
-from pipeline.report.records import Records, Scope
+from pipeline.report.records import Records, ReportScope
+from pipeline.statistics.accuracy import accuracy_record
+from pipeline.statistics.evaluation import evaluation_record
+from pipeline.statistics.evaluation_params import EvaluateParams
 
 METHODS = ("knn_1", "mahalanobis", "mcm", "plp_energy", "plp_msp", "lp_msp")
 TEXT_METHODS = ("mcm", "plp_energy", "plp_msp")
 NO_TEXT = "backbone 'plain' has no text tower"
 
-ACCEPTED = {"value": 0.987, "low": 0.98, "high": 0.99}
+N_ID, N_OOD = 104, 40  # the further sets have one image more each
+EVALUATE = EvaluateParams(resamples=40, replicates=20, compare=(("plp_msp", "mcm"),))
 
 
 def write_world(
@@ -24,94 +36,35 @@ def write_world(
     crafted: tuple[str, ...] = ("smooth",),
     methods: tuple[str, ...] = METHODS,
     means: dict[str, tuple[str, ...]] | None = None,
+    id_test: str = "capitals_test",
 ) -> None:
-    """Write params.yaml and every record under `root`/reports; 'plain' has no text tower."""
+    """Write params.yaml and every record under `root`/reports; 'plain' has no text tower.
+
+    Evaluation and accuracy records and the long table are made by the functions of their stages.
+    """
     means = {"near": sets[:2], "far": sets[2:]} if means is None else means
     reports = root / "reports"
-    rng = np.random.default_rng(0)
-    quality = {name: 0.6 + 0.35 * i / len(backbones) for i, name in enumerate(backbones)}
-    rows, mean_rows = [], []
-    for backbone in backbones:
-        applicable = [m for m in methods if backbone != "plain" or m not in TEXT_METHODS]
-        missing = {m: NO_TEXT for m in methods if m not in applicable}
-        values: dict[tuple[str, str, str], float] = {}
+    for number, backbone in enumerate(backbones):
+        quality = 0.6 + 0.35 * number / len(backbones)
+        applicable = tuple(m for m in methods if backbone != "plain" or m not in TEXT_METHODS)
+        missing = tuple(m for m in methods if m not in applicable)
+        made = {}
         for position, dataset in enumerate((*sets, *crafted)):
-            record = {
-                "backbone": backbone,
-                "dataset": dataset,
-                "id": "capitals_test",
-                "n_id": 1040,
-                "tpr": 0.95,
-                "level": 0.95,
-                "n_ood": 400 + position,
-                "methods": {},
-                "roc": {},
-                "histogram": {},
-                "constant": ["lp_msp"] if dataset == "digits" and backbone == "mini_s" else [],
-                "not_applicable": missing,
-            }
-            for method in applicable:
-                auroc = float(np.clip(quality[backbone] + rng.normal(0, 0.03), 0.3, 0.999))
-                fpr = float(np.clip(1.3 - auroc, 0.01, 1))
-                values[dataset, method, "auroc"], values[dataset, method, "fpr95"] = auroc, fpr
-                record["methods"][method] = {
-                    "auroc": _interval(auroc) | {"delong_low": auroc - 0.01, "delong_high": auroc},
-                    "fpr95": _interval(fpr),
-                    "fpr95_ood": round(fpr, 6),
-                    "aupr_in": 0.9,
-                    "aupr_out": 0.8,
-                }
-                record["roc"][method] = _curve(auroc)
-                record["histogram"][method] = _histogram(rng, auroc)
-            if dataset == sets[0]:
-                record["classes"] = {
-                    method: {
-                        f"letter {i}": {
-                            "auroc": 0.9 - i / 10,
-                            "low": 0.85 - i / 10,
-                            "high": 0.95 - i / 10,
-                            "fpr95": i / 10,
-                            "n": 20 + i,
-                        }
-                        for i in range(5)
-                    }
-                    for method in applicable
-                }
-            _write(reports / "evaluation" / backbone / f"{dataset}.json", record)
-        for dataset in crafted:
-            _write(
-                reports / "adversarial" / backbone / f"{dataset}.json",
-                _attack(backbone, dataset, sets[0], applicable, missing, values),
+            made[dataset] = _evaluation(
+                backbone, dataset, id_test, quality, position, applicable, missing
             )
-        groups = {"mean": sets} | {f"mean_{name}": members for name, members in means.items()}
-        for dataset, members in groups.items():
-            for method in applicable:
-                for metric in ("auroc", "fpr95"):
-                    value = float(np.mean([values[name, method, metric] for name in members]))
-                    cell = _interval(value)
-                    mean_rows.append(
-                        (backbone, dataset, method, metric, *cell.values(), len(members))
-                    )
-        classifiers = {"zero_shot": 0.0, "knn_20": 0.01, "plp": 0.005, "lp": 0.02}
-        if backbone == "plain":
-            classifiers = {"knn_20": 0.01, "lp": 0.02}
-        _write(
+            write_json(reports / "evaluation" / backbone / f"{dataset}.json", made[dataset])
+        for dataset in crafted:
+            write_json(
+                reports / "adversarial" / backbone / f"{dataset}.json",
+                _attack(made[sets[0]], dataset),
+            )
+        write_json(
             reports / "accuracy" / f"{backbone}.json",
-            {
-                "backbone": backbone,
-                "n": 1040,
-                "origin": _origin(backbone, applicable),
-                "tpr": 0.95,
-                "accepted": {how: dict.fromkeys(applicable, ACCEPTED) for how in classifiers},
-                "classifiers": {
-                    how: _interval(quality[backbone] + extra) for how, extra in classifiers.items()
-                },
-                "not_applicable": {
-                    how: NO_TEXT for how in ("zero_shot", "plp") if how not in classifiers
-                },
-            },
+            _accuracy(backbone, id_test, quality, applicable, missing)
+            | {"origin": _origin(backbone, applicable)},
         )
-        _write(
+        write_json(
             reports / "pseudo_labels" / f"{backbone}.json",
             {
                 "backbone": backbone,
@@ -125,8 +78,11 @@ def write_world(
             if backbone != "plain"
             else {"backbone": backbone, "applicable": False, "reason": NO_TEXT},
         )
-    header = ("backbone", "dataset", "method", "metric", "value", "low", "high", "n")
-    _write_csv(reports / "study" / "results.csv", [header, *rows, *mean_rows])
+    scope = StudyScope(
+        "glyphs", backbones, id_test, sets, dict.fromkeys(crafted, sets[0]), dict(means)
+    )
+    results = results_table(read_study(reports, scope))
+    write_text(reports / "study" / "results.csv", results.write_csv())
     _write_csv(
         reports / "study" / "claims.csv",
         [
@@ -192,16 +148,19 @@ def write_world(
             *_comparisons(backbones, sets, means),
         ],
     )  # fmt: skip
-    _write(reports / "study.json", {"a": {"r_squared": 0.97}})
+    write_json(reports / "study.json", {"a": {"r_squared": 0.97}})
     names = "\n".join(f"- {name}" for name in backbones)
     listed = "\n".join(f"  - {name}" for name in sets)
+    clip = ", ".join(name for name in backbones if name != "plain")
+    attacks = "".join(f"  {name}: {{source: craft, ood: {sets[0]}}}\n" for name in crafted)
     grouped = "".join(f"    {name}: [{', '.join(group)}]\n" for name, group in means.items())
     (root / "params.yaml").write_text(
         f"backbone: {backbones[0]}\nbackbones:\n{names}\n"
-        f"benchmark:\n  name: glyphs\n  id_train: capitals_train\n  id_test: capitals_test\n"
+        f"benchmark:\n  name: glyphs\n  id_train: capitals_train\n  id_test: {id_test}\n"
         f"  means:\n{grouped}"
         f"matrix:\n  ood:\n{listed}\n  crafted: [{', '.join(crafted)}]\n"
-        f"study:\n  clip: [{', '.join(name for name in backbones if name != 'plain')}]\n"
+        f"datasets:{'' if crafted else ' {}'}\n{attacks}"
+        f"study:\n  family: []\n  clip: [{clip}]\n"
         f"report:\n  headline_methods: [{', '.join(methods[:6])}]\n",
         encoding="utf-8",
     )
@@ -218,40 +177,113 @@ def made_up_records(
     id_test: str = "capitals_test",
     methods: tuple[str, ...] = METHODS,
     means: dict[str, tuple[str, ...]] | None = None,
-    clip: tuple[str, ...] = (),
+    study: StudyParams | None = None,
 ) -> Records:
     """Write a study without crafted sets and read it as the report does."""
     means = means or {}
-    write_world(root, backbones=backbones, sets=sets, crafted=(), methods=methods, means=means)
-    scope = Scope(
+    write_world(
+        root,
+        backbones=backbones,
+        sets=sets,
+        crafted=(),
+        methods=methods,
+        means=means,
+        id_test=id_test,
+    )
+    scope = ReportScope(
         backbone=backbone,
         backbones=backbones,
         benchmark=benchmark,
         id_test=id_test,
         ood=sets,
-        crafted=(),
+        crafted={},
         means=means,
-        clip=clip,
+        study=study or StudyParams(family=[], clip=[]),
         headline_methods=headline_methods,
     )
     return read_records(root / "reports", scope)
 
 
-def _attack(backbone, dataset, ood, applicable, missing, values) -> dict[str, object]:
-    def change(method: str, metric: str, by: float) -> dict[str, float]:
-        clean = values[ood, method, metric]
+@functools.cache
+def _scores(
+    backbone: str, dataset: str, shift: float, n: int, methods: tuple[str, ...]
+) -> dict[str, np.ndarray]:
+    """Normal scores about `shift`; those of lp_msp on mini_s are constant."""
+    rng = np.random.default_rng([*f"{backbone} {dataset}".encode()])
+    return {
+        method: np.ones(n)
+        if (backbone, method) == ("mini_s", "lp_msp")
+        else rng.normal(shift + rng.normal(0, 0.1), 1, n)
+        for method in methods
+    }
+
+
+def _of_id(backbone: str, id_test: str, quality: float, methods) -> dict[str, np.ndarray]:
+    shift = float(np.sqrt(2) * ndtri(quality))  # two such normals have this AUROC
+    return _scores(backbone, id_test, shift, N_ID, methods)
+
+
+@functools.cache
+def _evaluation(backbone, dataset, id_test, quality, position, methods, missing) -> dict[str, Any]:
+    """The first set has five classes, each harder than the one before; the others have one."""
+    n = N_OOD + position
+    classes = [f"letter {i % 5}" if position == 0 else "one" for i in range(n)]
+    harder = np.arange(n) % 5 * 0.8 if position == 0 else 0.0
+    of_ood = {
+        method: values if (backbone, method) == ("mini_s", "lp_msp") else values + harder
+        for method, values in _scores(backbone, dataset, 0.0, n, methods).items()
+    }
+    return evaluation_record(
+        _of_id(backbone, id_test, quality, methods),
+        of_ood,
+        backbone=backbone,
+        id_name=id_test,
+        ood_name=dataset,
+        not_applicable=dict.fromkeys(missing, NO_TEXT),
+        class_names=classes,
+        params=EVALUATE,
+    )
+
+
+@functools.cache
+def _accuracy(backbone, id_test, quality, methods, missing) -> dict[str, Any]:
+    better = {"zero_shot": 0.0, "knn_20": 0.01, "plp": 0.005, "lp": 0.02}
+    absent = ("zero_shot", "plp") if backbone == "plain" else ()
+    labels = np.arange(N_ID) % 4
+    return accuracy_record(
+        {
+            how: np.where(np.arange(N_ID) < round((quality + extra) * N_ID), labels, 4)
+            for how, extra in better.items()
+            if how not in absent
+        },
+        labels,
+        _of_id(backbone, id_test, quality, methods),
+        backbone=backbone,
+        id_name=id_test,
+        not_applicable=dict.fromkeys(absent, NO_TEXT),
+        methods_not_applicable=dict.fromkeys(missing, NO_TEXT),
+        params=EVALUATE,
+    )
+
+
+def _attack(evaluation: dict[str, Any], dataset: str) -> dict[str, object]:
+    """What an attack does to each method of the set that its images came from."""
+
+    def change(metric: dict[str, float], by: float) -> dict[str, float]:
+        clean = metric["value"]
         return {
             "clean": clean, "crafted": clean + by, "change": by, "low": by - 0.02, "high": by + 0.01
         }  # fmt: skip
 
     methods = {
-        method: {"auroc": change(method, "auroc", -0.2), "fpr95": change(method, "fpr95", 0.25)}
-        for method in applicable
+        method: {"auroc": change(cells["auroc"], -0.2), "fpr95": change(cells["fpr95"], 0.25)}
+        for method, cells in evaluation["methods"].items()
     }
+    backbone = evaluation["backbone"]
     record: dict[str, object] = {
         "backbone": backbone,
         "dataset": dataset,
-        "ood": ood,
+        "ood": evaluation["dataset"],
         "surrogate": "mini_m",
         "attack": "feature",
         "smoothness": 5000.0 if dataset == "smooth" else 0.0,
@@ -259,7 +291,7 @@ def _attack(backbone, dataset, ood, applicable, missing, values) -> dict[str, ob
         "pairs": 200,
         "images": {"cosine": 0.97, "psnr": 31.2, "ssim": 0.91, "l2": 1.5, "linf": 0.2},
         "methods": methods,
-        "not_applicable": missing,
+        "not_applicable": evaluation["not_applicable"],
         "without_targets": {"knn_1": methods["knn_1"]} if "knn_1" in methods else {},
     }
     if backbone == "mini_m":
@@ -316,32 +348,6 @@ def _differences(means) -> list[tuple[object, ...]]:
         (*tuned, "-2.0", "-3.0", "-1.0", "paired", "", "", pair, "mean"),
         (*tuned, "not run: needs vit_h_ft among backbones", "", "", "", "", "vit_h", "", ""),
     ]
-
-
-def _interval(value: float) -> dict[str, float]:
-    low, high = max(0.0, value - 0.012), min(1.0, value + 0.011)
-    return {"value": round(value, 6), "low": round(low, 6), "high": round(high, 6)}
-
-
-def _curve(auroc: float) -> dict[str, list[float]]:
-    fpr = np.linspace(0, 1, 100)
-    return {"fpr": fpr.round(4).tolist(), "tpr": (fpr ** (1 / auroc - 1)).round(4).tolist()}
-
-
-def _histogram(rng: np.random.Generator, auroc: float) -> dict[str, list[float]]:
-    edges = np.linspace(-4, 6, 41)
-    counts_id, _ = np.histogram(rng.normal(3 * auroc, 1, 1040), edges)
-    counts_ood, _ = np.histogram(rng.normal(0, 1, 400), edges)
-    return {
-        "edges": edges.round(4).tolist(),
-        "id": counts_id.tolist(),
-        "ood": counts_ood.tolist(),
-    }
-
-
-def _write(path: Path, record: dict[str, object]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def _write_csv(path: Path, rows: list[tuple[object, ...]]) -> None:

@@ -6,7 +6,7 @@ from dvc.utils.hydra import compose_and_dump
 
 from pipeline.attacks.spec import craft_spec
 from pipeline.code_closure import ROOT
-from pipeline.findings.study_records import StudyParams
+from pipeline.findings.study_params import StudyParams
 from pipeline.language.text_params import TextParams
 from pipeline.params import from_mapping
 from pipeline.training.finetune_recipe import FinetuneRecipe

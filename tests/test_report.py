@@ -10,6 +10,7 @@ from PIL import Image
 from report_world import write_world
 
 from pipeline.params import load_params
+from pipeline.percent import percent
 from pipeline.report.document import Section
 from pipeline.report.figure_scatter import accuracy_figure
 from pipeline.report.html import html_page
@@ -105,7 +106,7 @@ def test_the_long_table_holds_every_number_once(world):
     assert table.columns == pl.read_csv("reports/results.csv").columns
     sizes = table.filter(metric="auroc", method="knn_1", backbone="mini_l").select("dataset", "n")
     assert dict(sizes.iter_rows()) == {
-        "greek": 400, "digits": 401, "photo_patches": 402, "smooth": 403,
+        "greek": 40, "digits": 41, "photo_patches": 42, "smooth": 43,
         "mean": 3, "mean_near": 2, "mean_far": 1,
     }  # fmt: skip
     assert set(table.filter(metric="accuracy")["dataset"]) == {"capitals_test"}
@@ -136,7 +137,7 @@ def test_both_documents_say_first_what_is_measured_and_what_it_is_no_evidence_fo
 
 
 def test_conventions_tell_the_settings_of_the_records(world):
-    for path in Path("reports/evaluation/mini_l").glob("*.json"):
+    for path in (*Path("reports/evaluation").glob("*/*.json"), *Path("reports/accuracy").glob("*")):
         record = json.loads(path.read_text()) | {"tpr": 0.9, "level": 0.99}
         path.write_text(json.dumps(record))
     make(backbone="mini_l")
@@ -150,13 +151,25 @@ def test_the_hardest_classes_come_first(world):
     make(backbone="mini_l")
     text = Path("reports/results.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| greek \| (letter \d) \| (.+) \|$", text, re.MULTILINE)
+    record = json.loads(Path("reports/evaluation/mini_l/greek.json").read_text())
+    classes = record["classes"]["knn_1"]
+    worst = sorted(classes, key=lambda name: classes[name]["auroc"])[:3]
 
-    assert [row[0] for row in rows] == ["letter 4", "letter 3", "letter 2"]
-    low, high = wilson_interval(10, 24)
-    of_fpr = f"40.0 ({100 * low:.1f}–{100 * high:.1f})"
-    assert rows[0] == ("letter 4", f"24 | 50.0 (45.0–55.0) | {of_fpr}")
+    assert [row[0] for row in rows] == worst
+    cell = classes[worst[0]]
+    low, high = wilson_interval(round(8 * cell["fpr95"]), 8)
+    numbers = (cell["auroc"], cell["low"], cell["high"]), (cell["fpr95"], low, high)
+    assert rows[0][1] == " | ".join(["8", *(percent(*three) for three in numbers)])
     assert "the lowest of many are low by chance too" in text
-    assert "| mcm |" + 4 * " 98.7 (98.0–99.0) |" in text
+
+
+def test_accuracies_among_accepted_images_are_the_record_s(world):
+    make(backbone="mini_l")
+    text = Path("reports/results.md").read_text(encoding="utf-8")
+    accepted = json.loads(Path("reports/accuracy/mini_l.json").read_text())["accepted"]
+    cells = [percent(**accepted[how]["mcm"]) for how in ("zero_shot", "knn_20", "plp", "lp")]
+
+    assert f"| mcm | {' | '.join(cells)} |" in text
 
 
 def test_what_is_printed_fits_a_terminal(world):
@@ -248,7 +261,7 @@ def test_the_attack_is_told_score_by_score_and_backbone_by_backbone(world):
 
 
 def test_without_crafted_sets_there_is_no_such_section(world):
-    make(crafted=())
+    make(crafted={})
 
     assert "Crafted images" not in Path("reports/results.md").read_text(encoding="utf-8")
 
@@ -304,7 +317,18 @@ def test_a_record_under_the_wrong_name_is_refused(world):
     folder = world / "reports/evaluation/mini_m"
     (folder / "greek.json").write_text((folder / "digits.json").read_text())
 
-    with pytest.raises(ValueError, match="must be about dataset 'greek', but it says 'digits'"):
+    with pytest.raises(ValueError, match="must be the record of dataset 'greek', got 'digits'"):
+        make()
+
+
+@pytest.mark.parametrize("name", ["evaluation/mini_m/greek.json", "pseudo_labels/mini_m.json"])
+def test_a_record_that_does_not_say_whose_it_is_is_refused(world, name):
+    path = world / "reports" / name
+    record = json.loads(path.read_text())
+    del record["backbone"]
+    path.write_text(json.dumps(record))
+
+    with pytest.raises(ValueError, match="must be the record of backbone 'mini_m', got None"):
         make()
 
 

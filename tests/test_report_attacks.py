@@ -5,9 +5,10 @@ import json
 import pytest
 from report_world import write_world
 
+from pipeline.findings.study_params import StudyParams
 from pipeline.report.attacks import attack_table, transfer_table
 from pipeline.report.read import read_records
-from pipeline.report.records import Scope
+from pipeline.report.records import ReportScope
 
 BACKBONES = ("mini_s", "mini_m", "mini_l", "plain")
 SURROGATES = {"smooth": "mini_m", "patchy": "mini_l", "small": "elsewhere"}
@@ -26,15 +27,15 @@ def world(tmp_path_factory):
             record = json.loads(path.read_text(encoding="utf-8")) | {"surrogate": surrogate}
             path.write_text(json.dumps(record), encoding="utf-8")
             found[dataset, backbone] = record["methods"]["knn_1"]["auroc"]
-    scope = Scope(
+    scope = ReportScope(
         backbone="mini_s",
         backbones=BACKBONES,
         benchmark="glyphs",
         id_test="capitals_test",
         ood=("greek",),
-        crafted=crafted,
+        crafted=dict.fromkeys(crafted, "greek"),
         means={},
-        clip=BACKBONES[:3],
+        study=StudyParams(family=[], clip=list(BACKBONES[:3])),
         headline_methods=("knn_1",),
     )
     return read_records(root / "reports", scope), found

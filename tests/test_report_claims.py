@@ -6,12 +6,13 @@ import polars as pl
 import pytest
 from report_world import write_world
 
+from pipeline.findings.study_params import StudyParams
 from pipeline.report.claims import claims_table, differences_table, not_measured
 from pipeline.report.document import sections
 from pipeline.report.html import html_page
 from pipeline.report.lines import lines_table
 from pipeline.report.read import read_records
-from pipeline.report.records import Scope
+from pipeline.report.records import ReportScope
 
 SETS = ("greek", "digits", "photo_patches")
 MEANS = {"near": ("greek", "digits"), "far": ("photo_patches",)}
@@ -21,15 +22,15 @@ MEANS = {"near": ("greek", "digits"), "far": ("photo_patches",)}
 def records(tmp_path_factory):
     root = tmp_path_factory.mktemp("study")
     write_world(root, backbones=("mini_s", "mini_l"), sets=SETS, crafted=(), means=MEANS)
-    scope = Scope(
+    scope = ReportScope(
         backbone="mini_l",
         backbones=("mini_s", "mini_l"),
         benchmark="glyphs",
         id_test="capitals_test",
         ood=SETS,
-        crafted=(),
+        crafted={},
         means=MEANS,
-        clip=("mini_s", "mini_l"),
+        study=StudyParams(family=[], clip=["mini_s", "mini_l"]),
         headline_methods=("mcm", "knn_1"),
     )
     return read_records(root / "reports", scope)

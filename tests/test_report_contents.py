@@ -4,6 +4,7 @@ import json
 import pytest
 from report_world import write_world
 
+from pipeline.findings.study_params import StudyParams
 from pipeline.report import background, contents
 from pipeline.report.comparisons import comparisons_table
 from pipeline.report.document import sections
@@ -13,7 +14,7 @@ from pipeline.report.headline import headline_metrics
 from pipeline.report.long_table import long_table
 from pipeline.report.provenance import sets_table
 from pipeline.report.read import read_records
-from pipeline.report.records import Scope
+from pipeline.report.records import ReportScope
 
 BACKBONES = ("mini_s", "mini_l", "plain")
 
@@ -23,15 +24,15 @@ def study(tmp_path_factory):
     """The records as read, and the same records as plain JSON by backbone and set."""
     root = tmp_path_factory.mktemp("study")
     write_world(root, backbones=BACKBONES, sets=("greek", "digits"), crafted=("smooth",), means={})
-    scope = Scope(
+    scope = ReportScope(
         backbone="mini_l",
         backbones=BACKBONES,
         benchmark="glyphs",
         id_test="capitals_test",
         ood=("greek", "digits"),
-        crafted=("smooth",),
+        crafted={"smooth": "greek"},
         means={},
-        clip=("mini_s", "mini_l"),
+        study=StudyParams(family=[], clip=["mini_s", "mini_l"]),
         headline_methods=("mcm", "knn_1"),
     )
     plain = {
@@ -174,10 +175,10 @@ def test_sets_and_their_sizes(study):
 
     assert sets_table(records).rows == (
         ("capitals_train", "ID train: the bank", "2600"),
-        ("capitals_test", "ID test", "1040"),
-        ("greek", "OOD", "400"),
-        ("digits", "OOD", "401"),
-        ("smooth", "OOD crafted", "402"),
+        ("capitals_test", "ID test", "104"),
+        ("greek", "OOD", "40"),
+        ("digits", "OOD", "41"),
+        ("smooth", "OOD crafted", "42"),
     )
 
 

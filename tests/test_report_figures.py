@@ -10,6 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Normalize
 from report_world import write_world
 
+from pipeline.findings.study_params import StudyParams
 from pipeline.report.attacks import curves_figure
 from pipeline.report.figure_curves import histogram_figure, roc_figure
 from pipeline.report.figure_heat import COLOURS, SHOWN_FROM, SHOWN_TO, contrast, ink_on
@@ -18,7 +19,7 @@ from pipeline.report.figure_scatter import accuracy_figure
 from pipeline.report.figures import FAINT, panels, save_figure
 from pipeline.report.pictures import CAPTIONS
 from pipeline.report.read import read_records
-from pipeline.report.records import Scope
+from pipeline.report.records import ReportScope
 from stages import report
 
 DRAWINGS = (
@@ -33,15 +34,15 @@ DRAWINGS = (
 
 def records_of(root, *, backbones, sets, crafted=(), means=None):
     write_world(root, backbones=backbones, sets=sets, crafted=crafted, means=means or {})
-    scope = Scope(
+    scope = ReportScope(
         backbone=backbones[0],
         backbones=backbones,
         benchmark="glyphs",
         id_test="capitals_test",
         ood=sets,
-        crafted=crafted,
+        crafted=dict.fromkeys(crafted, sets[0]),
         means=means or {},
-        clip=tuple(name for name in backbones if name != "plain"),
+        study=StudyParams(family=[], clip=[name for name in backbones if name != "plain"]),
         headline_methods=("knn_1", "mcm"),
     )
     return read_records(root / "reports", scope)
@@ -107,7 +108,7 @@ def test_scatter_says_when_there_are_too_few_backbones(tmp_path):
 def test_scatter_says_when_backbones_do_not_differ(tmp_path):
     records = records_of(tmp_path, backbones=("mini_s", "mini_m", "mini_l"), sets=("greek", "sun"))
     for record in records.accuracies.values():
-        record["classifiers"]["knn_20"] = {"value": 0.9}
+        record["classifiers"]["knn_20"] = {"value": 0.9, "low": 0.8, "high": 1.0}
 
     texts = [text.get_text() for text in accuracy_figure(records).axes[0].texts]
 

@@ -5,9 +5,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipeline.findings.study_records import StudyParams, StudyScope
+from pipeline.findings.study_params import StudyParams
+from pipeline.findings.study_scope import StudyScope
 from pipeline.json_text import write_json
-from pipeline.report.records import Scope
+from pipeline.report.records import ReportScope
 from pipeline.statistics.accuracy import accuracy_record
 from pipeline.statistics.evaluation import evaluation_record
 from pipeline.statistics.evaluation_params import EvaluateParams
@@ -65,15 +66,15 @@ def made(tmp_path_factory):
         StudyScope("glyphs", names, "capitals_test", SETS, means=means),
         StudyParams(family=list(names), clip=list(names)),
     )
-    scope = Scope(
+    scope = ReportScope(
         backbone="mini_l",
         backbones=names,
         benchmark="glyphs",
         id_test="capitals_test",
         ood=SETS,
-        crafted=(),
+        crafted={},
         means=means,
-        clip=names,
+        study=StudyParams(family=[], clip=list(names)),
         headline_methods=("knn_1", "mcm", "lp_msp"),
     )
     headline = ["knn_1", "mcm", "lp_msp"]

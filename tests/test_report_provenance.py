@@ -63,7 +63,7 @@ def test_what_was_trained_here_and_what_has_no_hash_say_so(records):
 def test_the_bank_stands_among_the_sets_with_its_size(records):
     assert sets_table(records).rows[:2] == (
         ("capitals_train", "ID train: the bank", "2600"),
-        ("capitals_test", "ID test", "1040"),
+        ("capitals_test", "ID test", "104"),
     )
 
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from report_world import METHODS, made_up_records
 
+from pipeline.findings.study_params import StudyParams
+from pipeline.findings.study_scope import MEAN
 from pipeline.report.document import sections
-from pipeline.report.records import MEAN
 from pipeline.report.seed_spread import seed_families, seeds_table
 
 SETS = ("greek", "digits")
@@ -24,7 +25,7 @@ def records_of(root, methods):
         backbones=("mini_l", "plain"),
         sets=SETS,
         methods=methods,
-        clip=("mini_l",),
+        study=StudyParams(family=[], clip=["mini_l"]),
         headline_methods=("mcm",),
     )
 

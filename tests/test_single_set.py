@@ -4,6 +4,7 @@ import re
 
 from report_world import made_up_records
 
+from pipeline.findings.study_params import StudyParams
 from pipeline.report import contents
 
 
@@ -14,7 +15,7 @@ def test_the_headline_of_one_set_has_intervals(tmp_path):
         backbones=("mini_l", "plain"),
         sets=("greek",),
         benchmark="mine",
-        clip=("mini_l",),
+        study=StudyParams(family=[], clip=["mini_l"]),
         headline_methods=("mcm", "knn_1"),
     )
     table = contents.headline_table(records)

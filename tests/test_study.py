@@ -15,7 +15,9 @@ from pipeline.findings.fine_tuning import fine_tuning_table
 from pipeline.findings.holm_verdict import verdict
 from pipeline.findings.line_table import lines_table
 from pipeline.findings.study_numbers import study_numbers
-from pipeline.findings.study_records import StudyParams, StudyScope, read_study
+from pipeline.findings.study_params import StudyParams
+from pipeline.findings.study_records import read_study
+from pipeline.findings.study_scope import StudyScope
 from pipeline.findings.study_tables import (
     adversarial_table,
     comparisons_table,

@@ -12,7 +12,8 @@ from pipeline.findings.claim_row import OF_ONE_SET, OVER_IMAGES, Claim, differen
 from pipeline.findings.fine_tuning import fine_tuning_table
 from pipeline.findings.holm_verdict import verdict
 from pipeline.findings.judged_means import judged_means
-from pipeline.findings.study_records import StudyParams, StudyRecords
+from pipeline.findings.study_params import StudyParams
+from pipeline.findings.study_records import StudyRecords
 from pipeline.findings.study_tables import comparisons_table, paired
 
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.findings.study_records import StudyParams, StudyRecords
+from pipeline.findings.study_params import StudyParams
+from pipeline.findings.study_records import StudyRecords
 from pipeline.statistics.regression import (
     Line,
     bootstrap_interval,

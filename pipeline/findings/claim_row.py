@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from pipeline.findings.study_records import Cell, StudyRecords
+from pipeline.findings.cells import Cell
+from pipeline.findings.study_records import StudyRecords
 from pipeline.percent import points
 
 OVER_IMAGES = "paired bootstrap over images"

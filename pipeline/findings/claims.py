@@ -13,7 +13,8 @@ from pipeline.findings.claim_differences import fine_tuning_rows, plp_rows
 from pipeline.findings.claim_line import LineClaim, line_claim
 from pipeline.findings.claim_row import OVER_IMAGES, Claim, where
 from pipeline.findings.judged_means import judged_means
-from pipeline.findings.study_records import StudyParams, StudyRecords
+from pipeline.findings.study_params import StudyParams
+from pipeline.findings.study_records import StudyRecords
 from pipeline.findings.study_tables import adversarial_table
 from pipeline.percent import percent, points
 

@@ -7,7 +7,8 @@ their replicates rest on the same draws of images.
 import numpy as np
 import polars as pl
 
-from pipeline.findings.study_records import StudyParams, StudyRecords
+from pipeline.findings.study_params import StudyParams
+from pipeline.findings.study_records import StudyRecords
 from pipeline.statistics.multiple_tests import holm
 from pipeline.statistics.replicate_test import replicate_p
 

@@ -1,7 +1,9 @@
 """Over which means claims a to c are judged: the paper's own, where the study names them."""
 
 from pipeline.findings.overall_mean import OVERALL, Sets
-from pipeline.findings.study_records import StudyParams, StudyRecords
+from pipeline.findings.study_params import StudyParams
+from pipeline.findings.study_records import StudyRecords
+from pipeline.findings.study_scope import MEAN, mean_key
 
 
 def judged_means(records: StudyRecords, params: StudyParams) -> dict[str, Sets]:
@@ -13,10 +15,10 @@ def judged_means(records: StudyRecords, params: StudyParams) -> dict[str, Sets]:
         ValueError: If the study names a mean that the benchmark does not have.
     """
     groups = records.scope.groups
-    keys = {name: "mean" if name == OVERALL else f"mean_{name}" for name in params.means}
+    keys = {name: MEAN if name == OVERALL else mean_key(name) for name in params.means}
     for name, key in keys.items():
         if key not in groups:
-            known = [OVERALL, *(group.removeprefix("mean_") for group in groups if group != "mean")]
+            known = [OVERALL, *records.scope.named]
             raise ValueError(
                 f"study.means must name means of benchmark.means, got '{name}'; known: "
                 f"{', '.join(known)}; or set study.means=[] to judge claims over every mean"

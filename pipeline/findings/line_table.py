@@ -3,7 +3,8 @@
 import polars as pl
 
 from pipeline.findings.claim_line import LineClaim, every_line
-from pipeline.findings.study_records import StudyParams, StudyRecords
+from pipeline.findings.study_params import StudyParams
+from pipeline.findings.study_records import StudyRecords
 
 LINES = {
     "set": pl.String, "sets": pl.Int64, "backbones": pl.Int64,

@@ -4,8 +4,10 @@ from typing import Any
 
 import polars as pl
 
+from pipeline.findings.cells import Cell
 from pipeline.findings.claim_line import LineClaim, every_line
-from pipeline.findings.study_records import Cell, StudyParams, StudyRecords
+from pipeline.findings.study_params import StudyParams
+from pipeline.findings.study_records import StudyRecords
 from pipeline.findings.study_tables import adversarial_table, paired
 
 

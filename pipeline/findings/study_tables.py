@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from pipeline.findings.study_records import Cell, StudyRecords
+from pipeline.findings.cells import Cell
+from pipeline.findings.study_records import StudyRecords
 from pipeline.statistics.multiple_tests import holm
 
 RESULTS = {

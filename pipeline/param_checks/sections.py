@@ -8,7 +8,7 @@ from pipeline.datasets.images import ImageParams
 from pipeline.detectors.fitting import FitParams
 from pipeline.duplicates.params import DuplicateParams
 from pipeline.extraction.extract_params import ExtractParams
-from pipeline.findings.study_records import StudyParams
+from pipeline.findings.study_params import StudyParams
 from pipeline.glyph_world.pretraining_params import PretrainParams
 from pipeline.indexing.indexing import IndexParams
 from pipeline.language.text_params import TextParams

@@ -2,7 +2,8 @@
 
 from collections.abc import Collection
 
-from pipeline.report.records import MEAN, Records, mean_key, title
+from pipeline.findings.study_scope import MEAN, mean_key
+from pipeline.report.records import Records, title
 from pipeline.report.tables import Table
 from pipeline.report.wording import evidence
 

@@ -2,10 +2,11 @@
 
 from typing import Any
 
+from pipeline.findings.study_scope import MEAN
 from pipeline.percent import NOT_APPLICABLE, percent
 from pipeline.report.openood import list_note
 from pipeline.report.provenance import recall_note
-from pipeline.report.records import MEAN, Records, title
+from pipeline.report.records import Records, title
 from pipeline.report.tables import Table
 from pipeline.statistics.accuracy import wilson_interval
 

@@ -4,9 +4,10 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
+from pipeline.findings.study_scope import MEAN
 from pipeline.report.figure_heat import heat_map, names_width
 from pipeline.report.figures import FAINT, PALETTE, STYLE, panels
-from pipeline.report.records import MEAN, Records, title
+from pipeline.report.records import Records, title
 
 
 def mean_figure(records: Records) -> Figure:

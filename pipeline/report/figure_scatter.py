@@ -7,9 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from pipeline.findings.study_scope import MEAN
 from pipeline.report.figure_labels import name_points
 from pipeline.report.figures import FAINT, INK, PALETTE, STYLE, panels
-from pipeline.report.records import MEAN, Records
+from pipeline.report.records import Records
 from pipeline.statistics.regression import Line, fit_line
 
 METHOD, CLASSIFIER = "knn_1", "knn_20"
@@ -58,9 +59,9 @@ def accuracy_figure(records: Records) -> Figure:
                 )
                 for backbone in backbones
             ]
-            _panel(panel, points, set(records.scope.clip), keyed=keyed)
+            _panel(panel, points, set(records.scope.study.clip), keyed=keyed)
             panel.set_title(name.replace("_", " "), loc="left")
-        if set(backbones) - set(records.scope.clip):
+        if set(backbones) - set(records.scope.study.clip):
             figure.text(
                 0.99,
                 0.06 / figure.get_figheight(),

@@ -53,7 +53,5 @@ def long_table(records: Records) -> pl.DataFrame:
     return table.sort("backbone", "dataset", "method", "metric")
 
 
-def _cell(cell: float | dict[str, float]) -> tuple[float, float | None, float | None]:
-    if isinstance(cell, dict):
-        return cell["value"], cell.get("low"), cell.get("high")
-    return cell, None, None
+def _cell(cell: dict[str, float]) -> tuple[float, float, float]:
+    return cell["value"], cell["low"], cell["high"]

@@ -7,8 +7,9 @@ hashes; the tables show their first digits.
 import json
 from typing import Any
 
+from pipeline.findings.study_scope import MEAN
 from pipeline.percent import percent
-from pipeline.report.records import MEAN, Records
+from pipeline.report.records import Records
 from pipeline.report.tables import Table
 
 SHOWN = 12  # digits of a hash

@@ -1,15 +1,15 @@
 """Read the records of a study by exact names; a missing or foreign one is an error."""
 
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
-from pipeline.json_text import read_json
-from pipeline.report.records import Records, Scope
+from pipeline.findings.record_reading import read_record
+from pipeline.findings.study_records import read_study
+from pipeline.report.records import Records, ReportScope
 
 
-def read_records(reports: Path, scope: Scope, *, duplicates: tuple[str, ...] = ()) -> Records:
+def read_records(reports: Path, scope: ReportScope, *, duplicates: tuple[str, ...] = ()) -> Records:
     """Read the records of a study from its reports folder.
 
     Args:
@@ -26,29 +26,14 @@ def read_records(reports: Path, scope: Scope, *, duplicates: tuple[str, ...] = (
             f"backbone '{scope.backbone}' must be one of backbones: {', '.join(scope.backbones)}"
         )
 
-    def by_set(kind: str, datasets: tuple[str, ...]) -> dict[str, dict[str, dict[str, Any]]]:
-        return {
-            backbone: {
-                dataset: read_record(
-                    reports / kind / backbone / f"{dataset}.json",
-                    backbone=backbone,
-                    dataset=dataset,
-                )
-                for dataset in datasets
-            }
-            for backbone in scope.backbones
-        }
-
+    study = read_study(reports, scope)
     return Records(
         scope=scope,
-        evaluations=by_set("evaluation", scope.sets),
-        adversarial=by_set("adversarial", scope.crafted),
-        accuracies={
-            name: read_record(reports / "accuracy" / f"{name}.json", backbone=name)
-            for name in scope.backbones
-        },
+        evaluations=study.evaluations,
+        adversarial=study.adversarial,
+        accuracies=study.accuracies,
         pseudo_labels={
-            name: read_record(reports / "pseudo_labels" / f"{name}.json")
+            name: read_record(reports / "pseudo_labels" / f"{name}.json", backbone=name)
             for name in scope.backbones
         },
         means=read_table(reports / "study" / "results.csv"),
@@ -60,18 +45,6 @@ def read_records(reports: Path, scope: Scope, *, duplicates: tuple[str, ...] = (
             name: read_record(reports / "duplicates" / f"{name}.json") for name in duplicates
         },
     )
-
-
-def read_record(path: Path, **expected: str) -> dict[str, Any]:
-    """Read one JSON record and check that it is about what its name says."""
-    record = read_json(path)
-    for key, value in expected.items():
-        if record.get(key, value) != value:
-            raise ValueError(
-                f"{path} must be about {key} '{value}', but it says '{record[key]}'; "
-                "remake it with `dvc repro`"
-            )
-    return record
 
 
 def read_table(path: Path, *, as_text: bool = False) -> pl.DataFrame:

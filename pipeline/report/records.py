@@ -6,14 +6,8 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.findings.overall_mean import counted_sets, named_means
-
-MEAN = "mean"  # the mean without a name of its own
-
-
-def mean_key(name: str) -> str:
-    """What every table and metric calls the mean that a benchmark names so."""
-    return f"{MEAN}_{name}"
+from pipeline.findings.study_params import StudyParams
+from pipeline.findings.study_scope import MEAN, StudyScope, mean_key
 
 
 def title(key: str) -> str:
@@ -21,44 +15,19 @@ def title(key: str) -> str:
     return key.replace("_", " ", 1) if key.startswith(mean_key("")) else key
 
 
-@dataclass(frozen=True)
-class Scope:
-    """Which records belong to the report: names, never a listing of a folder.
+@dataclass(frozen=True, kw_only=True)
+class ReportScope(StudyScope):
+    """A study, and what a report shows of it first.
 
-    ``ood`` are the sets that the means count, ``crafted`` the adversarial ones beside them; of
-    ``means`` the one named ``overall`` says what the mean without a name counts; ``clip`` are the
-    backbones that claim a draws its line through.
+    Attributes:
+        backbone: The headline backbone, one of ``backbones``.
+        headline_methods: Rows of the headline table, in this order.
+        study: What the claims are about, and the models and scores that they name.
     """
 
     backbone: str
-    backbones: tuple[str, ...]
-    benchmark: str
-    id_test: str
-    ood: tuple[str, ...]
-    crafted: tuple[str, ...]
-    means: dict[str, tuple[str, ...]]
-    clip: tuple[str, ...]
     headline_methods: tuple[str, ...]
-
-    @property
-    def sets(self) -> tuple[str, ...]:
-        """Every evaluated set."""
-        return (*self.ood, *self.crafted)
-
-    @property
-    def counted(self) -> tuple[str, ...]:
-        """The OOD sets that the mean without a name counts."""
-        return counted_sets(self.ood, self.means)
-
-    @property
-    def named(self) -> dict[str, tuple[str, ...]]:
-        """The means with a name of their own."""
-        return named_means(self.means)
-
-    @property
-    def counts_all(self) -> bool:
-        """Whether the mean without a name leaves no OOD set out."""
-        return len(self.counted) == len(self.ood)
+    study: StudyParams
 
     @property
     def over(self) -> str:
@@ -76,7 +45,7 @@ class Records:
     ``means``, ``claims``, ``comparisons`` and ``lines`` are tables of the study.
     """
 
-    scope: Scope
+    scope: ReportScope
     evaluations: dict[str, dict[str, dict[str, Any]]]
     accuracies: dict[str, dict[str, Any]]
     pseudo_labels: dict[str, dict[str, Any]]
@@ -175,9 +144,7 @@ class Records:
         return {tuple(map(str, row[:4])): row[4:] for row in rows}
 
 
-def _interval(cell: Any) -> tuple[float | None, float | None, float | None]:
+def _interval(cell: dict[str, float] | None) -> tuple[float | None, float | None, float | None]:
     if cell is None:
         return None, None, None
-    if isinstance(cell, dict):
-        return cell["value"], cell.get("low"), cell.get("high")
-    return float(cell), None, None
+    return cell["value"], cell["low"], cell["high"]

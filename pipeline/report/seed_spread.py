@@ -4,7 +4,8 @@ import re
 
 import numpy as np
 
-from pipeline.report.records import MEAN, Records
+from pipeline.findings.study_scope import MEAN
+from pipeline.report.records import Records
 from pipeline.report.tables import Table
 
 SEED = re.compile(r"(?P<method>.+)_seed\d+")
