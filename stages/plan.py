@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 
 from pipeline.backbones.planned_weights import planned_weights
-from pipeline.fetching.dry_run import plan_lines
+from pipeline.fetching.dry_run import free_bytes, plan_lines
 from pipeline.fetching.entry import Download
 from pipeline.fetching.wanted_files import read_downloads, root_of, wanted_files
 from pipeline.param_checks.finetuned_classifiers import finetuned_classifiers_warning
@@ -33,6 +33,7 @@ from pipeline.recorded_runs import RecordedRuns
 from pipeline.stage import run_stage
 
 COSTS = Path("conf/costs.yaml")
+FEATURES = Path("data/features")
 
 
 def unexpected_counts(params: dict[str, Any], images: dict[str, int | None]) -> list[str]:
@@ -96,6 +97,7 @@ def run(
     ):
         lines += [f"warning: {warning}", ""]
     lines += plan_table(plans, further)
+    lines.append(f"free where features are stored, data/: {free_bytes(FEATURES) / 1e6:,.0f} MB")
     if uncounted := sorted({name for plan in plans for name in plan.uncounted}):
         lines.append(f"not counted, since not indexed yet: {', '.join(uncounted)}")
     if about := sorted({name for plan in plans for name in plan.estimated}):

@@ -8,6 +8,7 @@ import re
 import shlex
 import tarfile
 from dataclasses import replace
+from types import SimpleNamespace
 
 import polars as pl
 import pytest
@@ -284,6 +285,22 @@ def test_pretraining_is_counted(world, recipe, images):
     assert row == ["pretrain", "mine", images, "~0.03" if not recipe else "~0.02"]
     total = next(line for line in lines if line.startswith("all ")).split()
     assert total[-3:] == [row[-1], "+", "?"]  # nobody counted the images
+
+
+def test_the_free_space_is_that_of_the_disk_where_features_go(world, tmp_path, monkeypatch):
+    """It may be another one than that of the data root, whose free space was told alone."""
+    params, known = world
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "data").symlink_to(tmp_path / "elsewhere")
+
+    def usage(place):
+        return SimpleNamespace(free=7_000_000 if "elsewhere" in str(place) else 9_000_000)
+
+    monkeypatch.setattr("shutil.disk_usage", usage)
+    lines = plan.run({**params, "data_root": str(tmp_path / "raw")}, COSTS, known)
+
+    assert "free where features are stored, data/: 7 MB" in lines
+    assert any(line.endswith("free on disk: 9 MB") for line in lines)
 
 
 def test_a_finished_run_has_nothing_to_do(world, tmp_path):
