@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from pipeline.findings.cells import Cell
 from pipeline.findings.claim_line import line_claim
 from pipeline.findings.claims import claims_table
 from pipeline.findings.fine_tuning import fine_tuning_table
@@ -31,7 +32,7 @@ from pipeline.statistics.evaluation import evaluation_record
 from pipeline.statistics.evaluation_params import EvaluateParams
 from pipeline.statistics.multiple_tests import holm
 from pipeline.statistics.regression import fit_line
-from pipeline.statistics.replicate_test import replicate_p
+from pipeline.statistics.replicate_test import replicate_interval, replicate_p
 from stages.study import read_scope, run
 
 CLAIM_C = "lp_msp of {} minus ft_msp of plain"
@@ -203,6 +204,22 @@ def test_one_number_has_one_interval_whether_of_a_set_or_of_a_mean_over_it(world
     claim = row(claims_table(records, params), claim="c", mean="mean_near")
     assert float(claim["low"]) == pytest.approx(100 * one["low"], abs=0.06)
     assert (one["p"] < 0.05) == (not one["low"] <= 0 <= one["high"])
+    drawn = records.mean("mini_s", ("greek",), "lp_msp").replicates
+    drawn = drawn - records.mean("plain", ("greek",), "ft_msp").replicates
+    expected = replicate_interval(one["difference"], drawn)
+    assert (one["low"], one["high"]) == pytest.approx(expected, abs=2e-6)
+
+
+def test_the_interval_of_a_difference_holds_it_though_replicates_are_rounded(world):
+    records = read_study(world, SCOPE)
+    steps = np.tile([0.0, 1e-4], 20)
+    one = Cell(0.90005, 0.88, 0.92, 0.9 + steps, sets=2)
+    other = Cell(0.89998, 0.87, 0.91, 0.9 - 0.0 * steps, sets=2)
+    for first, second, low, high in ((one, other, 0, 1e-4), (other, one, -1e-4, 0)):
+        cell = records.difference(first, second)
+        assert (cell.low, cell.high) == pytest.approx((low, high), abs=1e-9)
+    below = records.difference(replace(one, value=0.89994), other)
+    assert below.low == below.value < 0
 
 
 @pytest.mark.parametrize(("moved", "low"), [(10, None), (0, 0.93)])
