@@ -95,6 +95,12 @@ def test_braces_without_quotes_of_their_own_are_told_with_the_cure(monkeypatch):
     assert params["datasets"]["id_train"]["path"] == path
 
 
+def test_class_folders_that_lie_one_folder_deeper_are_told_by_subfolder():
+    """As in a tar of the folder train; the cure used to be to rearrange it."""
+    with pytest.raises(SourceError, match=r"'train', say so by \+datasets\.tr\.subfolder=train$"):
+        check_id([Entry("train/n01/1.jpg", "train")], dataset="tr", training=True)
+
+
 def test_the_cure_of_images_without_a_class_is_an_override_that_works():
     """Hydra wants a + before a key that is not there."""
     with pytest.raises(SourceError, match=r" \+datasets\.val\.labels may name a file"):

@@ -22,9 +22,11 @@ def check_id(entries: list[Entry], *, dataset: str, training: bool) -> None:
         )
     present = {entry.class_key for entry in entries}
     if training and len(present) < 2:
+        only = present.pop()
         raise SourceError(
             f"'{dataset}' must have at least two classes, as it is the ID training set; "
-            f"got one: '{present.pop()}'. Put one directory a class in its folder"
+            f"got one: '{only}'. Put one directory a class in its folder, or, if they lie in "
+            f"'{only}', say so by +datasets.{dataset}.subfolder={only}"
         )
     if training and (twice := one_class_twice(present)):
         raise SourceError(
