@@ -43,8 +43,8 @@ from pipeline.datasets.images import ImageParams
 from pipeline.datasets.index import read_index, write_index
 from pipeline.extraction.content_key import content_key, library_versions
 from pipeline.extraction.locks import claim
-from pipeline.extraction.progress import Progress
 from pipeline.params import load_params, read_section
+from pipeline.progress import Progress
 from pipeline.sources import load_spec, open_source
 from pipeline.stage import run_stage
 from pipeline.storage.store import read_arrays, read_features

@@ -21,7 +21,6 @@ import polars as pl
 from pipeline.cache_folder import cache_root
 from pipeline.datasets.images import ImageParams
 from pipeline.datasets.index import write_index
-from pipeline.extraction.progress import Progress
 from pipeline.indexing.class_doubts import doubts
 from pipeline.indexing.completeness import check_complete, empty_class_folders
 from pipeline.indexing.file_records import written_digest
@@ -37,6 +36,7 @@ from pipeline.indexing.indexing import (
 from pipeline.indexing.labels import Classes
 from pipeline.language.class_names import class_names
 from pipeline.params import load_params, read_section
+from pipeline.progress import Progress
 from pipeline.sources import ImageSet, RowsSet, load_spec
 from pipeline.sources.ignored import left_out
 from pipeline.stage import run_stage

@@ -27,8 +27,8 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.extraction.progress import Progress
 from pipeline.files import written_whole
+from pipeline.progress import Progress
 from pipeline.scoring.photos import find_photos
 from pipeline.scoring.scorer import Scorer, load_scorer
 from pipeline.stage import run_stage

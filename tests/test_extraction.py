@@ -1,6 +1,5 @@
 """Extraction: rows in index order, the same bytes however they are made, errors with names."""
 
-import io
 import os
 import signal
 import time
@@ -26,7 +25,6 @@ from pipeline.extraction.extract_params import (
     batch_size_on,
     precision_on,
 )
-from pipeline.extraction.progress import Progress, clock
 from pipeline.storage.store import read_features
 from pipeline.storage.verify import find_stores, verify_store
 from stages import verify as verify_stage
@@ -268,18 +266,6 @@ def test_precision_and_batch_size_follow_the_device_unless_told():
     assert on_cpu == {32: 256, 224: 16, 448: 8}
     with pytest.raises(ValueError, match=r"extract\.batch_size must be at least 1, got 0"):
         ExtractParams(batch_size=0)
-
-
-def test_progress_without_a_terminal_is_a_line_now_and_then():
-    stream = io.StringIO()
-    progress = Progress("letters", 1000, done=400, stream=stream, every=0.0)
-    progress.advance(100)
-    progress.close("done")
-
-    assert stream.getvalue().startswith("letters: 500 of 1,000 images, ")
-    assert " left\n" in stream.getvalue()
-    assert stream.getvalue().endswith("done\n")
-    assert [clock(42.0), clock(187.0), clock(7387.0)] == ["42 s", "3:07", "2:03:07"]
 
 
 def test_verifying_names_every_damaged_file(world, monkeypatch, capsys):

@@ -33,8 +33,8 @@ from pipeline.extraction.extract_params import (
 )
 from pipeline.extraction.locks import claim, one_writer
 from pipeline.extraction.loop import Encoder
-from pipeline.extraction.progress import Progress
 from pipeline.extraction.provenance import provenance
+from pipeline.progress import Progress
 from pipeline.sources.listing import ImageBytes
 from pipeline.storage.write_store import write_store
 

@@ -1,40 +1,24 @@
 """The loss of a training while it runs: a bar on a terminal, a line now and then in a log."""
 
-import sys
-import time
-
-from tqdm import tqdm
-
-EVERY = 10.0  # seconds between lines where there is no terminal
+from pipeline.progress import Progress, clock
 
 
 class LossMeter:
     """Called after each epoch with epochs done, epochs in all and the loss."""
 
-    def __init__(self, title: str, *, unit: str = "epoch") -> None:
+    def __init__(self, title: str) -> None:
         """Start the clock; nothing is shown before the first call."""
-        self._title, self._unit = title, unit
-        self._bar: tqdm | None = None
-        self._started = self._told = time.monotonic()
+        self._progress = Progress(title, 0, units="epochs")
 
     def __call__(self, done: int, total: int, loss: float) -> None:
-        """Show how far the training is."""
-        if sys.stderr.isatty():
-            if self._bar is None:
-                self._bar = tqdm(total=total, desc=self._title, unit=self._unit, leave=False)
-            self._bar.set_postfix_str(f"loss {loss:.4f}", refresh=False)
-            self._bar.update(done - self._bar.n)
-            return
-        now = time.monotonic()
-        if done == total or now - self._told >= EVERY:
-            self._told = now
-            left = (now - self._started) / done * (total - done)
-            print(
-                f"{self._title}: {self._unit} {done}/{total}, loss {loss:.4f}, "
-                f"{now - self._started:.0f} s, {left:.0f} s left",
-                file=sys.stderr,
-                flush=True,
-            )
+        """Show how far the training is; a log keeps the last epoch."""
+        progress = self._progress
+        progress.total, progress.note = total, f"loss {loss:.4f}"
+        if done == total and not progress.bar:
+            took = clock(progress.seconds())
+            progress.close(f"{progress.name}: {total:,} epochs, {progress.note}, {took}")
+        else:
+            progress.advance(done - progress.done)
 
     def __enter__(self) -> "LossMeter":
         """Return the meter."""
@@ -42,5 +26,4 @@ class LossMeter:
 
     def __exit__(self, *_: object) -> None:
         """Take the bar away, whatever happened."""
-        if self._bar is not None:
-            self._bar.close()
+        self._progress.close()

@@ -8,13 +8,14 @@ HEARTBEAT = 10.0  # seconds
 
 
 class Progress:
-    """Counts images; shows done, total, images/s and the time left."""
+    """Counts images, or other units; shows done, total, units/s or a note, and the time left."""
 
     def __init__(
         self,
         name: str,
         total: int,
         *,
+        units: str = "images",
         done: int = 0,
         stream: Any = None,
         every: float | None = None,
@@ -23,20 +24,22 @@ class Progress:
 
         Args:
             name: What is being done.
-            total: Images in all.
-            done: Images finished by earlier runs; they do not count as speed.
+            total: Units in all.
+            units: What is counted, in the plural.
+            done: Units finished by earlier runs; they do not count as speed.
             stream: Where to show it; None for standard error.
             every: Seconds between two lines; None for 0.2 in a terminal and 10 elsewhere.
         """
         self.name, self.total, self.done, self.before = name, total, done, done
+        self.units, self.note = units, ""  # a note stands in place of the speed
         self.stream = stream or sys.stderr
         self.bar = self.stream.isatty()
         self.every = every if every is not None else (0.2 if self.bar else HEARTBEAT)
         self.started = self.shown = time.monotonic()
 
-    def advance(self, images: int) -> None:
-        """Count finished images; show them if it is time."""
-        self.done += images
+    def advance(self, units: int) -> None:
+        """Count what was finished; show it if it is time."""
+        self.done += units
         now = time.monotonic()
         if now - self.shown >= self.every:
             self.shown = now
@@ -46,11 +49,16 @@ class Progress:
         """Return the present state in one line."""
         rate = self.rate()
         left = clock((self.total - self.done) / rate) if rate > 0 else "?"
-        return f"{self.name}: {self.done:,} of {self.total:,} images, {rate:,.0f}/s, {left} left"
+        said = self.note or f"{rate:,.0f}/s"
+        return f"{self.name}: {self.done:,} of {self.total:,} {self.units}, {said}, {left} left"
 
     def rate(self) -> float:
-        """Return images per second of this run."""
-        return (self.done - self.before) / max(time.monotonic() - self.started, 1e-9)
+        """Return units per second of this run."""
+        return (self.done - self.before) / max(self.seconds(), 1e-9)
+
+    def seconds(self) -> float:
+        """Return how long this run has counted."""
+        return time.monotonic() - self.started
 
     def close(self, last: str | None = None) -> None:
         """End the bar; leave one last line."""
@@ -59,6 +67,14 @@ class Progress:
         if last:
             self.stream.write(last + "\n")
         self.stream.flush()
+
+    def __enter__(self) -> "Progress":
+        """Return the progress."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Take the bar away, whatever happened."""
+        self.close()
 
     def _show(self, text: str) -> None:
         if self.bar:
