@@ -36,11 +36,11 @@ from pipeline.datasets.index import read_index
 from pipeline.extraction.content_key import content_key, index_digest, model_identity
 from pipeline.extraction.decoding import ImageReader
 from pipeline.files import file_hash
+from pipeline.folders import folder_written_whole
 from pipeline.language.class_folders import class_folders
 from pipeline.params import from_mapping, load_params, read_section
 from pipeline.sources import Source, load_spec, open_source
 from pipeline.stage import run_stage
-from pipeline.storage.write_store import publish
 from pipeline.training.classifier_head import FILE, plain_head
 from pipeline.training.finetune_images import Images
 from pipeline.training.finetune_recipe import LARGE_SHARE, FinetuneRecipe
@@ -239,10 +239,8 @@ def main() -> None:
         recipe,
         checkpoint,
     )
-    partial = args.weights.with_name(f".{args.weights.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    record = run(job, devices, partial)
-    publish(partial, args.weights)
+    with folder_written_whole(args.weights) as partial:
+        record = run(job, devices, partial)
     shutil.rmtree(unfinished, ignore_errors=True)
     print(
         f"{args.backbone}: fine-tuned from {args.start}, {record['num_classes']} classes, "

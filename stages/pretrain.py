@@ -11,7 +11,6 @@ Writes  WEIGHTS   folder with model.safetensors, open_clip_config.json (model an
 import argparse
 import hashlib
 import json
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from safetensors.torch import save
 from tqdm import tqdm
 
 from pipeline.backbones.model_arguments import model_arguments
+from pipeline.folders import folder_written_whole
 from pipeline.glyph_world.pretraining import PREPROCESS, build_model, train
 from pipeline.glyph_world.pretraining_check import accuracies
 from pipeline.glyph_world.pretraining_pairs import draw_pairs
@@ -81,15 +81,11 @@ def run(
 
 def _write_folder(weights: Path, data: bytes, documents: dict[str, Any]) -> None:
     """Write the folder whole, by a rename."""
-    partial = weights.with_name(f"{weights.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    (partial / "model.safetensors").write_bytes(data)
-    for name, document in documents.items():
-        text = json.dumps(document, indent=2, sort_keys=True) + "\n"
-        (partial / name).write_text(text, encoding="utf-8")
-    shutil.rmtree(weights, ignore_errors=True)
-    partial.replace(weights)
+    with folder_written_whole(weights) as partial:
+        (partial / "model.safetensors").write_bytes(data)
+        for name, document in documents.items():
+            text = json.dumps(document, indent=2, sort_keys=True) + "\n"
+            (partial / name).write_text(text, encoding="utf-8")
 
 
 def main() -> None:

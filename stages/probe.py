@@ -12,7 +12,6 @@ Writes  HEADS          folder: plp.safetensors, lp.safetensors, few_shot.safeten
 
 import argparse
 import dataclasses
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +20,10 @@ import torch
 
 from pipeline.backbones.weights import read_entry
 from pipeline.files import file_hash
+from pipeline.folders import folder_written_whole
 from pipeline.params import load_params
 from pipeline.stage import run_stage
 from pipeline.storage.store import iter_shards, read_arrays, read_attributes
-from pipeline.storage.write_store import publish
 from pipeline.training.bank_rows import HeadTraining, training_rows
 from pipeline.training.classifier_head import NoClassifierError, classifier_head
 from pipeline.training.head_files import write_heads
@@ -154,10 +153,8 @@ def main() -> None:
     probes, summary = run(args.bank, args.pseudo_labels, args.text, params)
     if args.weights is not None:
         add_classifier(probes, summary, args.weights)
-    unfinished = args.heads.with_name(f".{args.heads.name}.partial")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    write_heads(unfinished, probes, summary)
-    publish(unfinished, args.heads)
+    with folder_written_whole(args.heads) as unfinished:
+        write_heads(unfinished, probes, summary)
     for name, head in summary["heads"].items():
         if not head["applicable"]:
             print(f"{summary['backbone']} {name}: not applicable: {head['reason']}")

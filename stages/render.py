@@ -10,13 +10,13 @@ Writes  IMAGES   <class>/<nnnn>.png, 32 by 32 RGB
 import argparse
 import hashlib
 import io
-import shutil
 from pathlib import Path
 
 import polars as pl
 from PIL import Image
 
 from pipeline.datasets.index import write_index
+from pipeline.folders import folder_written_whole
 from pipeline.glyph_world.glyph_sets import PARTS, directory, draw_class, group_classes, stream
 from pipeline.glyph_world.render_params import RenderParams
 from pipeline.params import load_params
@@ -25,23 +25,20 @@ from pipeline.stage import run_stage
 
 def run(params: RenderParams, images: Path) -> pl.DataFrame:
     """Write the PNG files of one part; return their index."""
-    partial = images.with_name(f"{images.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
     group = PARTS[params.part]
     rows = []
-    for label, name in enumerate(group_classes(group)):
-        folder = partial / directory(name)
-        folder.mkdir(parents=True)
-        rng = stream(params.seed, params.part, name)
-        drawn, _ = draw_class(group, name, params.per_class, rng, distortion=params.distortion)
-        for number, pixels in enumerate(drawn):
-            file = io.BytesIO()
-            Image.fromarray(pixels).save(file, format="PNG", compress_level=6)
-            path = f"{directory(name)}/{number:04d}.png"
-            (partial / path).write_bytes(file.getvalue())
-            rows.append((path, label, name, hashlib.sha256(file.getvalue()).hexdigest(), None))
-    shutil.rmtree(images, ignore_errors=True)
-    partial.replace(images)
+    with folder_written_whole(images) as partial:
+        for label, name in enumerate(group_classes(group)):
+            folder = partial / directory(name)
+            folder.mkdir(parents=True)
+            rng = stream(params.seed, params.part, name)
+            drawn, _ = draw_class(group, name, params.per_class, rng, distortion=params.distortion)
+            for number, pixels in enumerate(drawn):
+                file = io.BytesIO()
+                Image.fromarray(pixels).save(file, format="PNG", compress_level=6)
+                path = f"{directory(name)}/{number:04d}.png"
+                (partial / path).write_bytes(file.getvalue())
+                rows.append((path, label, name, hashlib.sha256(file.getvalue()).hexdigest(), None))
     return pl.DataFrame(
         rows,
         schema={

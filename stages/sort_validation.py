@@ -14,13 +14,13 @@ classes set datasets.<name>.include_classes when indexing.
 
 import argparse
 import shlex
-import shutil
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from pipeline.folders import folder_written_whole
 from pipeline.language.shipped import imagenet_wnids
 from pipeline.sources.ground_truth import told_classes
 from pipeline.stage import run_stage
@@ -115,14 +115,12 @@ def run(
         raise ValueError(f"{len(missing)} of {images} images are not in '{flat}': {missing[0]}, …")
     if folder.exists():
         raise ValueError(f"'{folder}' exists already; remove it or name another folder")
-    partial = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    for wnid in sorted(set(truth)):
-        (partial / wnid).mkdir(parents=True)
     source = flat.resolve()
-    for name, wnid in zip(names, truth, strict=True):
-        (partial / wnid / name).symlink_to(source / name)
-    partial.replace(folder)
+    with folder_written_whole(folder) as partial:
+        for wnid in sorted(set(truth)):
+            (partial / wnid).mkdir()
+        for name, wnid in zip(names, truth, strict=True):
+            (partial / wnid / name).symlink_to(source / name)
 
 
 def main() -> None:

@@ -1,8 +1,6 @@
 """The finished set on disk: image files, their index, and the features on the way."""
 
 import hashlib
-import os
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +10,7 @@ from safetensors.numpy import save_file
 from pipeline.attacks.cache import AttackCache, CraftedImage
 from pipeline.attacks.spec import CraftSpec
 from pipeline.files import written_whole
+from pipeline.folders import folder_written_whole
 
 COLUMNS = pl.Schema(
     {
@@ -47,10 +46,8 @@ def assemble(
         images: Folder of the PNG files; what is there is replaced.
         steps: Where the features on the way go.
     """
-    partial = images.with_name(f"{images.name}.{os.getpid()}.partial")
-    partial.mkdir(parents=True)
     rows, on_the_way, sizes = [], [], []
-    try:
+    with folder_written_whole(images) as partial:
         for pair, source in enumerate(sources.iter_rows(named=True)):
             image = cache.read(pair)
             name = f"{pair:04d}.png"
@@ -59,12 +56,6 @@ def assemble(
             on_the_way.append(image.snapshots)
             sizes.append(image.sizes)
         _write_steps(steps, spec, np.stack(on_the_way, axis=1), np.stack(sizes, axis=1))
-    except OSError:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-    if images.exists():
-        shutil.rmtree(images)
-    partial.replace(images)
     return pl.DataFrame(rows, schema_overrides=COLUMNS, infer_schema_length=None)
 
 

@@ -9,9 +9,6 @@ look up some of them, so the hash in it covers the facts and the arrays.
 
 import hashlib
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +20,7 @@ from safetensors.numpy import load, save
 
 from pipeline.detectors.detector_schema import check_contents
 from pipeline.detectors.not_applicable import NotApplicableError
+from pipeline.folders import folder_written_whole
 
 FORMAT = 2  # 1 had no hash of the facts
 _NAMED_IN = {
@@ -125,17 +123,10 @@ def write_detector(folder: Path, detector: Detector) -> None:
         "arrays_sha256": hashlib.sha256(content).hexdigest(),
     }
     told["sha256"] = digest(told)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
-        unfinished.chmod(0o777 & ~_umask())
+    with folder_written_whole(folder) as unfinished:
         (unfinished / _ARRAYS).write_bytes(content)
         text = json.dumps(told, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
         (unfinished / _FACTS).write_text(text + "\n", encoding="utf-8")
-        shutil.rmtree(folder, ignore_errors=True)
-        unfinished.rename(folder)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def digest(told: Mapping[str, Any]) -> str:
@@ -195,9 +186,3 @@ def _check_entries(path: Path, told: Any, cure: str) -> None:
             raise DetectorError(
                 f"{path} must say '{entry}' as a {kind.__name__}, got {told.get(entry)!r}; {cure}"
             )
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

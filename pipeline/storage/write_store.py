@@ -1,8 +1,5 @@
 """Writing stores: whole, streamed, checksummed, and the same bytes for the same input."""
 
-import os
-import secrets
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.folders import folder_written_whole
 from pipeline.storage.dtypes import to_dtype
 from pipeline.storage.manifest import Manifest, StoreError
 from pipeline.storage.sharding import write_shards
@@ -122,12 +120,7 @@ def _write_group(
     """Write metadata by zarr, shards as streams, the manifest last; move all into place."""
     import zarr
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for leftover in path.parent.glob(f".{path.name}.*.partial"):
-        shutil.rmtree(leftover, ignore_errors=True)
-    # a name of this run's own: what an orphan of an earlier run still does touches only its folder
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.partial")
-    try:
+    with folder_written_whole(path) as unfinished:
         group = zarr.create_group(unfinished, zarr_format=3, attributes=_sorted(attributes))
         for name, array in sorted(plan.items()):
             _declare(group, name, array)
@@ -156,9 +149,6 @@ def _write_group(
         manifest.save(unfinished)
         if before_publishing is not None:
             before_publishing()
-        publish(unfinished, path)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def planned_files(plan: Mapping[str, ArrayPlan]) -> set[str]:
@@ -189,21 +179,6 @@ def _declare(group: Any, name: str, array: ArrayPlan) -> None:
         compressors=codecs,
         fill_value=0,
     )
-
-
-def publish(finished: Path, path: Path) -> None:
-    """Move a finished folder into place, replacing what is there, safely on the disk."""
-    if path.exists():
-        old = path.with_name(f".{path.name}.old")
-        shutil.rmtree(old, ignore_errors=True)
-        path.rename(old)
-        finished.rename(path)
-        shutil.rmtree(old)
-    else:
-        finished.rename(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    os.fsync(folder)
-    os.close(folder)
 
 
 def _sorted(value: Any) -> Any:
