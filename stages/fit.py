@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.classifier_names import ZERO_SHOT
 from pipeline.detectors import fitting
 from pipeline.detectors.detector import Detector, write_detector
 from pipeline.detectors.fit_inputs import FitInputs, read_fit_inputs
@@ -24,7 +25,6 @@ from pipeline.detectors.head_rows import Head, ZeroShot, logits_of
 from pipeline.detectors.not_applicable import NotApplicableError
 from pipeline.detectors.rounding import check_spread, rounding_covariance
 from pipeline.detectors.subspace import NoResidualError
-from pipeline.detectors.zero_shot import ZERO_SHOT
 from pipeline.files import file_hash
 from pipeline.params import load_params
 from pipeline.stage import run_stage

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pipeline.classifier_names import KNN
 from pipeline.detectors.detector import Detector, DetectorError, read_detector
 from pipeline.scores import check_methods, method_settings
 from pipeline.scoring.scoring import Scored, Scoring
@@ -35,7 +36,7 @@ def run(detector: Detector, bank: Path, queries: Path, methods: Mapping[str, Any
     labels = stored_labels(queries)
     scoring = Scoring(detector, stored_bank(bank, detector), methods, what=f"{queries}", own=own)
     if not bank.exists():
-        scoring.no_classifier["knn_20"] = "the features of the bank are not there"
+        scoring.no_classifier[KNN] = "the features of the bank are not there"
     for start, features in iter_shards(queries):
         scoring.add(start, features)
     for told in scoring.told:

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
+from pipeline.classifier_names import ZERO_SHOT
 from pipeline.declared_arrays import check_arrays
 from pipeline.detectors.gaussians import ClassGaussians
 from pipeline.detectors.subspace import ResidualSpace
-from pipeline.detectors.zero_shot import ZERO_SHOT
 from pipeline.training.heads import Probe
 
 Parts = Mapping[str, Mapping[str, np.ndarray]]

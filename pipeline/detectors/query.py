@@ -6,12 +6,13 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float32
 
+from pipeline.classifier_names import ZERO_SHOT
 from pipeline.detectors.bank import Sample
 from pipeline.detectors.detector import Detector
 from pipeline.detectors.neighbours import Neighbours
 from pipeline.detectors.not_applicable import NotApplicableError
 from pipeline.detectors.search import WHOLE, Search, Weights
-from pipeline.detectors.zero_shot import ZERO_SHOT, joint_embeddings, scaled_cosines
+from pipeline.detectors.zero_shot import joint_embeddings, scaled_cosines
 from pipeline.training.heads import Probe
 
 

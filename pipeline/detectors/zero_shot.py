@@ -9,8 +9,6 @@ from pipeline.detectors.not_applicable import NotApplicableError
 from pipeline.geometry import unit_norm
 from pipeline.products import row_products
 
-ZERO_SHOT = "zero_shot"  # its name among the heads
-
 
 def joint_embeddings(
     features: Float32[np.ndarray, "n d"],

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from pipeline.classifier_names import KNN
+
 
 @dataclass(frozen=True)
 class StudyParams:
@@ -24,7 +26,7 @@ class StudyParams:
     family: list[str]
     clip: list[str]
     finetuned: dict[str, str] = field(default_factory=dict)
-    classifier: str = "knn_20"
+    classifier: str = KNN
     nearest: str = "knn_1"
     plp: tuple[str, ...] = ("plp_msp", "plp_energy")
     mcm: str = "mcm"

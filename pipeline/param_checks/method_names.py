@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pipeline.classifier_names import CLASSIFIERS
 from pipeline.param_checks.sections import Params
 from pipeline.scores import check_methods, method_names
 from pipeline.scores.fitted import HEADS, TRAINED, check_names
@@ -66,10 +67,9 @@ def check_named_methods(params: Params, given: Mapping[str, Any]) -> None:
             raise ValueError(
                 f"{where} names the unknown method '{name}'; known: {', '.join(known)}"
             )
-    classifiers = ("knn_20", *HEADS)
-    if params.study.classifier not in classifiers:
+    if params.study.classifier not in CLASSIFIERS:
         raise ValueError(
-            f"study.classifier must be one of {', '.join(classifiers)}, got "
+            f"study.classifier must be one of {', '.join(CLASSIFIERS)}, got "
             f"'{params.study.classifier}'"
         )
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.detectors.zero_shot import ZERO_SHOT
+from pipeline.classifier_names import ZERO_SHOT
 from pipeline.param_checks.sections import Params
 from pipeline.scores import method_names
 

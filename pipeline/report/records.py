@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 
+from pipeline.classifier_names import CLASSIFIERS
 from pipeline.findings.study_params import StudyParams
 from pipeline.findings.study_scope import MEAN, StudyScope, mean_key
 
@@ -128,13 +129,12 @@ class Records:
     @property
     def classifiers(self) -> tuple[str, ...]:
         """Every ID classifier of the study, from zero-shot to trained."""
-        order = ("zero_shot", "knn_20", "plp", "lp")
         found = {
             name
             for record in self.accuracies.values()
             for name in (*record["classifiers"], *record.get("not_applicable", {}))
         }
-        return (*(name for name in order if name in found), *sorted(found - set(order)))
+        return (*(name for name in CLASSIFIERS if name in found), *sorted(found - set(CLASSIFIERS)))
 
     @cached_property
     def _mean_cells(self) -> dict[tuple[str, ...], tuple[Any, ...]]:

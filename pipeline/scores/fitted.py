@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from pipeline.detectors.zero_shot import ZERO_SHOT
+from pipeline.classifier_names import ZERO_SHOT
 from pipeline.scores import SCORES
 
 TRAINED = ("plp", "lp", "few_shot")  # one head more for every further seed: plp_seed43

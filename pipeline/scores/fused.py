@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float, Float64
 
+from pipeline.classifier_names import ZERO_SHOT
 from pipeline.detectors.query import Query
 from pipeline.detectors.softmax import as_logits, log_softmax, log_sum_exp
-from pipeline.detectors.zero_shot import ZERO_SHOT
 
 
 def fused_probabilities(

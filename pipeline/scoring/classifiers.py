@@ -3,13 +3,11 @@
 import numpy as np
 from jaxtyping import Int64
 
+from pipeline.classifier_names import KNN, ZERO_SHOT
 from pipeline.detectors.knn_classifier import NEIGHBOURS, knn_predictions
 from pipeline.detectors.not_applicable import NotApplicableError
 from pipeline.detectors.query import Query
-from pipeline.detectors.zero_shot import ZERO_SHOT
 from pipeline.products import row_products
-
-CLASSIFIERS = (ZERO_SHOT, "knn_20", "plp", "lp")
 
 
 def predict(query: Query, classifier: str) -> Int64[np.ndarray, " n"]:
@@ -20,7 +18,7 @@ def predict(query: Query, classifier: str) -> Int64[np.ndarray, " n"]:
     """
     if classifier == ZERO_SHOT:
         return row_products(query.embeddings, query.class_embeddings.T).argmax(axis=1)
-    if classifier != "knn_20":
+    if classifier != KNN:
         return query.logits(classifier).argmax(axis=1)
     if query.search.others < NEIGHBOURS:
         raise NotApplicableError(

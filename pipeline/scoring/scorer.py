@@ -21,12 +21,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from pipeline.classifier_names import CLASSIFIERS, KNN
 from pipeline.detectors.bank import Bank
 from pipeline.detectors.detector import Detector
 from pipeline.extraction.extract_params import expected_device
 from pipeline.extraction.extract_store import load_encoder
 from pipeline.scores import method_names
-from pipeline.scoring.classifiers import CLASSIFIERS
 from pipeline.scoring.fitted_artefacts import Artefacts, open_artefacts
 from pipeline.scoring.photo_features import Block, PhotoEncoder
 from pipeline.scoring.photos import Photo, Photos, given_photos
@@ -178,7 +178,7 @@ def load_scorer(
         found.class_names,
         found.record["sha256"],
         [*found.warnings, *warnings],
-        {} if found.bank_there else {"knn_20": "the features of the bank are not there"},
+        {} if found.bank_there else {KNN: "the features of the bank are not there"},
         entries,
         _held(found.bank, detector.features["width"]),
         encoder,

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float32, Int, Int64
 
+from pipeline.classifier_names import CLASSIFIERS
 from pipeline.detectors.bank import Bank
 from pipeline.detectors.detector import Detector
 from pipeline.detectors.knn_classifier import NEIGHBOURS
@@ -21,7 +22,7 @@ from pipeline.detectors.query import Query
 from pipeline.detectors.search import Search
 from pipeline.scores import compute, method_names
 from pipeline.scores.knn import neighbour_counts
-from pipeline.scoring.classifiers import CLASSIFIERS, predict
+from pipeline.scoring.classifiers import predict
 from pipeline.scoring.small_bank import within_bank
 
 _PIECE = 4096  # queries scored at a time: the temporaries of a score are arrays of this many rows
