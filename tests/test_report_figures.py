@@ -17,7 +17,7 @@ from pipeline.report.figure_heat import COLOURS, SHOWN_FROM, SHOWN_TO, contrast,
 from pipeline.report.figure_methods import backbones_figure, mean_figure, sets_figure
 from pipeline.report.figure_scatter import accuracy_figure
 from pipeline.report.figures import FAINT, panels, save_figure
-from pipeline.report.pictures import CAPTIONS
+from pipeline.report.pictures import captions
 from pipeline.report.read import read_records
 from pipeline.report.records import ReportScope
 from stages import report
@@ -259,6 +259,21 @@ def test_the_headline_leads_the_legend(tmp_path):
 
 
 @pytest.mark.parametrize("name", report.FIGURES)
-def test_a_caption_says_what_is_seen_and_which_way_is_better(name):
-    assert re.search(r"better|lower a curve falls|more in-distribution", CAPTIONS[name])
-    assert CAPTIONS[name].endswith(".")
+def test_a_caption_says_what_is_seen_and_which_way_is_better(tmp_path, name):
+    caption = captions(records_of(tmp_path, backbones=("mini_l",), sets=("greek",)))[name]
+
+    assert re.search(r"better|lower a curve falls|more in-distribution", caption)
+    assert caption.endswith(".")
+
+
+@pytest.mark.parametrize(("sets", "shown"), [(("sun",), "on sun"), (("sun", "sea"), "every OOD")])
+def test_the_caption_tells_of_a_line_only_where_one_is_drawn(tmp_path, sets, shown):
+    records = records_of(tmp_path, backbones=("mini_s", "mini_m", "mini_l"), sets=sets)
+    without = replace(records, lines=records.lines.with_columns(r2=None))
+
+    line, none = (captions(found)["accuracy_against_auroc"] for found in (records, without))
+
+    assert shown in line
+    assert "The line is the least-squares line" in line
+    assert "least-squares" not in none
+    assert "needs three or more CLIP backbones" in none

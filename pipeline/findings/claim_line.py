@@ -21,7 +21,7 @@ class LineClaim:
 
     Attributes:
         backbones: The points.
-        line: Least-squares line of 1-NN AUROC on 20-NN accuracy, both as fractions.
+        line: Least-squares line of AUROC (`nearest`) on ID accuracy (`classifier`), as fractions.
         fisher: Interval over backbones by Fisher's transformation, from four points on.
         bootstrap: Interval over resampled backbones, from four points on.
         images: Interval over resampled images for just these backbones: how much of R² is the

@@ -10,8 +10,6 @@ from pipeline.report.figures import STYLE, line_style, panels
 from pipeline.report.records import Records
 from pipeline.report.tables import Table
 
-TRANSFERRED = "knn_1"  # the paper's score; applies to every backbone
-
 
 def attack_table(records: Records, dataset: str) -> Table:
     """Every score of the headline backbone on one crafted set and on the images it came from."""
@@ -20,7 +18,7 @@ def attack_table(records: Records, dataset: str) -> Table:
     rows += [
         _row(f"{name}, bank without targets", cells)
         for name, cells in sorted(record.get("without_targets", {}).items())
-        if name == TRANSFERRED
+        if name == records.scope.study.nearest
     ]
     return Table(
         title=f"{dataset}: {record['ood']} crafted on {record['surrogate']}, scored by "
@@ -45,14 +43,15 @@ def attack_table(records: Records, dataset: str) -> Table:
 
 
 def transfer_table(records: Records) -> Table:
-    """How far 1-NN moves on every backbone, by crafted set; each set has one surrogate."""
+    """How far `study.nearest` moves on every backbone, by crafted set; each has one surrogate."""
+    nearest = records.scope.study.nearest
     rows = []
     for dataset in records.scope.crafted:
         surrogate = records.adversarial[records.scope.backbone][dataset]["surrogate"]
         cells = []
         for backbone in records.scope.backbones:
             record = records.adversarial[backbone][dataset]
-            auroc = record["methods"].get(TRANSFERRED, {}).get("auroc")
+            auroc = record["methods"].get(nearest, {}).get("auroc")
             cells.append(
                 NOT_APPLICABLE
                 if auroc is None
@@ -66,7 +65,7 @@ def transfer_table(records: Records) -> Table:
         header=("crafted set, on surrogate", *records.scope.backbones),
         rows=tuple(rows),
         note=(
-            f"AUROC (%) of {TRANSFERRED}, clean → crafted, and in brackets the "
+            f"AUROC (%) of {nearest}, clean → crafted, and in brackets the "
             f"{100 * records.setting('level'):g} % interval of the change in points, paired over "
             "images. * on the surrogate itself; elsewhere the attack is carried over."
         ),

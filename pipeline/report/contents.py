@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from pipeline.classifier_names import KNN, ZERO_SHOT
 from pipeline.findings.study_scope import MEAN
 from pipeline.percent import NOT_APPLICABLE, percent
 from pipeline.report.openood import list_note
@@ -107,9 +108,9 @@ def accuracy_table(records: Records) -> Table:
         rows=rows,
         note=(
             f"Top-1 accuracy in percent on {records.scope.id_test}. {_intervals(records)} "
-            "zero_shot: the nearest class name by the text tower; knn_20: a vote of the 20 nearest "
-            "images of the bank; plp, lp: linear heads trained on pseudo-labels of the text tower, "
-            "on true labels."
+            f"{ZERO_SHOT}: the nearest class name by the text tower; {KNN}: a vote of the 20 "
+            "nearest images of the bank; plp, lp: linear heads trained on pseudo-labels of the "
+            "text tower, on true labels."
         ),
     )
 

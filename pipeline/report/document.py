@@ -10,7 +10,7 @@ from pipeline.report.claims import claims_table, differences_table, not_measured
 from pipeline.report.comparisons import comparisons_table
 from pipeline.report.leaks import leak_lines
 from pipeline.report.lines import lines_table
-from pipeline.report.pictures import CAPTIONS, Picture, sheet_caption
+from pipeline.report.pictures import Picture, captions, sheet_caption
 from pipeline.report.provenance import provenance_tables
 from pipeline.report.records import Records
 from pipeline.report.seed_spread import seeds_table
@@ -46,7 +46,8 @@ def sections(
         figures: Paths of the drawn figures by name.
         contact_sheets: Pictures of crafted images.
     """
-    pictures = {name: Picture(figures[name], CAPTIONS[name]) for name in figures}
+    caption = captions(records)
+    pictures = {name: Picture(figures[name], caption[name]) for name in figures}
 
     def drawn(*names: str) -> tuple[Picture, ...]:
         return tuple(pictures[name] for name in names if name in pictures)

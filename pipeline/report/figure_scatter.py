@@ -13,7 +13,6 @@ from pipeline.report.figures import FAINT, INK, PALETTE, STYLE, panels
 from pipeline.report.records import Records
 from pipeline.statistics.regression import Line, fit_line
 
-METHOD, CLASSIFIER = "knn_1", "knn_20"
 DIRECT_LABELS = 6  # with more backbones the points carry numbers and a key names them
 
 MARKER = 5.0  # diameter of the points, in typographic points
@@ -29,14 +28,16 @@ class UpToPerfect(MaxNLocator):
 
 
 def accuracy_figure(records: Records) -> Figure:
-    """Draw 1-NN AUROC against 20-NN accuracy: the overall mean, then one OOD set a panel.
+    """Draw AUROC against ID accuracy: the overall mean, then one OOD set a panel.
 
+    The score and the classifier are those of claim a, `study.nearest` and `study.classifier`.
     Filled points are the CLIP backbones of the claim; the line and its R² are theirs alone. Bars
     are 95 % intervals.
     """
+    nearest, classifier = records.scope.study.nearest, records.scope.study.classifier
     sets = records.scope.ood if len(records.scope.ood) > 1 else ()
     backbones = sorted(
-        records.scope.backbones, key=lambda name: records.accuracy(name, CLASSIFIER)[0] or 0.0
+        records.scope.backbones, key=lambda name: records.accuracy(name, classifier)[0] or 0.0
     )
     keyed = len(backbones) > DIRECT_LABELS
     figure, axes = panels(
@@ -52,10 +53,10 @@ def accuracy_figure(records: Records) -> Figure:
             points = [
                 (
                     backbone,
-                    records.accuracy(backbone, CLASSIFIER),
-                    records.mean(backbone, MEAN, METHOD, "auroc")
+                    records.accuracy(backbone, classifier),
+                    records.mean(backbone, MEAN, nearest, "auroc")
                     if panel is axes[0]
-                    else records.metric(backbone, name, METHOD, "auroc"),
+                    else records.metric(backbone, name, nearest, "auroc"),
                 )
                 for backbone in backbones
             ]
@@ -76,9 +77,11 @@ def accuracy_figure(records: Records) -> Figure:
                 1 - 1.6 / width, axes[0].get_position().y1, key, va="top", fontsize=8, color=INK
             )
         figure.supxlabel(
-            "20-NN accuracy on the ID test set (%)", fontsize=9, y=0.26 / figure.get_figheight()
+            f"{classifier} accuracy on the ID test set (%)",
+            fontsize=9,
+            y=0.26 / figure.get_figheight(),
         )
-        figure.supylabel("1-NN AUROC (%), higher = OOD told apart better", fontsize=9, x=0.01)
+        figure.supylabel(f"{nearest} AUROC (%), higher = OOD told apart better", fontsize=9, x=0.01)
     return figure
 
 

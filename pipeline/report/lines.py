@@ -12,6 +12,7 @@ def lines_table(records: Records) -> Table:
 
     Without a single line the table has no row: the claims table says what a line needs.
     """
+    study = records.scope.study
     found = list(records.lines.iter_rows(named=True))
     rows = tuple(
         (
@@ -37,8 +38,9 @@ def lines_table(records: Records) -> Table:
         ),
         rows=rows if len(absent) < len(found) else (),
         note=(
-            "Least-squares line of 1-NN AUROC on 20-NN ID accuracy over the CLIP backbones of the "
-            "study; the slope is the points of AUROC for a point of accuracy. "
+            f"Least-squares line of {study.nearest} AUROC on {study.classifier} ID accuracy over "
+            "the CLIP backbones of the study; the slope is the points of AUROC for a point of "
+            "accuracy. "
             f"{100 * records.setting('level'):g} % intervals of R²: over resampled images for just "
             "these backbones, and over backbones by Fisher's transformation, which needs at least "
             "4; that of resampled backbones stands in study/lines.csv."

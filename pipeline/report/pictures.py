@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.report.records import Records
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -17,18 +19,12 @@ class Picture:
         return self.path.stem.replace("_", " ")
 
 
-CAPTIONS = {
+CAPTIONS = {  # of the figures that show the same in every study
     "mean_auroc": (
         "Mean AUROC of every method over the OOD sets, the best at the top: farther right is "
         "better, the dotted line at 50 is chance. Filled points with bars are the headline "
         "backbone and its intervals, hollow ones the other backbones. Methods that do not apply to "
         "the headline backbone are not drawn."
-    ),
-    "accuracy_against_auroc": (
-        "Claim a: does a backbone that classifies ID images better also tell OOD images apart "
-        "better? 20-NN accuracy (farther right is better) against 1-NN AUROC (higher is better), "
-        "one point a backbone with its intervals, first for the mean, then for every OOD set, each "
-        "panel on its own scale. The line is the least-squares line of the study's CLIP backbones."
     ),
     "auroc_by_set": (
         "AUROC (%) of every method for every mean and OOD set: brighter is better, and everything "
@@ -55,6 +51,27 @@ CAPTIONS = {
         "bars count what lies beyond them too."
     ),
 }
+
+
+def captions(records: Records) -> dict[str, str]:
+    """What each figure of a study shows, by its name."""
+    return CAPTIONS | {"accuracy_against_auroc": _scatter_caption(records)}
+
+
+def _scatter_caption(records: Records) -> str:
+    """The names of its axes, and of the line only where one is drawn."""
+    study = records.scope.study
+    shown = "first for the mean, then for every OOD set, each panel on its own scale"
+    if len(records.scope.ood) == 1:
+        shown = f"on {records.scope.ood[0]}"
+    line = "The line is the least-squares line of the study's CLIP backbones."
+    if records.lines["r2"].is_null().all():
+        line = "A line needs three or more CLIP backbones (study.clip) that differ."
+    return (
+        "Claim a: does a backbone that classifies ID images better also tell OOD images apart "
+        f"better? {study.classifier} accuracy (farther right is better) against {study.nearest} "
+        f"AUROC (higher is better), one point a backbone with its intervals, {shown}. {line}"
+    )
 
 
 def sheet_caption(ood: str) -> str:
