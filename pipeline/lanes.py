@@ -1,7 +1,9 @@
 """Work on all cores with one BLAS thread each: what is computed does not depend on their number."""
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -20,18 +22,29 @@ def lane_count() -> int:
 
 
 def run_lanes(work: Callable[[int], object], lanes: int) -> None:
-    """Call the work with 0 .. lanes-1, each on a core of its own with one BLAS thread.
+    """Call the work with 0 .. lanes-1, each on a core of its own with one BLAS thread."""
+    with open_lanes(lanes) as run:
+        run(work)
+
+
+@contextmanager
+def open_lanes(lanes: int) -> Iterator[Callable[[Callable[[int], object]], object]]:
+    """Yield what calls one work after another with 0 .. lanes-1, as `run_lanes` does.
 
     Several threads of BLAS cut the rows of a product among them, some kernels where a row then
     gets other last bits than its neighbour; one thread does not.
     """
-    if lane_count() == 1:
+
+    def in_turn(work: Callable[[int], object]) -> None:
         for lane in range(lanes):
             work(lane)
+
+    if lane_count() == 1:
+        yield in_turn
         return
     with _blas().limit(limits=1):
         if lanes == 1:
-            work(0)
+            yield in_turn
             return
         with ThreadPoolExecutor(lanes) as pool:
-            list(pool.map(work, range(lanes)))
+            yield lambda work: deque(pool.map(work, range(lanes)), maxlen=0)

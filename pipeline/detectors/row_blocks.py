@@ -1,9 +1,8 @@
 """One pass over many rows: block by block, dealt to all cores, in bounded memory."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from itertools import repeat
+from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from jaxtyping import Bool, Float, Float64
 
 from pipeline.detectors.rows import ChangedRows, Rows
 from pipeline.geometry import check_finite
+from pipeline.lanes import lane_count, open_lanes
 
 _ROWS = 8192  # of a block, at most
 _FEWEST = 256  # of a block where lanes are many or rows are wide
@@ -45,17 +45,13 @@ def sum_blocks(
     Raises:
         ValueError: If there are no rows, a value is not finite, or a sum overflows.
     """
-    from threadpoolctl import ThreadpoolController  # late: scoring sums nothing
-
     if not len(rows):
         raise ValueError(f"{what} must have at least one row, got none")
     source, change = (
         (rows.source, rows.change) if isinstance(rows, ChangedRows) else (rows, lambda raw, _: raw)
     )
-    blas = ThreadpoolController().select(user_api="blas")
-    threads = max((library["num_threads"] for library in blas.info()), default=1)
     n, d = rows.shape
-    lanes, size = _grid(n, d, threads)
+    lanes, size = _grid(n, d, lane_count())
     buffers = [np.empty((size, d)) for _ in range(lanes)]
     sums: list[list] = [[] for _ in range(lanes)]
 
@@ -71,21 +67,18 @@ def sum_blocks(
         for i, each in enumerate(terms):
             sums[lane][i] += each
 
-    def share(lane: int, first: int, part: np.ndarray) -> None:
+    def share(first: int, part: np.ndarray, lane: int) -> None:
         """Add every L-th block of a part that begins at row ``first``."""
         with np.errstate(over="ignore", invalid="ignore"):  # the sums are checked
             for low in range(lane * size, len(part), lanes * size):
                 add(lane, first + low, part[low : low + size])
 
-    with ExitStack() as stack:
-        pool = None
-        if lanes > 1:
-            stack.enter_context(blas.limit(limits=1))
-            pool = stack.enter_context(ThreadPoolExecutor(lanes))
-        together = n if isinstance(source, np.ndarray) else lanes * size  # read at once
+    # A lane alone has all threads of BLAS.
+    opened = open_lanes(lanes) if lanes > 1 else nullcontext(lambda work: work(0))
+    together = n if isinstance(source, np.ndarray) else lanes * size  # read at once
+    with opened as run:
         for first in range(0, n, together):
-            part = source[first : first + together]
-            list((pool.map if pool else map)(share, range(lanes), repeat(first), repeat(part)))
+            run(partial(share, first, source[first : first + together]))
     totals = [sum(each[1:], start=each[0]) for each in zip(*filter(None, sums), strict=True)]
     if not all(np.isfinite(total).all() for total in totals):
         check_finite(rows, what)
