@@ -33,6 +33,7 @@ from pipeline.backbones.weights import read_entry, read_record, write_record
 from pipeline.cache_folder import cache_root
 from pipeline.datasets.images import ImageParams
 from pipeline.datasets.index import read_index
+from pipeline.devices import device_names, resolve
 from pipeline.extraction.content_key import content_key, index_digest, model_identity
 from pipeline.extraction.decoding import ImageReader
 from pipeline.files import file_hash
@@ -149,15 +150,9 @@ def devices_of(recipe: FinetuneRecipe) -> list[str]:
         ValueError: If a GPU is asked for and torch sees none, or the batch cannot be shared out in
             pairs.
     """
-    kind = recipe.device
-    if kind == "auto":
-        kind = "cuda" if torch.cuda.is_available() else "cpu"
-    if kind != "cuda":
-        return [kind]
-    if not torch.cuda.is_available():
-        raise ValueError("finetune.device is cuda, but torch sees no GPU; set it to auto or cpu")
-    devices = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
-    if recipe.batch_size % (2 * len(devices)):
+    kind = resolve(recipe.device, parameter="finetune.device")
+    devices = device_names(kind)
+    if kind == "cuda" and recipe.batch_size % (2 * len(devices)):
         raise ValueError(
             f"finetune.batch_size must be a multiple of {2 * len(devices)}, two images for each "
             f"of {len(devices)} GPUs, got {recipe.batch_size}"

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from pipeline.backbones.weights import read_entry
+from pipeline.devices import resolve
 from pipeline.files import file_hash
 from pipeline.folders import folder_written_whole
 from pipeline.params import load_params
@@ -51,11 +51,7 @@ def run(
     targets, absent = choose_targets(
         labels.astype(np.int32), pseudo_labels, about, arrays, about_text, params
     )
-    device = params.device
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("probe.device is cuda, but torch sees no GPU; set it to auto or cpu")
+    device = resolve(params.device, parameter="probe.device")
     probes: dict[str, Probe] = {}
     told: dict[str, Any] = {name: {"applicable": False, "reason": r} for name, r in absent.items()}
     names = about_text["class_names"]

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pipeline.backbones.transforms import by_channel
+from pipeline.devices import resolve
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,4 @@ class Backbone:
 
 def pick_device(device: str = "auto") -> torch.device:
     """Turn ``auto`` into the GPU where there is one, else the CPU."""
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(device)
+    return torch.device(resolve(device, parameter="the device"))

@@ -10,6 +10,7 @@ import torch
 
 from pipeline.backbones.backbone import Backbone
 from pipeline.backbones.transforms import BytePixels, split_before_floats
+from pipeline.devices import resolve
 from pipeline.extraction.pillow_resize import with_fast_resize
 
 PRECISIONS = {
@@ -121,25 +122,14 @@ def resolve_device(device: str) -> str:
     Raises:
         ValueError: If a GPU is asked for and torch sees none.
     """
-    if device == "auto":
-        if torch.cuda.is_available():
-            return "cuda"
+    found = resolve(device, parameter="extract.device")
+    if device == "auto" and found == "cpu":
         print(
             "this machine seems to have a GPU, but torch cannot use it (is its driver too old for "
             f"CUDA {torch.version.cuda}?): extracting on the CPU",
             file=sys.stderr,
         )
-        return "cpu"
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("extract.device is cuda, but torch sees no GPU; set it to auto or cpu")
-    return device
-
-
-def device_names(device: str) -> list[str]:
-    """Return the devices one stage uses: every GPU of the machine, or the CPU."""
-    if device == "cpu":
-        return ["cpu"]
-    return [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+    return found
 
 
 def gpu_names() -> list[str]:

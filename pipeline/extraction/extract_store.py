@@ -153,7 +153,7 @@ class UnfinishedStore:
     def _devices(self) -> list[str]:
         if self.parts["device"] == "cpu":
             return ["cpu"]
-        from pipeline.extraction.encoder import device_names
+        from pipeline.devices import device_names
 
         return device_names(self.parts["device"])
 
