@@ -19,7 +19,7 @@ from pipeline.scoring import photo_features
 from pipeline.scoring.photos import as_file, find_photos, given_photos
 from pipeline.scoring.scorer import load_scorer
 from pipeline.scoring.thresholds import threshold
-from pipeline.statistics.metrics import fpr_at_tpr
+from pipeline.statistics.metrics import accepted_at_tpr, fpr_at_tpr
 from pipeline.storage.write_store import write_arrays
 from pipeline.tables import read_predictions, read_scores
 from stages import (
@@ -182,9 +182,26 @@ def test_photos_of_a_set_have_its_scores_to_the_bit(project, monkeypatch, tmp_pa
     assert told["weights"] == "random weights, seed 0"
 
 
+def test_accepted_are_those_of_the_id_test_images_that_fpr95_accepts(project):
+    """The image on the threshold too."""
+    scorer = load_scorer("tiny", methods=["all"])
+    table = pl.concat(list(scorer.tables(*find_photos(["images/test"]))))
+    for name, values in stored("scores", "test").items():
+        expected = accepted_at_tpr(values, tpr=0.95)
+        np.testing.assert_array_equal(table[f"{name}_accepted"].to_numpy(), expected, err_msg=name)
+
+
 def test_blocks_and_unreadable_photos_leave_the_batches_of_a_set(changeable, monkeypatch, capsys):
     """Blocks of 16, of which three files are none: the others are batched as if alone."""
     monkeypatch.setattr(photo_features, "_BLOCK", 16)
+    encoded = []
+    real = photo_features.encode_batches
+
+    def noted(encoder, reader, batches, *rest, **more):
+        real(encoder, reader, batches, *rest, **more)
+        encoded.extend(list(reader.paths[start:stop]) for start, stop in batches)
+
+    monkeypatch.setattr(photo_features, "encode_batches", noted)
     (changeable / "images/strange/ant/000a.txt").write_text("no image")
     (changeable / "images/strange/bee/empty.jpg").write_bytes(b"")
     whole = (changeable / "images/strange/cat/002.png").read_bytes()
@@ -199,6 +216,8 @@ def test_blocks_and_unreadable_photos_leave_the_batches_of_a_set(changeable, mon
     good = table.filter(pl.col("error").is_null())
     expected = stored("scores", "strange")["mahalanobis"]
     np.testing.assert_array_equal(good["mahalanobis"].to_numpy(), expected)
+    paths = pl.read_parquet("data/index/strange.parquet")["path"].to_list()
+    assert encoded == [paths[:8], paths[8:16], paths[16:]]
     bad = table.filter(pl.col("error").is_not_null())
     assert [Path(path).name for path in bad["path"]] == ["000a.txt", "empty.jpg", "zzz.png"]
     assert bad["mahalanobis"].null_count() == bad["mahalanobis_accepted"].null_count() == 3
@@ -311,6 +330,14 @@ def test_other_weights_than_the_detectors_are_refused(changeable):
     other = record | {"entry": record["entry"] | {"transform": {"size": 48}}}
     path.write_text(json.dumps(other), encoding="utf-8")
     with pytest.raises(WeightsError, match="the model of 'tiny' must be those"):
+        load_scorer("tiny")
+
+
+def test_a_backbone_without_an_image_tower_scores_no_photos(changeable):
+    path = Path("data/weights/tiny/weights.json")
+    record = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(record | {"loader": "features"}), encoding="utf-8")
+    with pytest.raises(WeightsError, match="'tiny' is imported features and has no image tower"):
         load_scorer("tiny")
 
 
