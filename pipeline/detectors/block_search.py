@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+from jaxtyping import Float32, Int64
 
 from pipeline.lanes import lane_count, run_lanes
 from pipeline.products import GRID, filled
@@ -22,8 +23,8 @@ _FIRST = 2048  # the first block is sorted whole, so it is smaller
 class Best:
     """Running k best per query, unsorted; the smallest of them is the bar to beat."""
 
-    similarities: np.ndarray
-    rows: np.ndarray
+    similarities: Float32[np.ndarray, "n k"]
+    rows: Int64[np.ndarray, "n k"]
 
     @classmethod
     def empty(cls, n: int, k: int) -> "Best":
@@ -31,8 +32,13 @@ class Best:
         k = max(k, 1)
         return cls(np.full((n, k), -np.inf, np.float32), np.full((n, k), -1, np.int64))
 
-    def offer(self, at: np.ndarray, similarities: np.ndarray, rows: np.ndarray) -> None:
-        """Merge candidates [len(at), any] into the queries ``at``; -inf stands for none.
+    def offer(
+        self,
+        at: Int64[np.ndarray, " q"],
+        similarities: Float32[np.ndarray, "q w"],
+        rows: Int64[np.ndarray, "q w"],
+    ) -> None:
+        """Merge candidates into the queries ``at``; a similarity of -inf stands for none.
 
         Of candidates that tie at the k-th place, the lowest rows stay.
         """
@@ -48,7 +54,7 @@ class Best:
         self.similarities[at] = np.take_along_axis(similarities, keep, axis=1)
         self.rows[at] = np.take_along_axis(rows, keep, axis=1)
 
-    def sorted(self) -> tuple[np.ndarray, np.ndarray]:
+    def sorted(self) -> tuple[Float32[np.ndarray, "n k"], Int64[np.ndarray, "n k"]]:
         """Similarities and rows, best first, equal ones in the order of the bank."""
         order = np.lexsort((self.rows, -self.similarities), axis=1)
         return (
@@ -58,12 +64,23 @@ class Best:
 
 
 def add_in_blocks(
-    best: Best, queries: np.ndarray, start: int, bank: np.ndarray, exclude: np.ndarray | None
+    best: Best,
+    queries: Float32[np.ndarray, "n d"],
+    start: int,
+    bank: Float32[np.ndarray, "m d"],
+    exclude: Int64[np.ndarray, " n"] | None,
 ) -> None:
     """Offer the bank rows ``start``, ``start + 1``, ... to all queries, after all lower rows.
 
     Blocks of queries are dealt to lanes of one BLAS thread; rows and columns of a product come in
     whole `GRID`s, so that copies get the same bits wherever they stand (see `pipeline.products`).
+
+    Args:
+        best: What was found among lower rows; changed in place.
+        queries: Of any norm; similarities are inner products.
+        start: Number of the first bank row.
+        bank: The rows to search.
+        exclude: For each query the bank row that is the query itself, or -1.
     """
     edges = {
         0,

@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from functools import cache
 
 import numpy as np
+from jaxtyping import Float32, Int64
 
 from pipeline.detectors.block_search import Best, add_in_blocks
 
-Shards = Iterable[tuple[int, np.ndarray]]
+Shards = Iterable[tuple[int, Float32[np.ndarray, "_ d"]]]  # first row, rows
 
 _PIECE = 1 << 30  # bytes of bank that faiss gets at a time
 _SPARE = 8  # faiss breaks ties as it likes: it is asked for more than k, to see whether k ties
@@ -22,9 +23,16 @@ def gpu_count() -> int:
 
 
 def add_with_faiss(
-    best: Best, queries: np.ndarray, start: int, bank: np.ndarray, exclude: np.ndarray | None
+    best: Best,
+    queries: Float32[np.ndarray, "n d"],
+    start: int,
+    bank: Float32[np.ndarray, "m d"],
+    exclude: Int64[np.ndarray, " n"] | None,
 ) -> None:
-    """Offer the bank rows ``start``, ``start + 1``, ... to all queries, after all lower rows."""
+    """Offer the bank rows ``start``, ``start + 1``, ... to all queries, after all lower rows.
+
+    The arguments are those of `add_in_blocks`.
+    """
     import faiss
 
     k = best.rows.shape[1] + (exclude is not None)
@@ -99,9 +107,21 @@ def _drop_self(
 
 
 def approximate_neighbours(
-    queries: np.ndarray, bank: np.ndarray, *, k: int, exclude: np.ndarray | None, kind: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """Similarities and rows by an index of that kind, ``ivf`` or ``hnsw``, best first.
+    queries: Float32[np.ndarray, "n d"],
+    bank: Float32[np.ndarray, "m d"],
+    *,
+    k: int,
+    exclude: Int64[np.ndarray, " n"] | None,
+    kind: str,
+) -> tuple[Float32[np.ndarray, "n k"], Int64[np.ndarray, "n k"]]:
+    """Inner products and rows of the k neighbours that an approximate index finds, best first.
+
+    Args:
+        queries: Rows to search for.
+        bank: Rows to search in.
+        k: Neighbours of each query.
+        exclude: For each query the bank row that is the query itself, or -1.
+        kind: ``ivf`` or ``hnsw``.
 
     Raises:
         ValueError: If the index found fewer than k neighbours for some query.

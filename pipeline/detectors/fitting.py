@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Float64, Int
 
 from pipeline.detectors.clusters import kmeans
 from pipeline.detectors.gaussians import ClassGaussians, one_hot
@@ -226,7 +226,7 @@ def head_statistics(
     return {"energies": energies}, posteriors
 
 
-def clip_threshold(features: Float[Rows, "n d"], *, quantile: float) -> np.ndarray:
+def clip_threshold(features: Float[Rows, "n d"], *, quantile: float) -> Float64[np.ndarray, ""]:
     """ReAct's threshold: a quantile of all activations of the bank."""
     if not 0 < quantile < 1:
         raise ValueError(f"fit.clip_quantile must be in (0, 1), got {quantile}")

@@ -10,12 +10,14 @@ The first term is a number for each query, added in float64; the second a number
 one column more in the product of the third.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
 from jaxtyping import Float32, Float64
+
+from pipeline.detectors.faiss_search import Shards
 
 _SAMPLE = 8192  # bank rows, of which every eighth tells whether there is a centre, and which
 _STEP = 8
@@ -39,7 +41,7 @@ class Centre:
         around[:, -1] = 1
         return around, products
 
-    def bank(self, shards: Iterable[tuple[int, np.ndarray]]) -> Iterator[tuple[int, np.ndarray]]:
+    def bank(self, shards: Shards) -> Iterator[tuple[int, Float32[np.ndarray, "_ e"]]]:
         """Bank rows around the centre, and their column more, in pieces that copy little."""
         for start, rows in shards:
             for low in range(0, len(rows), _PIECE):
@@ -63,8 +65,8 @@ class Centre:
 
 
 def centre_of(
-    shards: Iterable[tuple[int, np.ndarray]],
-) -> tuple[Centre | None, Iterator[tuple[int, np.ndarray]]]:
+    shards: Shards,
+) -> tuple[Centre | None, Iterator[tuple[int, Float32[np.ndarray, "_ d"]]]]:
     """The centre of a bank, or None where its rows are far enough apart, and all its shards."""
     shards = iter(shards)
     seen, chosen = [], []

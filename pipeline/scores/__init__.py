@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+from jaxtyping import Shaped
 
 from pipeline.detectors.query import Query
 from pipeline.scores import (  # noqa: F401 - used by their names
@@ -90,7 +91,9 @@ def method_settings(methods: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def compute(query: Query, name: str, entry: Mapping[str, Any]) -> dict[str, np.ndarray]:
+def compute(
+    query: Query, name: str, entry: Mapping[str, Any]
+) -> dict[str, Shaped[np.ndarray, " n"]]:
     """Scores of one entry of ``methods``, by the names in the tables.
 
     Raises:

@@ -42,6 +42,8 @@ def fused_scores(logits: Sequence[Float[np.ndarray, "n c"]]) -> Float64[np.ndarr
     return log_sum_exp(np.stack(of_top, axis=1)) - log_sum_exp(np.stack(of_others, axis=1))
 
 
-def score(query: Query, *, heads: tuple[str, ...] = (ZERO_SHOT, "plp", "lp")) -> np.ndarray:
+def score(
+    query: Query, *, heads: tuple[str, ...] = (ZERO_SHOT, "plp", "lp")
+) -> Float64[np.ndarray, " n"]:
     """Fusion of the named heads."""
     return fused_scores([query.logits(head) for head in heads])

@@ -27,8 +27,16 @@ def mahalanobis_scores(
     return -gaussians.distances(features)[0]
 
 
-def fitted(query: Query, name: str) -> tuple[np.ndarray, ClassGaussians]:
-    """The detector's Gaussians of that name, and the queries in their space."""
+def fitted(query: Query, name: str) -> tuple[Float[np.ndarray, "n d"], ClassGaussians]:
+    """The detector's Gaussians of that name, and before them the queries in their space.
+
+    Args:
+        query: What is scored, with its detector.
+        name: An entry of the section ``fit.gaussians``.
+
+    Raises:
+        NotApplicableError: If this backbone cannot have them.
+    """
     gaussians = ClassGaussians(**query.detector.part("gaussians", name))
     facts = query.detector.facts[f"gaussians/{name}"]
     space = query.features if facts["space"] == "features" else query.logits(facts["space"])
