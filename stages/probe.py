@@ -21,6 +21,7 @@ from pipeline.backbones.weights import read_entry
 from pipeline.devices import resolve
 from pipeline.files import file_hash
 from pipeline.folders import folder_written_whole
+from pipeline.head_names import head_name
 from pipeline.params import load_params
 from pipeline.stage import run_stage
 from pipeline.storage.store import iter_shards, read_arrays, read_attributes
@@ -98,7 +99,7 @@ def train_head(
                     )
                 accuracy = training_accuracy(probe, rows, batch_size=params.batch_size)
                 trained.append({"seed": seed, "loss": losses[-1], "accuracy": accuracy})
-                probes[head if seed == params.seeds[0] else f"{head}_seed{seed}"] = probe
+                probes[head_name(head, seed, params.seeds)] = probe
     return probes, trained
 
 

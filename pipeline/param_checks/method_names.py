@@ -4,11 +4,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pipeline.classifier_names import CLASSIFIERS
+from pipeline.head_names import known_heads
 from pipeline.param_checks.sections import Params
 from pipeline.scores import check_methods, method_names
-from pipeline.scores.fitted import HEADS, TRAINED, check_names
-
-PARTS = ("gaussians", "residuals", "head_statistics")  # of section fit
+from pipeline.scores.fitted import PARTS, check_names
 
 
 def check_method_table(params: Params) -> None:
@@ -34,8 +33,7 @@ def check_method_table(params: Params) -> None:
 
 def _check_fitted_heads(params: Params) -> None:
     """Refuse parts of section fit that name a head which is never trained."""
-    seeds = params.probe.seeds[1:]
-    heads = [*HEADS, *(f"{head}_seed{seed}" for seed in seeds for head in TRAINED)]
+    heads = known_heads(params.probe.seeds)
     wanted = [
         (f"fit.gaussians.{name}.space", spec.space, "features")
         for name, spec in params.fit.gaussians.items()

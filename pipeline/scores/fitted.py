@@ -5,10 +5,9 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from pipeline.classifier_names import ZERO_SHOT
+from pipeline.head_names import known_heads
 from pipeline.scores import SCORES
 
-TRAINED = ("plp", "lp", "few_shot")  # one head more for every further seed: plp_seed43
-HEADS = (ZERO_SHOT, *TRAINED, "ft")
 # score, parameter: the entry of `fit` that must hold its value
 _FITTED = {
     ("mahalanobis", "gaussians"): "gaussians",
@@ -18,6 +17,7 @@ _FITTED = {
     ("kl_matching", "head"): "head_statistics",
     ("nnguide", "head"): "head_statistics",
 }
+PARTS = tuple(dict.fromkeys(_FITTED.values()))  # of section fit
 
 
 def check_names(
@@ -36,7 +36,7 @@ def check_names(
     Raises:
         ValueError: Naming the method, the name and the known ones.
     """
-    known = [*HEADS, *(f"{head}_seed{seed}" for seed in seeds[1:] for head in TRAINED)]
+    known = known_heads(seeds)
     for name, entry in methods.items():
         heads = [entry["head"]] if "head" in entry else entry.get("heads", [])
         for head in heads:
