@@ -11,13 +11,11 @@ Writes  WEIGHTS   folder with model.safetensors, open_clip_config.json (model an
 import argparse
 import hashlib
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import save
-from tqdm import tqdm
 
 from pipeline.backbones.model_arguments import model_arguments
 from pipeline.folders import folder_written_whole
@@ -26,6 +24,7 @@ from pipeline.glyph_world.pretraining_check import accuracies
 from pipeline.glyph_world.pretraining_pairs import draw_pairs
 from pipeline.glyph_world.pretraining_params import PretrainParams, TrainParams
 from pipeline.params import from_mapping, load_params, read_section
+from pipeline.progress import Progress
 from pipeline.stage import run_stage
 
 
@@ -45,12 +44,13 @@ def run(
         model = build_model(entry["model_cfg"], logit_scale=recipe.logit_scale, seed=params.seed)
     size = sum(p.numel() for p in model.visual.parameters()) / 1e6
     print(f"{backbone}: image tower of {size:.1f}M parameters, {len(images):,} pairs", flush=True)
-    with tqdm(total=recipe.steps, desc=backbone, disable=not sys.stderr.isatty()) as bar:
+    with Progress(backbone, recipe.steps, units="steps") as progress:
 
         def report(step: int, loss: float) -> None:
-            bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
-            bar.update()
-            if bar.disable and (step % params.log_every == 0 or step == recipe.steps):
+            if progress.bar:
+                progress.note = f"loss {loss:.3f}"
+                progress.advance(1)
+            elif step % params.log_every == 0 or step == recipe.steps:
                 print(f"{backbone}: step {step} of {recipe.steps}, loss {loss:.3f}", flush=True)
 
         train(model, images, captions, params=recipe, seed=params.seed, report=report)
