@@ -86,7 +86,11 @@ def test_a_section_that_is_missing_is_named():
         ("evaluate.class_methods", ["knn_2"], "evaluate.class_methods .* method 'knn_2'"),
         ("study.nearest", "knn_11", "study.nearest names the unknown method 'knn_11'"),
         ("study.plp", ["plp_ms"], "study.plp names the unknown method 'plp_ms'"),
-        ("study.classifier", "knn_5", "study.classifier must be one of zero_shot, knn_20, .* got 'knn_5'"),
+        (
+            "study.classifier",
+            "ft",
+            "classifier must be one of zero_shot, knn_20, plp, lp, got .ft.",
+        ),
         ("methods.plp_msp.head", "lpp", "methods.plp_msp names the head 'lpp'"),
         ("methods.plp_msp.head", "few_shot", "needs probe.shots above 0, got 0"),
         ("methods.mahalanobis.gaussians", "labelss", "names 'labelss', which fit.gaussians"),
