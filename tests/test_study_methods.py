@@ -80,6 +80,16 @@ def test_the_paper_s_numbers_say_what_they_are_of_where_ours_are_of_another_scor
     }
 
 
+def test_claim_d_says_what_a_user_writes(root, scope):
+    """matrix.crafted is derived; data sets of source craft are what is named."""
+    without = dataclasses.replace(scope, crafted={})
+    (claim,) = claims_table(read_study(root, without), USUAL).filter(claim="d")["ours"]
+
+    assert claim == (
+        "not run: needs a data set of source craft (datasets), as conf/attacks.yaml has two"
+    )
+
+
 def test_the_figure_of_claim_a_is_of_the_study_s_score_and_classifier(records):
     figure = accuracy_figure(records)
     panel = figure.axes[1]

@@ -94,7 +94,10 @@ def _claim_d(records: StudyRecords, params: StudyParams) -> Iterator[Claim]:
             f"{row['source']} → {row['dataset']}",
         )
     if table.is_empty():
-        yield Claim(*said, "not run: needs crafted sets in matrix.crafted")
+        yield Claim(
+            *said,
+            "not run: needs a data set of source craft (datasets), as conf/attacks.yaml has two",
+        )
 
 
 def _claim_e(records: StudyRecords, params: StudyParams) -> Iterator[Claim]:
