@@ -71,6 +71,9 @@ def test_a_figure_is_the_same_file_twice(tmp_path, draw, backbones, sets, crafte
     """Also for one backbone without text tower on one set, where half of the methods are absent."""
     records = records_of(tmp_path, backbones=backbones, sets=sets, crafted=crafted)
 
+    if draw is backbones_figure and len(backbones) == 1:
+        assert draw(records) is None  # its one column stands among the sets
+        return
     save_figure(draw(records), tmp_path / "a.svg")
     save_figure(draw(records), tmp_path / "b.svg")
 

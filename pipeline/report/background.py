@@ -42,17 +42,31 @@ def notes(records: Records) -> tuple[str, ...]:
                 f"{record['rows']} training images are right (prompts {record['prompts']})."
             )
         if dead := record.get("dead_classes"):
-            names = ", ".join(f"{entry['label']} {entry['class']}" for entry in dead)
+            names = ", ".join(f"{entry['class']} (label {entry['label']})" for entry in dead)
             found.append(
                 f"Dead classes of {backbone}, which no training image got as pseudo-label: {names}."
             )
+    if not found:
+        pseudo = any(record.get("applicable", True) for record in records.pseudo_labels.values())
+        found = ["No constant scores, no dead classes." if pseudo else "No constant scores."]
+    return (*found, *_copies(records.duplicates))
+
+
+def _copies(duplicates: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The warnings of the duplicate reports, or that what they searched has none."""
     copies: dict[str, str] = {}  # each set is compared with the ID sets, so they repeat
-    for name, record in records.duplicates.items():
+    for name, record in duplicates.items():
         cited = f" (reports/duplicates/{name}.png)" if _has_pictures(record) else ""
         for warning in record.get("warnings", []):
             copies.setdefault(warning, cited)
-    found += [f"Duplicates: {warning}{cited}" for warning, cited in copies.items()]
-    return tuple(found)
+    if duplicates and not copies:  # what was not searched is a warning too
+        names = dict.fromkeys(name for record in duplicates.values() for name in record["sets"])
+        threshold = max(record["threshold"] for record in duplicates.values())
+        return [
+            f"Duplicates: none found among {', '.join(names)}: no two equal files, and no image of "
+            f"one set nearly the same as one of another (cosine of at least {threshold:g})."
+        ]
+    return [f"Duplicates: {warning}{cited}" for warning, cited in copies.items()]
 
 
 def _has_pictures(record: Mapping[str, Any]) -> bool:

@@ -28,7 +28,7 @@ def claims_table(records: Records) -> Table:
     for cell in _shown(records):
         said = cell["claim"], cell["statement"], cell["paper"]
         if _is_difference(cell):
-            row = (*said, BELOW, "", f"{records.scope.benchmark}, by mean over OOD sets")
+            row = (*said, BELOW, "", f"{records.scope.benchmark}, {_by(records)}")
             if row not in rows:
                 rows.append(row)
         else:
@@ -75,8 +75,8 @@ def differences_table(records: Records) -> Table:
     claims = sorted({claim for claim, _ in found})
     tests = [TESTS[claim] for claim in claims]
     return Table(
-        title=f"Claim{'s' * (len(claims) > 1)} {' and '.join(claims)}, by mean over OOD sets",
-        header=("claim", "first minus second", *map(title, means), "tests"),
+        title=f"Claim{'s' * (len(claims) > 1)} {' and '.join(claims)}, {_by(records)}",
+        header=("claim", "first minus second", *map(records.scope.title, means), "tests"),
         rows=rows,
         note=(
             f"Differences of AUROC in points with {100 * records.setting('level'):g} % intervals, "
@@ -85,6 +85,12 @@ def differences_table(records: Records) -> Table:
             "pair of scores; open: the difference may be chance."
         ),
     )
+
+
+def _by(records: Records) -> str:
+    """What the differences are judged over."""
+    ood = records.scope.ood
+    return f"on {ood[0]}" if len(ood) == 1 else "by mean over OOD sets"
 
 
 def _cells(records: Records) -> list[dict[str, str]]:
@@ -128,8 +134,10 @@ def _tests(records: Records, cells: dict[str, dict[str, str]], means: Collection
 
 
 def _members(records: Records, means: Collection[str]) -> str:
-    """Say what each of these means counts."""
+    """Say what each of these means counts; a single set is no mean."""
     scope = records.scope
+    if len(scope.ood) == 1:
+        return ""
     counted = {MEAN: f"all {len(scope.ood)} OOD sets"}
     if not scope.counts_all:
         counted = {MEAN: ", ".join(scope.counted)}

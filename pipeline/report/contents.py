@@ -38,11 +38,13 @@ def headline_table(records: Records) -> Table:
         title=f"AUROC (%) on {records.scope.benchmark} with {backbone}",
         header=("method", *map(title, means), *records.scope.sets),
         rows=tuple(rows),
-        note=(
-            f"Higher = better, 50 = chance. {_intervals(records)} {_means_sentence(records)} "
-            f"{'Intervals of each set: section AUROC. ' if means else ''}"
-            f"{_accuracy_sentence(records)} {recall_note(records)}"
-        ).rstrip(),
+        note=_joined(
+            f"Higher = better, 50 = chance. {_intervals(records)}",
+            _means_sentence(records),
+            "Intervals of each set: section AUROC." if means else "",
+            _accuracy_sentence(records),
+            recall_note(records),
+        ),
     )
 
 
@@ -56,16 +58,18 @@ def metric_table(records: Records, metric: str) -> Table:
             *(percent(*records.mean(backbone, name, method, metric)) for name in means),
             *(percent(*records.metric(backbone, d, method, metric)) for d in records.scope.sets),
         )
-        for method in records.methods
+        for method in records.applying(backbone)
     )
     return Table(
         title=f"{TITLES[metric]} of every method on every OOD set, {backbone}",
         header=("method", *map(title, means), *records.scope.sets),
         rows=rows,
-        note=(
-            f"{_sense(records, metric)} {_intervals(records)} {_means_sentence(records)} "
-            f"{recall_note(records)}"
-        ).rstrip(),
+        note=_joined(
+            f"{_sense(records, metric)} {_intervals(records)}",
+            _means_sentence(records),
+            _absent(records, backbone),
+            recall_note(records),
+        ),
     )
 
 
@@ -76,22 +80,19 @@ def backbones_table(records: Records) -> Table:
             method,
             *(percent(*records.mean(b, MEAN, method, "auroc")) for b in records.scope.backbones),
         )
-        for method in records.methods
+        for method in records.applying(*records.scope.backbones)
     )
+    averaged = records.scope.averaged
     return Table(
-        title=f"Mean AUROC over {records.scope.over}, every backbone",
+        title=f"{averaged[0].upper()}{averaged[1:]}, every backbone",
         header=("method", *records.scope.backbones),
         rows=rows,
-        note=" ".join(
-            filter(
-                None,
-                (
-                    _sense(records, "auroc"),
-                    _intervals(records),
-                    _counted(records),
-                    recall_note(records, *records.scope.backbones),
-                ),
-            )
+        note=_joined(
+            _sense(records, "auroc"),
+            _intervals(records),
+            _counted(records),
+            _absent(records, *records.scope.backbones),
+            recall_note(records, *records.scope.backbones),
         ),
     )
 
@@ -117,20 +118,22 @@ def accuracy_table(records: Records) -> Table:
 
 def accepted_table(records: Records) -> Table:
     """ID accuracy of the headline backbone among the ID images that each method accepts."""
-    record = records.accuracies[records.scope.backbone]
+    backbone = records.scope.backbone
+    record = records.accuracies[backbone]
     accepted = record["accepted"]
     classifiers = [how for how in records.classifiers if how in accepted]
     rows = tuple(
         (method, *(percent(**accepted[how].get(method, {"value": None})) for how in classifiers))
-        for method in records.methods
+        for method in records.applying(backbone)
     )
     return Table(
-        title=f"ID accuracy among accepted images, {records.scope.backbone}",
+        title=f"ID accuracy among accepted images, {backbone}",
         header=("accepted by", *classifiers),
         rows=rows,
-        note=(
-            f"Top-1 accuracy in percent among the ID images with the highest scores, at least "
-            f"{100 * record['tpr']:g} % of them. {_intervals(records)}"
+        note=_joined(
+            "Top-1 accuracy in percent among the ID images with the highest scores, at least "
+            f"{100 * record['tpr']:g} % of them. {_intervals(records)}",
+            _absent(records, backbone),
         ),
     )
 
@@ -172,6 +175,21 @@ def _count(cell: dict[str, Any]) -> int:
 def _mean_columns(records: Records) -> tuple[str, ...]:
     """A mean over one set repeats it: leave the means out where there is only one set."""
     return records.mean_names if len(records.scope.ood) > 1 else ()
+
+
+def _absent(records: Records, *backbones: str) -> str:
+    """Say that rows without a single number are left out."""
+    count = len(records.methods) - len(records.applying(*backbones))
+    if not count:
+        return ""
+    who = backbones[0] if len(backbones) == 1 else "any backbone"
+    what = "1 method that does" if count == 1 else f"{count} methods that do"
+    named = "it" if count == 1 else "them"
+    return f"Without a row: {what} not apply to {who}; Notes names {named} and why."
+
+
+def _joined(*sentences: str) -> str:
+    return " ".join(filter(None, sentences))
 
 
 def _intervals(records: Records) -> str:

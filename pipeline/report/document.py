@@ -1,7 +1,7 @@
 """The report's order: sections of text, tables and pictures, and their Markdown form."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.report import background, contents
@@ -52,12 +52,9 @@ def sections(
     def drawn(*names: str) -> tuple[Picture, ...]:
         return tuple(pictures[name] for name in names if name in pictures)
 
-    hardest = contents.classes_table(records)
-    compared, lines = comparisons_table(records), lines_table(records)
-    claims, differences = claims_table(records), differences_table(records)
-    absent, seeds = background.not_applicable_table(records), seeds_table(records)
-    noted = background.notes(records)
-    return (
+    several = len(records.scope.backbones) > 1  # one alone stands whole in section AUROC
+    crafted = tuple(records.scope.crafted)
+    parts = (
         Section(
             "headline",
             "Result",
@@ -68,14 +65,14 @@ def sections(
             "claims",
             "Claims",
             paragraphs=tuple(filter(None, [not_measured(records)])),
-            tables=tuple(table for table in (claims, differences) if table.rows),
+            tables=(claims_table(records), differences_table(records)),
         ),
         Section(
             "accuracy",
             "ID accuracy and OOD detection",
             tables=(
                 contents.accuracy_table(records),
-                *((lines,) if lines.rows else ()),
+                lines_table(records),
                 contents.accepted_table(records),
             ),
             pictures=drawn("accuracy_against_auroc"),
@@ -85,51 +82,46 @@ def sections(
             "AUROC",
             tables=(
                 contents.metric_table(records, "auroc"),
-                *((seeds,) if seeds.rows else ()),
-                *((hardest,) if hardest.rows else ()),
+                seeds_table(records),
+                contents.classes_table(records),
             ),
             pictures=drawn("mean_auroc", "auroc_by_set"),
         ),
         Section("fpr95", "FPR at 95 % TPR", tables=(contents.metric_table(records, "fpr95"),)),
-        *(
-            (Section("comparisons", "Methods against each other", tables=(compared,)),)
-            if compared.rows
-            else ()
-        ),
+        Section("comparisons", "Methods against each other", tables=(comparisons_table(records),)),
         Section(
             "backbones",
             "Every backbone",
-            tables=(contents.backbones_table(records),),
+            tables=(contents.backbones_table(records),) if several else (),
             pictures=drawn("auroc_by_backbone"),
         ),
         Section("scores", "Scores", pictures=drawn("roc", "score_histograms")),
-        *(
-            (
-                Section(
-                    "adversarial",
-                    "Crafted images",
-                    tables=(
-                        *(attack_table(records, name) for name in records.scope.crafted),
-                        transfer_table(records),
-                    ),
-                    pictures=(
-                        *drawn("attack_curves"),
-                        *(Picture(path, sheet_caption(path.stem)) for path in contact_sheets),
-                    ),
-                ),
-            )
-            if records.scope.crafted
-            else ()
+        Section(
+            "adversarial",
+            "Crafted images",
+            tables=(*(attack_table(records, name) for name in crafted), transfer_table(records)),
+            pictures=(
+                *drawn("attack_curves"),
+                *(Picture(path, sheet_caption(path.stem)) for path in contact_sheets if crafted),
+            ),
         ),
         Section(
             "notes",
             "Notes",
-            paragraphs=noted or ("No constant scores, no dead classes.",),
-            tables=(absent,) if absent.rows else (),
+            paragraphs=background.notes(records),
+            tables=(background.not_applicable_table(records),),
         ),
         Section("conventions", "Conventions", paragraphs=conventions(records)),
         Section("provenance", "Provenance", tables=provenance_tables(records)),
     )
+    return tuple(filled for part in parts if (filled := _without_empty(part)))
+
+
+def _without_empty(part: Section) -> Section | None:
+    """A section with the tables that have rows, or nothing where nothing is left of it."""
+    filled = replace(part, tables=tuple(table for table in part.tables if table.rows))
+    some = filled.warnings or filled.paragraphs or filled.tables or filled.pictures
+    return filled if some else None
 
 
 def markdown_document(title: str, lead: str, content: tuple[Section, ...], *, folder: Path) -> str:

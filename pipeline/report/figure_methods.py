@@ -12,7 +12,7 @@ from pipeline.report.records import Records, title
 
 def mean_figure(records: Records) -> Figure:
     """Draw every method's mean AUROC: the headline backbone with 95 % intervals, others hollow."""
-    headline, over = records.scope.backbone, records.scope.over
+    headline = records.scope.backbone
     others = [name for name in records.scope.backbones if name != headline]
     if len(others) > len(PALETTE) - 1:
         others = []  # the heat map over backbones shows them
@@ -55,7 +55,7 @@ def mean_figure(records: Records) -> Figure:
             panel.axvline(50, color=FAINT, linewidth=0.8, linestyle=":")
         panel.set_yticks(range(len(methods)), methods)
         panel.set_ylim(-0.7, len(methods) - 0.3)
-        panel.set_xlabel(f"mean AUROC over {over} (%), higher = better; 50 = chance")
+        panel.set_xlabel(f"{records.scope.averaged} (%), higher = better; 50 = chance")
         handles, labels = panel.get_legend_handles_labels()
         order = sorted(range(len(labels)), key=lambda i: labels[i] != headline)
         panel.legend(
@@ -65,7 +65,10 @@ def mean_figure(records: Records) -> Figure:
             bbox_to_anchor=(1.0, 1.0),
         )
         each = "every OOD set" if records.scope.counts_all else "each of these sets"
-        panel.set_title(f"every method, {each} counted once", loc="left")
+        several = len(records.scope.ood) > 1
+        panel.set_title(
+            f"every method, {each} counted once" if several else "every method", loc="left"
+        )
     return figure
 
 
@@ -73,20 +76,28 @@ def sets_figure(records: Records) -> Figure:
     """Heat map of AUROC on the headline backbone: a row a method, a column a set or mean."""
     backbone = records.scope.backbone
     means = records.mean_names if len(records.scope.ood) > 1 else ()
+    methods = records.applying(backbone)
     values = [
         [records.mean(backbone, name, method, "auroc")[0] for name in means]
         + [records.metric(backbone, dataset, method, "auroc")[0] for dataset in records.scope.sets]
-        for method in records.methods
+        for method in methods
     ]
     columns = [*map(title, means), *(name.replace("_", " ") for name in records.scope.sets)]
-    return heat_map(values, records.methods, columns, f"AUROC (%), {backbone}", split=len(means))
+    return heat_map(values, methods, columns, f"AUROC (%), {backbone}", split=len(means))
 
 
-def backbones_figure(records: Records) -> Figure:
-    """Heat map of the overall mean of AUROC: a row a method, a column a backbone."""
+def backbones_figure(records: Records) -> Figure | None:
+    """Heat map of the overall mean of AUROC: a row a method, a column a backbone.
+
+    Returns:
+        The figure, or nothing for one backbone, whose column `sets_figure` shows.
+    """
+    if len(records.scope.backbones) == 1:
+        return None
+    methods = records.applying(*records.scope.backbones)
     values = [
         [records.mean(name, MEAN, method, "auroc")[0] for name in records.scope.backbones]
-        for method in records.methods
+        for method in methods
     ]
-    label = f"mean AUROC over {records.scope.over} (%)"
-    return heat_map(values, records.methods, list(records.scope.backbones), label)
+    label = f"{records.scope.averaged} (%)"
+    return heat_map(values, methods, list(records.scope.backbones), label)

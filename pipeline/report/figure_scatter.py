@@ -48,7 +48,11 @@ def accuracy_figure(records: Records) -> Figure:
         margins=(0.62, 0.72, 1.75 if keyed else 0.25, 0.45),
     )
     with mpl.rc_context(STYLE):
-        overall = MEAN if records.scope.counts_all else f"{MEAN} ({records.scope.over})"
+        overall = (
+            records.scope.title(MEAN)
+            if records.scope.counts_all
+            else f"{MEAN} ({records.scope.over})"
+        )
         for panel, name in zip(axes, (overall, *sets), strict=True):
             points = [
                 (

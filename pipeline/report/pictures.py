@@ -20,20 +20,6 @@ class Picture:
 
 
 CAPTIONS = {  # of the figures that show the same in every study
-    "mean_auroc": (
-        "Mean AUROC of every method over the OOD sets, the best at the top: farther right is "
-        "better, the dotted line at 50 is chance. Filled points with bars are the headline "
-        "backbone and its intervals, hollow ones the other backbones. Methods that do not apply to "
-        "the headline backbone are not drawn."
-    ),
-    "auroc_by_set": (
-        "AUROC (%) of every method for every mean and OOD set: brighter is better, and everything "
-        "at or below chance (50) has the darkest colour. n/a: does not apply."
-    ),
-    "auroc_by_backbone": (
-        "Mean AUROC (%) of every method on every backbone: brighter is better, and everything at "
-        "or below chance (50) has the darkest colour. n/a: does not apply."
-    ),
     "roc": (
         "ROC curves of the headline methods, ID being the positive class: the nearer to the upper "
         "left corner the better; the diagonal is chance. Where a curve meets the dotted line, the "
@@ -55,7 +41,27 @@ CAPTIONS = {  # of the figures that show the same in every study
 
 def captions(records: Records) -> dict[str, str]:
     """What each figure of a study shows, by its name."""
-    return CAPTIONS | {"accuracy_against_auroc": _scatter_caption(records)}
+    several = len(records.scope.ood) > 1
+    sets = "every mean and OOD set" if several else records.scope.ood[0]
+    averaged = "Mean AUROC" if several else "AUROC"
+    over = "over the OOD sets" if several else f"on {records.scope.ood[0]}"
+    return CAPTIONS | {
+        "accuracy_against_auroc": _scatter_caption(records),
+        "mean_auroc": (
+            f"{averaged} of every method {over}, the best at the top: farther right is better, the "
+            "dotted line at 50 is chance. Filled points with bars are the headline backbone and "
+            "its intervals, hollow ones the other backbones. Methods that do not apply to the "
+            "headline backbone are not drawn."
+        ),
+        "auroc_by_set": (
+            f"AUROC (%) of every method for {sets}: brighter is better, and everything at or below "
+            "chance (50) has the darkest colour. n/a: does not apply."
+        ),
+        "auroc_by_backbone": (
+            f"{averaged} (%) of every method on every backbone: brighter is better, and everything "
+            "at or below chance (50) has the darkest colour. n/a: does not apply."
+        ),
+    }
 
 
 def _scatter_caption(records: Records) -> str:

@@ -33,8 +33,18 @@ class ReportScope(StudyScope):
     @property
     def over(self) -> str:
         """What the mean without a name is over, in words."""
-        each = "the OOD sets"
-        return each if self.counts_all else f"{len(self.counted)} of {len(self.ood)} OOD sets"
+        if not self.counts_all:
+            return f"{len(self.counted)} of {len(self.ood)} OOD sets"
+        return self.ood[0] if len(self.ood) == 1 else "the OOD sets"
+
+    @property
+    def averaged(self) -> str:
+        """What is shown where one number stands for all OOD sets; of a single set no mean."""
+        return f"mean AUROC over {self.over}" if len(self.ood) > 1 else f"AUROC on {self.over}"
+
+    def title(self, key: str) -> str:
+        """What a reader sees for a mean or a set; of a single set its name, not ``mean``."""
+        return self.ood[0] if key == MEAN and len(self.ood) == 1 else title(key)
 
 
 @dataclass(frozen=True)
@@ -85,6 +95,14 @@ class Records:
                     f"evaluated are: {', '.join(known)}"
                 )
         return self.scope.headline_methods
+
+    def applying(self, *backbones: str) -> tuple[str, ...]:
+        """Methods that apply to at least one of these backbones, in the order of `methods`."""
+        return tuple(
+            method
+            for method in self.methods
+            if any(self.why_not(backbone, method) is None for backbone in backbones)
+        )
 
     @property
     def mean_names(self) -> tuple[str, ...]:

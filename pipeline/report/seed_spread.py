@@ -38,6 +38,6 @@ def seeds_table(records: Records) -> Table:
         title=f"Spread over training seeds, {backbone}",
         header=("method", "seeds", "mean", "standard deviation", "lowest", "highest"),
         rows=tuple(rows),
-        note=f"AUROC in percent, the mean over {records.scope.over}; one head for each seed of "
+        note=f"In percent, {records.scope.averaged}; one head for each seed of "
         "probe.seeds, on the same images.",
     )
