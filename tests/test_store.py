@@ -302,7 +302,7 @@ def test_what_an_earlier_run_left_half_written_is_removed(tmp_path):
     left = tmp_path / ".s.zarr.77-abc.partial" / "features"
     left.mkdir(parents=True)
 
-    write_store(tmp_path / "s.zarr", rows_of(3), np.zeros(3), {})
+    write_store(tmp_path / "s.zarr", rows_of(3), np.zeros(3, np.int32), {})
 
     assert [path.name for path in tmp_path.iterdir()] == ["s.zarr"]
 

@@ -4,7 +4,7 @@ A copy of a test or OOD image inside the ID training bank decides its nearest-ne
 copies within a set make its rows depend on each other.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float32
 
+from pipeline.detectors.faiss_search import Shards
 from pipeline.detectors.neighbours import nearest_in_shards
 from pipeline.geometry import unit_norm
 
@@ -36,7 +37,7 @@ class ImageSetRows:
     role: Role
     index: pl.DataFrame
     excluded: int = 0
-    shards: Callable[[], Iterable[tuple[int, np.ndarray]]] | None = None
+    shards: Callable[[], Shards] | None = None
     files: bool = True
 
 
@@ -89,7 +90,7 @@ def exact_copies(one: pl.DataFrame, other: pl.DataFrame, *, within: bool) -> lis
 
 def near_copies(
     queries: Float32[np.ndarray, "n d"],
-    shards: Iterable[tuple[int, np.ndarray]],
+    shards: Shards,
     *,
     threshold: float,
     within: bool,

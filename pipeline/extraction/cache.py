@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from pipeline.files import file_hash
 
@@ -63,14 +64,16 @@ class SideCache:
                 path.unlink()
         return segments
 
-    def commit(self, start: int, rows: np.ndarray) -> None:
+    def commit(self, start: int, rows: Float[np.ndarray, "b d"]) -> None:
         """Put finished rows safely on the disk, then give them their name."""
         data = np.ascontiguousarray(rows, dtype=self.dtype)
         digest = hashlib.sha256(data.data).hexdigest()
         name = f"{start:010d}-{start + len(rows):010d}.{digest}.rows"
         _write_durably(self.folder / name, data.data)
 
-    def read(self, segments: Sequence[Segment], *, width: int) -> Iterator[np.ndarray]:
+    def read(
+        self, segments: Sequence[Segment], *, width: int
+    ) -> Iterator[Float[np.ndarray, "_ d"]]:
         """Yield the rows of all segments in order, each row once."""
         position = 0
         for segment in sorted(segments, key=lambda segment: segment.start):

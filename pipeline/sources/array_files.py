@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Shaped
 
 from pipeline.sources.array_readers import (
     READERS,
@@ -51,7 +52,7 @@ class Parts:
         """Rows of all parts."""
         return self.shape[0]
 
-    def blocks(self) -> Iterator[tuple[int, np.ndarray]]:
+    def blocks(self) -> Iterator[tuple[int, Shaped[np.ndarray, "b *d"]]]:
         """Pairs of first row and rows, at most 16,384 at once."""
         start = 0
         for array in self.arrays:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import UInt8
 
 from pipeline.sources import cifar, idx, svhn
 from pipeline.sources.listing import Entry
@@ -21,9 +22,9 @@ from pipeline.sources.spec import CifarSet, IdxSet, ImageSet, MatSet, SourceErro
 
 
 class Pixels(NamedTuple):
-    """Images [n h w] or [n h w 3] as bytes, their class keys, and the classes in label order."""
+    """Gray or RGB images as bytes, their class keys, and the classes in label order."""
 
-    images: np.ndarray
+    images: UInt8[np.ndarray, "n h w *rgb"]
     class_keys: Sequence[str]
     classes: list[str]
 

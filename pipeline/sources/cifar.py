@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import UInt8
 
 from pipeline.sources.spec import SourceError
 
@@ -31,7 +32,9 @@ class _PlainUnpickler(pickle.Unpickler):
         return super().find_class(module.replace("numpy.core", "numpy._core"), name)
 
 
-def load(path: Path, *, split: str, coarse: bool) -> tuple[np.ndarray, list[str], list[str]]:
+def load(
+    path: Path, *, split: str, coarse: bool
+) -> tuple[UInt8[np.ndarray, "n 32 32 3"], list[str], list[str]]:
     """Read one split.
 
     Args:
@@ -40,7 +43,7 @@ def load(path: Path, *, split: str, coarse: bool) -> tuple[np.ndarray, list[str]
         coarse: CIFAR-100's twenty superclasses instead of its hundred classes.
 
     Returns:
-        Images [n 32 32 3] in the order of the batches, class names by row, classes in label order.
+        Images in the order of the batches, class names by row, classes in label order.
 
     Raises:
         SourceError: If a batch is missing, a file is no CIFAR batch, a label is no class, or there

@@ -5,13 +5,16 @@ import struct
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import UInt8
 
 from pipeline.sources.spec import SourceError
 
 SPLITS = {"train": "train", "test": "t10k"}  # in row order, and what their files begin with
 
 
-def load(path: Path, *, labels: str | None, split: str) -> tuple[np.ndarray, list[str], list[str]]:
+def load(
+    path: Path, *, labels: str | None, split: str
+) -> tuple[UInt8[np.ndarray, "n h w"], list[str], list[str]]:
     """Read a file, or one or both splits of a folder, training images first.
 
     Args:
@@ -20,7 +23,7 @@ def load(path: Path, *, labels: str | None, split: str) -> tuple[np.ndarray, lis
         split: Of a folder: ``train``, ``test`` or ``all``.
 
     Returns:
-        Images [n h w], the class key of each (all empty without labels), classes in label order.
+        Images, the class key of each (all empty without labels), classes in label order.
 
     Raises:
         SourceError: If a file is missing or no idx file, or files do not belong together.
@@ -107,7 +110,7 @@ def _labels(path: Path, images: np.ndarray, beside: Path) -> np.ndarray:
     return values
 
 
-def read_idx(path: Path) -> np.ndarray:
+def read_idx(path: Path) -> UInt8[np.ndarray, "..."]:
     """An array of bytes in the idx format of LeCun's MNIST page, plain or gzipped."""
     data = path.read_bytes()
     if data[:2] == b"\x1f\x8b":

@@ -3,15 +3,16 @@
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import UInt8
 
 from pipeline.sources.spec import SourceError
 
 
-def load(path: Path) -> tuple[np.ndarray, list[str], list[str]]:
+def load(path: Path) -> tuple[UInt8[np.ndarray, "n h w 3"], list[str], list[str]]:
     """Read the whole file.
 
     Returns:
-        Images [n h w 3], the digit of each, and the ten digits in label order.
+        Images, the digit of each, and the ten digits in label order.
 
     Raises:
         SourceError: If the file is no MATLAB file of version 5 to 7, or does not hold such arrays.

@@ -1,17 +1,20 @@
 """Numbers as a store keeps them, refused where they would not be what they were."""
 
 import numpy as np
+from jaxtyping import Float, Shaped
 
 DTYPES = ("float16", "float32")
 LARGEST_ERROR = 0.01  # of a row's length; rounding normal float16 numbers costs 0.0005 at most
 SMALL = 1e-3  # errors of 3e-8 a value are none beside a larger one, up to 100,000 dimensions
 
 
-def to_dtype(block: np.ndarray, dtype: str, *, start: int = 0) -> np.ndarray:
+def to_dtype(
+    block: Shaped[np.ndarray, "b *d"], dtype: str, *, start: int = 0
+) -> Float[np.ndarray, "b *d"]:
     """Cast rows for storage.
 
     Args:
-        block: Rows [b d] in any floating dtype.
+        block: Rows in any floating dtype.
         dtype: "float16" or "float32".
         start: Row number of the first, for the message.
 

@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 import google_crc32c
 import numpy as np
+from jaxtyping import Shaped
 
 CODECS = ("none", "blosc")
 ABSENT = struct.pack("<QQ", 2**64 - 1, 2**64 - 1)  # an inner chunk beyond the last row
@@ -42,7 +43,9 @@ def encoder(codec: str, itemsize: int) -> Callable[[bytes], bytes]:
     raise ValueError(f"unknown codec '{codec}'; known: {', '.join(CODECS)}")
 
 
-def in_chunks(blocks: Iterable[np.ndarray], *, chunk_rows: int) -> Iterator[np.ndarray]:
+def in_chunks(
+    blocks: Iterable[Shaped[np.ndarray, "_ *d"]], *, chunk_rows: int
+) -> Iterator[Shaped[np.ndarray, "_ *d"]]:
     """Cut a stream of row blocks of any lengths into pieces of `chunk_rows`; the last may be short.
 
     A piece is valid until the next one is asked for.
@@ -66,7 +69,7 @@ def in_chunks(blocks: Iterable[np.ndarray], *, chunk_rows: int) -> Iterator[np.n
 
 def write_shards(
     folder: Path,
-    blocks: Iterable[np.ndarray],
+    blocks: Iterable[Shaped[np.ndarray, "_ *d"]],
     *,
     chunk_rows: int,
     shard_rows: int,

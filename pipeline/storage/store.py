@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Int32
+from jaxtyping import Float32, Int32, Shaped
 
 from pipeline.storage.manifest import Manifest, StoreError, damaged
 
@@ -29,7 +29,7 @@ class FeatureSet:
 
 def iter_shards(
     path: Path, *, name: str = "features", block: int | None = None
-) -> Iterator[tuple[int, np.ndarray]]:
+) -> Iterator[tuple[int, Float32[np.ndarray, "_ *d"]]]:
     """Yield (first row, float32 rows) shard by shard, each checked before it is read.
 
     Args:
@@ -71,7 +71,7 @@ def read_features(path: Path) -> FeatureSet:
     return FeatureSet(features, arrays["labels"], attributes)
 
 
-def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def read_arrays(path: Path) -> tuple[dict[str, Shaped[np.ndarray, "..."]], dict[str, Any]]:
     """Read all arrays and attributes of a store, every file checked.
 
     Raises:

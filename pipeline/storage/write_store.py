@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Integer, Shaped
 
 from pipeline.folders import folder_written_whole
 from pipeline.storage.dtypes import to_dtype
@@ -34,8 +35,8 @@ def shard_shape(
 
 def write_store(
     path: Path,
-    features: np.ndarray | Iterable[np.ndarray],
-    labels: np.ndarray,
+    features: Shaped[np.ndarray, "..."] | Iterable[Shaped[np.ndarray, "_ d"]],
+    labels: Integer[np.ndarray, " n"],
     attributes: Mapping[str, Any],
     *,
     dtype: str = "float16",
@@ -47,8 +48,9 @@ def write_store(
 
     Args:
         path: Where the store goes; what is there is replaced.
-        features: Rows [n d], or a stream of row blocks in order (memory then holds one block).
-        labels: Class numbers [n]; -1 where there is none.
+        features: Rows [n d] of a floating dtype, any norm; or a stream of row blocks in order
+            (memory then holds one block).
+        labels: Class numbers; -1 where there is none.
         attributes: What the rows are; `rows`, `width` and `dtype` are added.
         dtype: "float16" or "float32".
         shard_rows: Rows of a shard; None for 64 MiB.
@@ -86,7 +88,7 @@ def write_store(
 
 
 def write_arrays(
-    path: Path, arrays: Mapping[str, np.ndarray], attributes: Mapping[str, Any]
+    path: Path, arrays: Mapping[str, Shaped[np.ndarray, "..."]], attributes: Mapping[str, Any]
 ) -> None:
     """Write a small group of named arrays in the same checksummed form."""
     _write_group(path, {name: _plan(array) for name, array in arrays.items()}, attributes)
@@ -96,7 +98,7 @@ def write_arrays(
 class ArrayPlan:
     """One array to be written: its blocks of rows and its grid."""
 
-    blocks: Iterable[np.ndarray]
+    blocks: Iterable[Shaped[np.ndarray, "_ *d"]]
     shape: tuple[int, ...]
     dtype: np.dtype
     chunk_rows: int
