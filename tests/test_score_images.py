@@ -16,6 +16,7 @@ from PIL import Image
 from pipeline.backbones.weights import WeightsError
 from pipeline.detectors.detector import DetectorError
 from pipeline.scoring import photo_features
+from pipeline.scoring.fitted_artefacts import last_digits
 from pipeline.scoring.photos import as_file, find_photos, given_photos
 from pipeline.scoring.scorer import load_scorer
 from pipeline.scoring.thresholds import threshold
@@ -351,6 +352,18 @@ def test_features_of_another_time_are_refused(changeable):
     path.write_text(json.dumps(told | {"key_parts": parts}), encoding="utf-8")
     with pytest.raises(DetectorError, match="fitted with images.exif apply, photos would .* ignor"):
         load_scorer("tiny")
+
+
+def test_what_may_change_last_digits_is_told(project):
+    """Another version of a library, another processor; a bank of a GPU names none."""
+    path = Path("data/features/tiny/train.provenance.json")
+    parts = json.loads(path.read_text(encoding="utf-8"))["key_parts"]
+    assert last_digits(parts) == []
+    other = {"libraries": parts["libraries"] | {"timm": "0.1"}, "cpu": {"machine": "abacus"}}
+    [told] = last_digits(parts | other)
+    assert "timm 0.1, now" in told
+    assert 'processor {"machine": "abacus"}, now {' in told
+    assert last_digits({"libraries": parts["libraries"], "gpus": ["another"]}) == []
 
 
 def test_scores_by_other_settings_give_no_threshold(changeable):

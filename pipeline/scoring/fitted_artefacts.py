@@ -14,6 +14,7 @@ from pipeline.datasets.images import ImageParams
 from pipeline.detectors.bank import Bank
 from pipeline.detectors.detector import Detector, DetectorError, read_detector
 from pipeline.extraction.content_key import EXTRACTION_VERSION, library_versions, model_identity
+from pipeline.extraction.cpu_kind import cpu_kind
 from pipeline.extraction.extract_params import ExtractParams
 from pipeline.json_text import read_json
 from pipeline.params import load_params, read_section
@@ -105,7 +106,7 @@ def open_artefacts(backbone: str, root: Path) -> Artefacts:
         images=images,
         id_scores=data / "scores" / backbone / f"{id_test}.parquet",
         headline=read_section("report.headline_methods", path=params),
-        warnings=_other_libraries(told["key_parts"]["libraries"]),
+        warnings=last_digits(told["key_parts"]),
     )
 
 
@@ -178,12 +179,18 @@ def _class_names(text: Path, detector: Detector) -> list[str]:
     return list(about["class_names"])
 
 
-def _other_libraries(recorded: Mapping[str, str]) -> list[str]:
-    """What computes pixels and features now in another version than then."""
+def last_digits(parts: Mapping[str, Any]) -> list[str]:
+    """What computes pixels and features now in another way than then, in the last digits.
+
+    Args:
+        parts: Of the content key of the bank's features.
+    """
+    then = {**parts["libraries"], "processor": parts.get("cpu")}
+    now = {**library_versions(), "processor": cpu_kind() if then["processor"] else None}
     differing = [
-        f"{name} {recorded.get(name)}, now {version}"
-        for name, version in library_versions().items()
-        if recorded.get(name) != version
+        f"{name} {_short(then.get(name))}, now {_short(value)}"
+        for name, value in now.items()
+        if then.get(name) != value
     ]
     if not differing:
         return []
