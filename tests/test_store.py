@@ -294,7 +294,7 @@ def test_a_store_whose_files_vanish_while_it_is_written_is_not_published(tmp_pat
         yield rows_of(44)
 
     with pytest.raises(StoreError, match="features/zarr.json vanished"):
-        write_store(tmp_path / "s.zarr", blocks(), np.zeros(300), {}, shard_rows=256)
+        write_store(tmp_path / "s.zarr", blocks(), np.zeros(300, np.int32), {}, shard_rows=256)
     assert list(tmp_path.iterdir()) == []
 
 
