@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 
@@ -205,7 +206,7 @@ def _describe(
     )
 
 
-def png_bytes(levels: np.ndarray) -> bytes:
+def png_bytes(levels: UInt8[np.ndarray, "h w 3"]) -> bytes:
     """The PNG file of an 8-bit image, without metadata; refuses a file that does not hold it."""
     buffer = io.BytesIO()
     Image.fromarray(levels).save(buffer, format="PNG")

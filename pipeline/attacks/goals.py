@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -44,13 +44,20 @@ def nearest_images(
 
 
 def class_texts(
-    class_embeddings: np.ndarray,
-    projection: np.ndarray | None,
+    class_embeddings: Float32[np.ndarray, "c e"],
+    projection: Float32[np.ndarray, "d e"] | None,
     class_names: Sequence[str],
     *,
     surrogate: Surrogate,
 ) -> GoalOf:
-    """The MCM score itself: towards any one class text and away from the others."""
+    """The MCM score itself: towards any one class text and away from the others.
+
+    Args:
+        class_embeddings: Unit vectors of the classes' texts.
+        projection: From features to the joint space; None where the features are in it.
+        class_names: In label order.
+        surrogate: The backbone that is attacked.
+    """
     texts = torch.from_numpy(class_embeddings).to(surrogate.device)
     matrix = None if projection is None else torch.from_numpy(projection).to(surrogate.device)
 

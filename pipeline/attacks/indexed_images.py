@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
+from jaxtyping import Float
 from torch import Tensor
 
 from pipeline.datasets.images import ImageParams, decode_image
@@ -25,8 +26,8 @@ class IndexedImages:
         """Number of images."""
         return len(self.index)
 
-    def pixels(self, row: int) -> Tensor:
-        """Pixels [3 h w] of one row.
+    def pixels(self, row: int) -> Float[Tensor, "3 h w"]:
+        """Pixels of one row, in [0, 1].
 
         Raises:
             ValueError: If the file changed since it was indexed.
@@ -39,7 +40,7 @@ class IndexedImages:
             )
         return self.read(data, path=entry["path"])
 
-    def read(self, data: bytes, *, path: str = "a crafted image") -> Tensor:
-        """Pixels [3 h w] of an image file's bytes."""
+    def read(self, data: bytes, *, path: str = "a crafted image") -> Float[Tensor, "3 h w"]:
+        """Pixels of an image file's bytes."""
         limits = {"max_pixels": self.images.max_pixels, "exif": self.images.exif}
         return self.pixels_transform(decode_image(data, path=path, **limits))

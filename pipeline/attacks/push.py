@@ -9,7 +9,7 @@ arXiv:1706.06083). Losses are summed over the batch, so no image's path depends 
 from collections.abc import Callable, Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
 from pipeline.attacks.spec import Budget, CraftSpec
@@ -86,8 +86,8 @@ def to_levels(
     sources: Float[Tensor, "b 3 h w"],
     *,
     budget: Budget | None = None,
-) -> torch.Tensor:
-    """Round to the 256 levels of an image file, staying inside the budget; uint8 [b 3 h w]."""
+) -> UInt8[Tensor, "b 3 h w"]:
+    """Round to the 256 levels of an image file, staying inside the budget."""
     source_levels = (sources * 255).round()
     change = (images * 255).round() - source_levels
     if budget is not None and budget.norm == "linf":
@@ -133,6 +133,6 @@ def _into_bounds(perturbation: Tensor, images: Tensor, *, budget: Budget | None)
     return (images + perturbation).clamp(0, 1) - images
 
 
-def best_of(values: Sequence[Float[Tensor, " b"]]) -> Tensor:
+def best_of(values: Sequence[Float[Tensor, " b"]]) -> Int64[Tensor, " b"]:
     """For each image the restart with the highest objective; the first among equals."""
     return torch.stack(list(values)).argmax(dim=0)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float, Float32
 
 from pipeline.geometry import unit_norm
 from pipeline.language.prompts import fill
@@ -12,7 +12,7 @@ TEXTS_AT_ONCE = 4096  # bounds the memory of a thousand names in eighty prompts
 
 
 def class_embeddings(
-    encode_text: Callable[[list[str]], np.ndarray],
+    encode_text: Callable[[list[str]], Float[np.ndarray, "t e"]],
     class_names: Sequence[str],
     prompts: Sequence[str],
 ) -> Float32[np.ndarray, "c e"]:
@@ -45,7 +45,7 @@ def class_embeddings(
 
 
 def word_embeddings(
-    encode_text: Callable[[list[str]], np.ndarray],
+    encode_text: Callable[[list[str]], Float[np.ndarray, "t e"]],
     words: Sequence[str],
     *,
     prompt: str,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float, Float32
 
 from pipeline.language.negative_labels import candidate_words, clip_vocabulary, mine_negatives
 from pipeline.language.text import word_embeddings
@@ -13,7 +13,7 @@ from pipeline.language.text_params import TextParams
 
 
 def negative_labels(
-    encode_text: Callable[[list[str]], np.ndarray],
+    encode_text: Callable[[list[str]], Float[np.ndarray, "t e"]],
     class_names: Sequence[str],
     class_embeddings: Float32[np.ndarray, "c e"],
     *,

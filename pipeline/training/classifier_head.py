@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from pipeline.backbones.model_spec import model_spec
 from pipeline.training.heads import Probe, read_probe
@@ -15,7 +16,7 @@ class NoClassifierError(Exception):
     """The backbone has no classifier of the ID classes; the message is the reason to show."""
 
 
-def plain_head(weight: np.ndarray, bias: np.ndarray) -> Probe:
+def plain_head(weight: Float[np.ndarray, "c d"], bias: Float[np.ndarray, " c"]) -> Probe:
     """Return a classifier on raw features as a head: nothing is standardised."""
     width = weight.shape[1]
     return Probe(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float, Float32, Int32
 
 from pipeline.training.probe_recipe import ProbeParams
 from pipeline.training.probe_targets import Targets, few_shot, from_labels, from_pseudo_labels
@@ -13,14 +14,23 @@ from pipeline.training.pseudo_labels import cosine_softmax, embeddings, read_pse
 
 
 def choose_targets(
-    labels: np.ndarray,
+    labels: Int32[np.ndarray, " n"],
     pseudo_labels: Path,
     about: dict[str, Any],
-    arrays: dict[str, np.ndarray],
+    arrays: dict[str, Float32[np.ndarray, "_ _"]],
     text: dict[str, Any],
     params: ProbeParams,
 ) -> tuple[dict[str, Targets], dict[str, str]]:
-    """Return the training rows of each head, and the heads that do not apply with the reason."""
+    """Return the training rows of each head, and the heads that do not apply with the reason.
+
+    Args:
+        labels: Ground truth of the bank's rows; -1 where there is none.
+        pseudo_labels: File of stage pseudo_label.
+        about: What that file must have been made from.
+        arrays: Of the text store: class_embeddings [c e], and projection [d e] where there is one.
+        text: What the text store says: class_names, whether it is applicable, else the reason.
+        params: Section ``probe`` of params.yaml.
+    """
     names = text["class_names"]
     targets: dict[str, Targets] = {}
     absent: dict[str, str] = {}
@@ -52,8 +62,11 @@ def choose_targets(
 
 
 def soft_targets(
-    features: np.ndarray, *, arrays: dict[str, np.ndarray], temperature: float
-) -> np.ndarray:
-    """Return the softmax of cosines / temperature of raw rows."""
+    features: Float[np.ndarray, "n d"],
+    *,
+    arrays: dict[str, Float32[np.ndarray, "_ _"]],
+    temperature: float,
+) -> Float32[np.ndarray, "n c"]:
+    """Return the softmax of cosines / temperature over the classes, of rows of any norm."""
     cosines = embeddings(features, arrays.get("projection")) @ arrays["class_embeddings"].T
     return cosine_softmax(cosines, temperature=temperature)

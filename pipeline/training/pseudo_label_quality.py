@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Int32
+from jaxtyping import Float32, Int32, Int64
 
 from pipeline.language.class_names import equal_names
 
@@ -17,7 +17,7 @@ def confident_rows(
     *,
     min_confidence: float | None = None,
     keep: float = 1.0,
-) -> np.ndarray:
+) -> Int64[np.ndarray, " k"]:
     """Return the rows that stay in PLP's training set, ascending.
 
     Raises:
@@ -44,7 +44,7 @@ def quality(
     labels: Int32[np.ndarray, " n"],
     class_names: Sequence[str],
     *,
-    kept: np.ndarray,
+    kept: Int64[np.ndarray, " k"],
 ) -> dict[str, Any]:
     """Return accuracy, counts and dead classes, JSON-ready.
 

@@ -1,6 +1,7 @@
 """A linear layer under mean cross-entropy, its gradient written down, in memory that stays."""
 
 import torch
+from jaxtyping import Float32, Shaped
 from torch import Tensor
 
 CPU_ROWS = 512  # whose logits stay in the processor's cache from one pass over them to the next
@@ -26,11 +27,13 @@ class SoftmaxLayer:
         self._logits = weight.new_empty(rows, len(weight))
         self._step = CPU_ROWS if weight.device.type == "cpu" else rows
 
-    def backward(self, batch: Tensor, targets: Tensor) -> Tensor:
+    def backward(
+        self, batch: Float32[Tensor, "b d"], targets: Shaped[Tensor, "b *c"]
+    ) -> Float32[Tensor, ""]:
         """Set the gradients of the mean loss; return the sum of the rows' losses, on the device.
 
         Args:
-            batch: Float32 rows [b d].
+            batch: Standardised rows.
             targets: Classes [b], or probabilities [b c] that add up to 1.
         """
         weight_grad, bias_grad = self.weight.grad, self.bias.grad
