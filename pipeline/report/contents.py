@@ -1,6 +1,4 @@
-"""Tables of numbers: the headline, every metric on every set, accuracies, hardest classes."""
-
-from typing import Any
+"""Tables of numbers: the headline, every metric on every set, accuracies."""
 
 from pipeline.classifier_names import KNN, ZERO_SHOT
 from pipeline.findings.study_scope import MEAN
@@ -8,8 +6,8 @@ from pipeline.percent import NOT_APPLICABLE, percent
 from pipeline.report.openood import list_note
 from pipeline.report.provenance import recall_note
 from pipeline.report.records import Records, title
+from pipeline.report.table_notes import absent, intervals, joined
 from pipeline.report.tables import Table
-from pipeline.statistics.accuracy import wilson_interval
 
 TITLES = {"auroc": "AUROC", "fpr95": "fpr95"}
 SENSE = {
@@ -38,8 +36,8 @@ def headline_table(records: Records) -> Table:
         title=f"AUROC (%) on {records.scope.benchmark} with {backbone}",
         header=("method", *map(title, means), *records.scope.sets),
         rows=tuple(rows),
-        note=_joined(
-            f"Higher = better, 50 = chance. {_intervals(records)}",
+        note=joined(
+            f"Higher = better, 50 = chance. {intervals(records)}",
             _means_sentence(records),
             "Intervals of each set: section AUROC." if means else "",
             _accuracy_sentence(records),
@@ -64,10 +62,10 @@ def metric_table(records: Records, metric: str) -> Table:
         title=f"{TITLES[metric]} of every method on every OOD set, {backbone}",
         header=("method", *map(title, means), *records.scope.sets),
         rows=rows,
-        note=_joined(
-            f"{_sense(records, metric)} {_intervals(records)}",
+        note=joined(
+            f"{_sense(records, metric)} {intervals(records)}",
             _means_sentence(records),
-            _absent(records, backbone),
+            absent(records, backbone),
             recall_note(records),
         ),
     )
@@ -87,11 +85,11 @@ def backbones_table(records: Records) -> Table:
         title=f"{averaged[0].upper()}{averaged[1:]}, every backbone",
         header=("method", *records.scope.backbones),
         rows=rows,
-        note=_joined(
+        note=joined(
             _sense(records, "auroc"),
-            _intervals(records),
+            intervals(records),
             _counted(records),
-            _absent(records, *records.scope.backbones),
+            absent(records, *records.scope.backbones),
             recall_note(records, *records.scope.backbones),
         ),
     )
@@ -108,7 +106,7 @@ def accuracy_table(records: Records) -> Table:
         header=("backbone", *records.classifiers),
         rows=rows,
         note=(
-            f"Top-1 accuracy in percent on {records.scope.id_test}. {_intervals(records)} "
+            f"Top-1 accuracy in percent on {records.scope.id_test}. {intervals(records)} "
             f"{ZERO_SHOT}: the nearest class name by the text tower; {KNN}: a vote of the 20 "
             "nearest images of the bank; plp, lp: linear heads trained on pseudo-labels of the "
             "text tower, on true labels."
@@ -130,70 +128,17 @@ def accepted_table(records: Records) -> Table:
         title=f"ID accuracy among accepted images, {backbone}",
         header=("accepted by", *classifiers),
         rows=rows,
-        note=_joined(
+        note=joined(
             "Top-1 accuracy in percent among the ID images with the highest scores, at least "
-            f"{100 * record['tpr']:g} % of them. {_intervals(records)}",
-            _absent(records, backbone),
+            f"{100 * record['tpr']:g} % of them. {intervals(records)}",
+            absent(records, backbone),
         ),
     )
-
-
-def classes_table(records: Records, *, shown: int = 3) -> Table:
-    """The OOD classes that the first headline method tells apart worst, of each OOD set."""
-    method = records.headline_methods[0]
-    level = records.setting("level")
-    rows = []
-    for dataset, record in records.evaluations[records.scope.backbone].items():
-        classes = record.get("classes", {}).get(method, {})
-        worst = sorted(classes.items(), key=lambda item: (item[1]["auroc"], item[0]))[:shown]
-        rows += [
-            (
-                dataset,
-                name,
-                str(cell["n"]),
-                percent(cell["auroc"], cell.get("low"), cell.get("high")),
-                percent(cell["fpr95"], *wilson_interval(_count(cell), cell["n"], level=level)),
-            )
-            for name, cell in worst
-        ]
-    return Table(
-        title=f"Hardest OOD classes, {records.scope.backbone}, {method}",
-        header=("set", "class", "images", "AUROC", "fpr95"),
-        rows=tuple(rows),
-        note=f"The {shown} of lowest AUROC of each set that has classes, against all ID images. "
-        f"{_intervals(records)} DeLong's of AUROC, Wilson's of fpr95 with the threshold as it is, "
-        "each of one class alone: the lowest of many are low by chance too. Every class and method "
-        f"stands in reports/evaluation/{records.scope.backbone}/.",
-    )
-
-
-def _count(cell: dict[str, Any]) -> int:
-    """OOD images of a class that are accepted."""
-    return round(cell["fpr95"] * cell["n"])
 
 
 def _mean_columns(records: Records) -> tuple[str, ...]:
     """A mean over one set repeats it: leave the means out where there is only one set."""
     return records.mean_names if len(records.scope.ood) > 1 else ()
-
-
-def _absent(records: Records, *backbones: str) -> str:
-    """Say that rows without a single number are left out."""
-    count = len(records.methods) - len(records.applying(*backbones))
-    if not count:
-        return ""
-    who = backbones[0] if len(backbones) == 1 else "any backbone"
-    what = "1 method that does" if count == 1 else f"{count} methods that do"
-    named = "it" if count == 1 else "them"
-    return f"Without a row: {what} not apply to {who}; Notes names {named} and why."
-
-
-def _joined(*sentences: str) -> str:
-    return " ".join(filter(None, sentences))
-
-
-def _intervals(records: Records) -> str:
-    return f"In brackets: {100 * records.setting('level'):g} % intervals."
 
 
 def _sense(records: Records, metric: str) -> str:

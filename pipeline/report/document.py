@@ -8,6 +8,7 @@ from pipeline.report import background, contents
 from pipeline.report.attacks import attack_table, transfer_table
 from pipeline.report.claims import claims_table, differences_table, not_measured
 from pipeline.report.comparisons import comparisons_table
+from pipeline.report.hardest_classes import classes_table
 from pipeline.report.leaks import leak_lines
 from pipeline.report.lines import lines_table
 from pipeline.report.pictures import Picture, captions, sheet_caption
@@ -83,7 +84,7 @@ def sections(
             tables=(
                 contents.metric_table(records, "auroc"),
                 seeds_table(records),
-                contents.classes_table(records),
+                classes_table(records),
             ),
             pictures=drawn("mean_auroc", "auroc_by_set"),
         ),
