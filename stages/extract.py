@@ -48,7 +48,7 @@ def explain_changes(dataset: str, index: pl.DataFrame, source: ImageBytes, first
     return (
         f"{'' if changed.all else 'at least '}{len(changed.paths)} files of '{dataset}' changed or "
         f"are gone since its index was made: {', '.join(changed.paths)}. "
-        f"Index it again: dvc repro -f index@{dataset}"
+        f"Index it again: dvc repro (for a set of fixed_sets, dvc repro -f index@{dataset})"
     )
 
 
