@@ -24,7 +24,7 @@ repro: setup ## run the pipeline on what params.yaml names and print the result 
 	@cat reports/headline.txt
 
 test: setup ## run the test suite
-	python -m pytest -q
+	python -m pytest -q -n 2 --dist loadfile
 
 test-long: setup ## the test that takes minutes: folders of real photos, end to end
 	python -m pytest -q -m long

@@ -71,6 +71,10 @@ def test_a_longer_name_is_wider():
     assert text_size("mini_s_ft", 7.5)[0] > text_size("mini_s", 7.5)[0] > 0
 
 
+def cell(value: float) -> dict[str, float]:
+    return {"value": value, "low": value, "high": value}
+
+
 @pytest.fixture
 def crowded(tmp_path):
     """Two backbones nearly at one point, and a third at 100 %: the line would run above it."""
@@ -80,8 +84,8 @@ def crowded(tmp_path):
     values = {"mini_s": (0.8, 0.99), "mini_m": (0.9, 0.999), "plain": (0.9, 0.9985)}
     values["mini_l"] = (0.96, 1.0)
     for name, (accuracy, auroc) in values.items():
-        records.accuracies[name]["classifiers"]["knn_20"] = {"value": accuracy}
-        records.evaluations[name]["greek"]["methods"]["knn_1"]["auroc"] = {"value": auroc}
+        records.accuracies[name]["classifiers"]["knn_20"] = cell(accuracy)
+        records.evaluations[name]["greek"]["methods"]["knn_1"]["auroc"] = cell(auroc)
     return accuracy_figure(records).axes[1]
 
 

@@ -477,7 +477,7 @@ def test_one_backbone_makes_no_line(world):
         "not run: needs at least 3 CLIP backbones of study.clip among backbones, got 0"
     )
     assert row(claims, claim="b")["ours"].startswith("not run: needs a backbone with a text tower")
-    assert row(claims, claim="d")["ours"].startswith("not run: needs crafted sets")
+    assert row(claims, claim="d")["ours"].startswith("not run: needs a data set of source craft")
 
 
 def test_fine_tuning_is_compared_on_the_same_draws(world):
