@@ -76,6 +76,17 @@ def test_the_warning_stands_before_the_table_in_every_form(records):
     assert f"**{warning}**" in document
 
 
+def test_look_alikes_stand_below_the_table(records):
+    """They are common between photos of one kind, and no error: no warning above the result."""
+    alike = with_copies(records, capitals_test=(0, 2))
+    (line,) = leak_lines(alike)
+
+    document = markdown_document("t", "l", sections(alike, figures={}), folder=Path())
+
+    assert document.index("### AUROC (%)") < document.index(line) < document.index("end: headline")
+    assert f"**{line}**" not in document
+
+
 def test_what_is_printed_warns_too(records, tmp_path, monkeypatch):
     """`make repro` and the README show headline.txt; its lines fit a terminal."""
     leaking = with_copies(records, capitals_test=(3, 5), greek=(1, 1), digits=(400, 401))

@@ -11,7 +11,23 @@ NEAR = "Look-alikes in the bank (cosine of at least {threshold:g})"
 
 
 def leak_lines(records: Records) -> tuple[str, ...]:
-    """One line on exact copies in the bank and one on near ones, each only where there are any.
+    """What `copies` and `look_alikes` say, each only where there is something to say."""
+    return tuple(filter(None, (copies(records), look_alikes(records))))
+
+
+def copies(records: Records) -> str:
+    """One line on images of other sets that stand in the bank; empty where there are none."""
+    return _told(EXACT, _found(records)[0])
+
+
+def look_alikes(records: Records) -> str:
+    """One line on images that are nearly images of the bank; empty where there are none."""
+    _, near, threshold = _found(records)
+    return _told(NEAR.format(threshold=threshold), near)
+
+
+def _found(records: Records) -> tuple[dict[str, str], dict[str, str], float]:
+    """Counts of exact and near copies in words by set, and the cosine that counts as near.
 
     They speak of the sets whose duplicate reports are quoted (`report.duplicates`).
     """
@@ -31,7 +47,8 @@ def leak_lines(records: Records) -> tuple[str, ...]:
             if alike > same:  # near copies count the exact ones too
                 near[name] = f"{alike - same:,} {of}"
                 threshold = record["threshold"]
-    lines = ((EXACT, exact), (NEAR.format(threshold=threshold), near))
-    return tuple(
-        f"{what}: {', '.join(found.values())}. See Notes." for what, found in lines if found
-    )
+    return exact, near, threshold
+
+
+def _told(what: str, found: dict[str, str]) -> str:
+    return f"{what}: {', '.join(found.values())}. See Notes." if found else ""
