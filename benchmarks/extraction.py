@@ -2,6 +2,7 @@
 
     python -m benchmarks.extraction rate [--images 256] [--rounds 3] [--model ViT-B-32]
     python -m benchmarks.extraction decode [--images 512] [--backbone mini_l]
+    python -m benchmarks.extraction resize [--images 200]
     python -m benchmarks.extraction verify [--gib 1]
     python -m benchmarks.extraction hits
     python -m benchmarks.extraction memory
@@ -14,8 +15,10 @@ of clip-retrieval (DataLoader, unit rows, one .npy a batch of files). Weights ar
 
 `decode` does the same with a backbone of conf/models/mini.yaml: its own transform image by image
 (in one process, and in a DataLoader's workers), decoding as the stage does it, the model alone, and
-the whole stage, with extract.decode: exact, device and reduced. `hits` asks for 50 stores in one
-process. As in the stage, OpenMP's idle threads sleep (OMP_WAIT_POLICY=PASSIVE).
+the whole stage, with extract.decode: exact, device and reduced. `resize` compares Pillow's bicubic
+resize and a centre crop with the compiled ones, on decoded photos as they are and enlarged twice,
+and stops if a byte differs. `hits` asks for 50 stores in one process. As in the stage, OpenMP's
+idle threads sleep (OMP_WAIT_POLICY=PASSIVE).
 """
 
 import argparse
@@ -295,6 +298,41 @@ def small_model(backbone: str, weights: Path) -> tuple[dict[str, Any], Path]:
     return entry, weights
 
 
+def resize(args: argparse.Namespace) -> None:
+    """Pillow's resize and crop beside the compiled ones, in processor seconds of one thread."""
+    from PIL import Image
+    from torchvision import transforms
+
+    from pipeline.extraction import pillow_resize
+
+    pillow_resize._KERNEL.pays(pillow_resize.START)  # the compiler is loaded before anything counts
+    with tempfile.TemporaryDirectory() as name:
+        index = unpack(args.photos, Path(name), args.images)
+        photos = [Image.open(Path(name) / path).convert("RGB") for path in index["path"]]
+    large = [photo.resize((2 * photo.width, 2 * photo.height)) for photo in photos]
+    for images, side in ((photos, 32), (large, 32), (large, 224)):
+        steps = (
+            transforms.Resize(side, transforms.InterpolationMode.BICUBIC),
+            transforms.CenterCrop(side),
+        )
+        seconds = {}
+        for way, chosen in (("pillow", steps), ("compiled", pillow_resize.with_fast_resize(steps))):
+            whole, times = transforms.Compose(list(chosen)), []
+            for _ in range(args.rounds):
+                before = time.process_time()
+                made = [whole(image) for image in images]
+                times.append(time.process_time() - before)
+            seconds[way] = min(times), made
+        (slow, theirs), (fast, ours) = seconds.values()
+        if any(a.tobytes() != b.tobytes() for a, b in zip(theirs, ours, strict=True)):
+            raise RuntimeError("the compiled resize gave other bytes than Pillow")
+        width = statistics.mean(image.width for image in images)
+        print(
+            f"{width:4.0f} pixels wide to {side:3}: Pillow {1000 * slow / len(images):.2f} ms, "
+            f"compiled {1000 * fast / len(images):.2f} ms, {slow / fast:.1f} x as fast"
+        )
+
+
 def verify(args: argparse.Namespace) -> None:
     """Verification beside plain sequential reading, both from the disk, then both cached."""
     from pipeline.storage.verify import verify_store
@@ -408,7 +446,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    known = {run.__name__: run for run in (rate, decode, verify, hits, memory, rows)}
+    known = {run.__name__: run for run in (rate, decode, resize, verify, hits, memory, rows)}
     parser.add_argument("what", choices=known)
     parser.add_argument("--photos", type=Path, default=PHOTOS)
     parser.add_argument("--images", type=int, default=256)
