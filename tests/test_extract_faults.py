@@ -214,6 +214,8 @@ def start_stage(folder, store, *, cache="cache"):
         env={**environment, "OOD_CACHE_DIR": str(folder / cache)},
         stderr=subprocess.PIPE,
         text=True,
+        # a shell starts what it runs in the background with Ctrl-C ignored
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
