@@ -1,6 +1,7 @@
 """Names beside the points of a figure, moved where they would cover a marker or each other."""
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -76,6 +77,7 @@ def name_points(
         )
 
 
+@cache  # an outline is drawn to measure it, and tick labels repeat
 def text_size(text: str, fontsize: float) -> tuple[float, float]:
     """Return width and height of a line of text in typographic points."""
     return float(TextPath((0, 0), text, size=fontsize).get_extents().x1), 1.2 * fontsize
