@@ -15,6 +15,7 @@ from PIL import Image
 
 from pipeline.backbones.weights import WeightsError
 from pipeline.detectors.detector import DetectorError
+from pipeline.extraction import extract_job
 from pipeline.scoring import photo_features
 from pipeline.scoring.fitted_artefacts import last_digits
 from pipeline.scoring.photos import as_file, find_photos, given_photos
@@ -196,13 +197,13 @@ def test_blocks_and_unreadable_photos_leave_the_batches_of_a_set(changeable, mon
     """Blocks of 16, of which three files are none: the others are batched as if alone."""
     monkeypatch.setattr(photo_features, "_BLOCK", 16)
     encoded = []
-    real = photo_features.encode_batches
+    real = extract_job.encode_batches
 
     def noted(encoder, reader, batches, *rest, **more):
         real(encoder, reader, batches, *rest, **more)
         encoded.extend(list(reader.paths[start:stop]) for start, stop in batches)
 
-    monkeypatch.setattr(photo_features, "encode_batches", noted)
+    monkeypatch.setattr(extract_job, "encode_batches", noted)
     (changeable / "images/strange/ant/000a.txt").write_text("no image")
     (changeable / "images/strange/bee/empty.jpg").write_bytes(b"")
     whole = (changeable / "images/strange/cat/002.png").read_bytes()
@@ -322,22 +323,25 @@ def test_without_a_detector_the_stage_to_run_is_named(project):
         load_scorer("big")
 
 
-def test_other_weights_than_the_detectors_are_refused(changeable):
+def weights_record(**changed):
+    """Change the record of the weights; return it as it was."""
     path = Path("data/weights/tiny/weights.json")
     record = json.loads(path.read_text(encoding="utf-8"))
-    path.write_text(json.dumps(record | {"sha256": "random weights, seed 1"}), encoding="utf-8")
+    path.write_text(json.dumps(record | changed), encoding="utf-8")
+    return record
+
+
+def test_other_weights_than_the_detectors_are_refused(changeable):
+    record = weights_record(sha256="random weights, seed 1")
     with pytest.raises(WeightsError, match="the weights of 'tiny' must be those .* `dvc repro`"):
         load_scorer("tiny")
-    other = record | {"entry": record["entry"] | {"transform": {"size": 48}}}
-    path.write_text(json.dumps(other), encoding="utf-8")
+    weights_record(sha256=record["sha256"], entry=record["entry"] | {"transform": {"size": 48}})
     with pytest.raises(WeightsError, match="the model of 'tiny' must be those"):
         load_scorer("tiny")
 
 
 def test_a_backbone_without_an_image_tower_scores_no_photos(changeable):
-    path = Path("data/weights/tiny/weights.json")
-    record = json.loads(path.read_text(encoding="utf-8"))
-    path.write_text(json.dumps(record | {"loader": "features"}), encoding="utf-8")
+    weights_record(loader="features")
     with pytest.raises(WeightsError, match="'tiny' is imported features and has no image tower"):
         load_scorer("tiny")
 

@@ -4,17 +4,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float32
 
 from pipeline.datasets.images import ImageError, ImageParams
 from pipeline.extraction.cache import SideCache
-from pipeline.extraction.decoding import ChangedFileError, ImageReader, resize_target
-from pipeline.extraction.extract_job import decoding_workers
-from pipeline.extraction.extract_params import ExtractParams, batch_grid, threads_on
-from pipeline.extraction.loop import Encoder, encode_batches
+from pipeline.extraction.decoding import ChangedFileError
+from pipeline.extraction.extract_job import Job, run_everywhere
+from pipeline.extraction.extract_params import ExtractParams, batch_grid
+from pipeline.extraction.loop import Encoder
 from pipeline.indexing.inspection import inspect_files
 from pipeline.scoring.photos import Photos
 
@@ -93,28 +93,18 @@ class PhotoEncoder:
     def _encoded(
         self, photos: Photos, rows: Sequence[int], advance: Callable[[int], None]
     ) -> Float32[np.ndarray, "n d"]:
-        prepare = self.encoder.prepare
-        reader = ImageReader(
+        kept = _Kept(Path(), np.dtype(self.params.dtype))
+        job = Job(
+            lambda _: self.encoder,
             photos.source,
             [photos.paths[row] for row in rows],
             [None] * len(rows),
-            prepare,
-            params=self.images,
-            at_least=resize_target(prepare) if self.params.decode == "reduced" else None,
-            read=self.encoder.read,
-        )
-        kind = self.device.partition(":")[0]
-        kept = _Kept(Path(), np.dtype(self.params.dtype))
-        encode_batches(
-            self.encoder,
-            reader,
-            batch_grid(len(rows), int(self.params.batch_size)),
+            self.images,
+            self.params,
             kept,
-            advance=advance,
-            workers=decoding_workers(self.params, kind, 1),
-            pin=kind != "cpu",
-            lanes=threads_on(self.params) if kind == "cpu" else 0,
         )
+        grid = batch_grid(len(rows), int(self.params.batch_size))
+        run_everywhere(job, [self.device], grid, advance=advance)
         return np.concatenate([kept.parts[start] for start in sorted(kept.parts)])
 
     def _unreadable(
@@ -140,6 +130,9 @@ class _Kept(SideCache):
     """Takes finished rows where the extraction puts them in its side cache."""
 
     parts: dict[int, np.ndarray] = field(default_factory=dict)
+
+    def remember(self, facts: dict[str, Any]) -> None:
+        """Nothing: no other run goes on from here."""
 
     def commit(self, start: int, rows: np.ndarray) -> None:
         """Keep rows, widened as a store's are when they are read."""
