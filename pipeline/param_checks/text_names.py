@@ -1,6 +1,5 @@
 """Class names, prompts and negative words are shipped lists or files that are there."""
 
-import inspect
 from pathlib import Path
 
 from pipeline.language.class_names import LISTS, named_list
@@ -9,6 +8,7 @@ from pipeline.language.text_negatives import word_list
 from pipeline.param_checks.roles import CURE
 from pipeline.param_checks.sections import Params
 from pipeline.scores import SCORES
+from pipeline.scores.parameters import defaults
 
 
 def check_text(params: Params) -> None:
@@ -53,7 +53,7 @@ def _check_negative_words(params: Params) -> None:
     if candidates is None or all(m.get("loader") == "features" for m in params.models.values()):
         return  # imported features bring negative embeddings of their own
     kept = max(1, round(share * candidates))
-    usual = inspect.signature(SCORES["neglabel"]).parameters["groups"].default
+    usual = defaults(SCORES["neglabel"])["groups"]
     for name, entry in params.methods.items():
         if entry["score"] == "neglabel" and (groups := entry.get("groups", usual)) > kept:
             raise ValueError(

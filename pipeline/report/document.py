@@ -9,7 +9,7 @@ from pipeline.report.attacks import attack_table, transfer_table
 from pipeline.report.claims import claims_table, differences_table, not_measured
 from pipeline.report.comparisons import comparisons_table
 from pipeline.report.hardest_classes import classes_table
-from pipeline.report.leaks import copies, look_alikes
+from pipeline.report.leaks import leaks
 from pipeline.report.lines import lines_table
 from pipeline.report.pictures import Picture, captions, sheet_caption
 from pipeline.report.provenance import provenance_tables
@@ -53,15 +53,15 @@ def sections(
     def drawn(*names: str) -> tuple[Picture, ...]:
         return tuple(pictures[name] for name in names if name in pictures)
 
-    headline = contents.headline_table(records)
+    headline, found = contents.headline_table(records), leaks(records)
     several = len(records.scope.backbones) > 1  # one alone stands whole in section AUROC
     crafted = tuple(records.scope.crafted)
     parts = (
         Section(
             "headline",
             "Result",
-            warnings=tuple(filter(None, [copies(records)])),
-            tables=(replace(headline, note=f"{headline.note} {look_alikes(records)}".rstrip()),),
+            warnings=tuple(filter(None, [found.copies])),
+            tables=(replace(headline, note=f"{headline.note} {found.look_alikes}".rstrip()),),
         ),
         Section(
             "claims",

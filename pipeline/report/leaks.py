@@ -4,30 +4,28 @@ An ID test image in the bank is its own nearest neighbour, and an OOD image ther
 Both move every number of its set, and no interval knows of it.
 """
 
+from typing import NamedTuple
+
 from pipeline.report.records import Records
 
 EXACT = "Warning: images that stand in the bank too"
 NEAR = "Look-alikes in the bank (cosine of at least {threshold:g})"
 
 
+class Leaks(NamedTuple):
+    """One line each on images that are, or nearly are, images of the bank; empty without any."""
+
+    copies: str
+    look_alikes: str
+
+
 def leak_lines(records: Records) -> tuple[str, ...]:
-    """What `copies` and `look_alikes` say, each only where there is something to say."""
-    return tuple(filter(None, (copies(records), look_alikes(records))))
+    """The lines of `leaks` that say something."""
+    return tuple(filter(None, leaks(records)))
 
 
-def copies(records: Records) -> str:
-    """One line on images of other sets that stand in the bank; empty where there are none."""
-    return _told(EXACT, _found(records)[0])
-
-
-def look_alikes(records: Records) -> str:
-    """One line on images that are nearly images of the bank; empty where there are none."""
-    _, near, threshold = _found(records)
-    return _told(NEAR.format(threshold=threshold), near)
-
-
-def _found(records: Records) -> tuple[dict[str, str], dict[str, str], float]:
-    """Counts of exact and near copies in words by set, and the cosine that counts as near.
+def leaks(records: Records) -> Leaks:
+    """Count exact and near copies by set.
 
     They speak of the sets whose duplicate reports are quoted (`report.duplicates`).
     """
@@ -47,7 +45,7 @@ def _found(records: Records) -> tuple[dict[str, str], dict[str, str], float]:
             if alike > same:  # near copies count the exact ones too
                 near[name] = f"{alike - same:,} {of}"
                 threshold = record["threshold"]
-    return exact, near, threshold
+    return Leaks(_told(EXACT, exact), _told(NEAR.format(threshold=threshold), near))
 
 
 def _told(what: str, found: dict[str, str]) -> str:

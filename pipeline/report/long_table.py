@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from pipeline.report.records import Records
+from pipeline.report.records import Records, interval
 
 SCHEMA = {
     "backbone": pl.String,
@@ -29,7 +29,7 @@ def long_table(records: Records) -> pl.DataFrame:
         for dataset, record in sets.items():
             for method, metrics in record["methods"].items():
                 rows += [
-                    (backbone, dataset, method, metric, *_cell(cell), record["n_ood"])
+                    (backbone, dataset, method, metric, *interval(cell), record["n_ood"])
                     for metric, cell in metrics.items()
                 ]
                 auroc = metrics["auroc"]
@@ -37,12 +37,10 @@ def long_table(records: Records) -> pl.DataFrame:
                 rows.append((backbone, dataset, method, "auroc_delong", *delong, record["n_ood"]))
         accuracy = records.accuracies[backbone]
         rows += [
-            (backbone, records.scope.id_test, how, "accuracy", *_cell(cell), accuracy.get("n"))
+            (backbone, records.scope.id_test, how, "accuracy", *interval(cell), accuracy.get("n"))
             for how, cell in accuracy["classifiers"].items()
         ]
-    sizes = {"mean": len(records.scope.counted)} | {
-        f"mean_{name}": len(members) for name, members in records.scope.named.items()
-    }
+    sizes = {name: len(members) for name, members in records.scope.groups.items()}
     means = records.means.filter(pl.col("dataset").is_in(list(sizes)))
     rows += [
         (*row, sizes[row[1]])
@@ -51,7 +49,3 @@ def long_table(records: Records) -> pl.DataFrame:
     ]
     table = pl.DataFrame(rows, schema=SCHEMA, orient="row")
     return table.sort("backbone", "dataset", "method", "metric")
-
-
-def _cell(cell: dict[str, float]) -> tuple[float, float, float]:
-    return cell["value"], cell["low"], cell["high"]

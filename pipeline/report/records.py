@@ -107,7 +107,7 @@ class Records:
     @property
     def mean_names(self) -> tuple[str, ...]:
         """The means: the one without a name first, then those of the benchmark."""
-        return (MEAN, *map(mean_key, self.scope.named))
+        return tuple(self.scope.groups)
 
     def setting(self, name: str) -> float:
         """Return a number of section ``evaluate`` that the records were made with."""
@@ -130,7 +130,7 @@ class Records:
     ) -> tuple[float | None, float | None, float | None]:
         """Return value, low and high of one cell; all empty where it does not apply."""
         cell = self.evaluations[backbone][dataset]["methods"].get(method, {}).get(metric)
-        return _interval(cell)
+        return interval(cell)
 
     def mean(
         self, backbone: str, name: str, method: str, metric: str
@@ -142,7 +142,7 @@ class Records:
         self, backbone: str, classifier: str
     ) -> tuple[float | None, float | None, float | None]:
         """Return value, low and high of an ID accuracy; all empty where it does not apply."""
-        return _interval(self.accuracies[backbone]["classifiers"].get(classifier))
+        return interval(self.accuracies[backbone]["classifiers"].get(classifier))
 
     @property
     def classifiers(self) -> tuple[str, ...]:
@@ -162,7 +162,8 @@ class Records:
         return {tuple(map(str, row[:4])): row[4:] for row in rows}
 
 
-def _interval(cell: dict[str, float] | None) -> tuple[float | None, float | None, float | None]:
+def interval(cell: dict[str, float] | None) -> tuple[float | None, float | None, float | None]:
+    """Return value, low and high of a cell of a record; all empty where there is none."""
     if cell is None:
         return None, None, None
     return cell["value"], cell["low"], cell["high"]
