@@ -239,7 +239,7 @@ def test_a_bomb_is_refused_before_it_is_decoded():
         ([transforms.CenterCrop(32)], "has CenterCrop"),
         ([], "has nothing"),
         ([transforms.Resize(32, interpolation=InterpolationMode.LANCZOS)], "lanczos"),
-        ([transforms.Resize(32), transforms.Pad(2)], "has Resize, Pad"),
+        ([transforms.Resize(32), transforms.Pad(2)], r"has Resize\(size=32, .*, Pad"),
         ([transforms.Resize(32, max_size=40)], "max_size=40"),
     ],
 )

@@ -59,7 +59,7 @@ class TorchEncoder:
             steps = self.prepare.transforms if isinstance(self.prepare, BytePixels) else ()
             self.pixels = torchvision_pixels(steps, self.device)
         elif isinstance(self.prepare, BytePixels):
-            self.prepare = BytePixels(with_fast_resize(self.prepare.transforms))
+            self.prepare = with_fast_resize(self.prepare)
         self.read = None if self.pixels is None else self.pixels.read
         self.tower = backbone.tower
         if self.device.type != "cuda":

@@ -93,27 +93,37 @@ def _pass(lines, skipped, first, count, weights, out):
             out[line, m] = min(max(sums[m] >> BITS, 0), 255)
 
 
-def resampled(
-    pixels: UInt32[np.ndarray, "h w"],
-    size: tuple[int, int],
-    window: tuple[int, int, int, int],
-    *,
-    cubic: bool,
-) -> UInt8[np.ndarray, "rows columns 4"]:
-    """Resize to (height, width), and return the window (top, bottom, left, right) of the result.
-
-    `cubic` chooses Pillow's BICUBIC; otherwise it is BILINEAR. A pixel is four bytes: red, green,
-    blue and one that means nothing.
-    """
-    top, bottom, left, right = window
-    x_first, x_count, x_weights = _weights(pixels.shape[1], size[1], left, right, cubic)
-    y_first, y_count, y_weights = _weights(pixels.shape[0], size[0], top, bottom, cubic)
+@_compiled
+def _resampled(pixels, height, width, top, bottom, left, right, cubic):
+    """One call, in which the interpreter's lock is free: each would be another wait for it."""
+    x_first, x_count, x_weights = _weights(pixels.shape[1], width, left, right, cubic)
+    y_first, y_count, y_weights = _weights(pixels.shape[0], height, top, bottom, cubic)
     x0, y0 = x_first[0], y_first[0]
     used = pixels[y0 : y_first[-1] + y_count[-1], x0 : x_first[-1] + x_count[-1]]
     columns = np.ascontiguousarray(used.T).view(np.uint8)
     narrow = np.empty((right - left, columns.shape[1]), np.uint8)
     _pass(columns, x0, x_first, x_count, x_weights, narrow)
     rows = np.ascontiguousarray(narrow.view(np.uint32).T).view(np.uint8)
-    out = np.empty((bottom - top, rows.shape[1]), np.uint8)
-    _pass(rows, y0, y_first, y_count, y_weights, out)
-    return out.reshape(bottom - top, right - left, 4)
+    wide = np.empty((bottom - top, rows.shape[1]), np.uint8)
+    _pass(rows, y0, y_first, y_count, y_weights, wide)
+    out = np.empty((bottom - top, right - left, 3), np.uint8)
+    for y in range(bottom - top):
+        for x in range(right - left):
+            for c in range(3):
+                out[y, x, c] = wide[y, 4 * x + c]
+    return out
+
+
+def resampled(
+    pixels: UInt32[np.ndarray, "h w"],
+    size: tuple[int, int],
+    window: tuple[int, int, int, int],
+    *,
+    cubic: bool,
+) -> UInt8[np.ndarray, "rows columns 3"]:
+    """Resize to (height, width), and return the window (top, bottom, left, right) of the result.
+
+    `cubic` chooses Pillow's BICUBIC; otherwise it is BILINEAR. A pixel of the source is four bytes:
+    red, green, blue and one that means nothing.
+    """
+    return _resampled(pixels, *size, *window, cubic)

@@ -20,14 +20,13 @@ from PIL import Image
 from torch import Tensor
 from torchcodec.decoders import decode_jpeg  # pyright: ignore[reportPrivateImportUsage]
 from torchvision import transforms
-from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional
 
 from pipeline.datasets.images import ImageError, ImageParams, check_size, decode_image
+from pipeline.extraction.resize_steps import ResizeAndCrop, resize_and_crop, step_name
 
 TOGETHER = 1 << 26  # pixels decoded in one call: 200 MB
 STEEPEST = 40  # CUDA's bicubic kernel runs out of shared memory where it shrinks 47-fold
-NO_PIXELS = ("MaybeConvertMode", "_convert_to_rgb")  # steps that only make a picture RGB
 ORIENTATION = 0x0112
 END = b"\xff\xd9"
 
@@ -47,16 +46,12 @@ class TorchvisionPixels:
     """A transform's resizing and cropping, on tensors.
 
     Attributes:
-        size: What `torchvision.transforms.Resize` was given.
-        interpolation: Bilinear or bicubic, antialiased.
-        crop: Height and width of the crop of the centre; None for none.
+        steps: The transform's.
         device: Where JPEGs are decoded and images resized.
         late: Leave both to `finish`, which has a whole piece of a batch: for GPUs.
     """
 
-    size: Sequence[int]
-    interpolation: InterpolationMode
-    crop: tuple[int, int] | None
+    steps: ResizeAndCrop
     device: torch.device
     late: bool
 
@@ -102,13 +97,14 @@ class TorchvisionPixels:
         return [_by_pillow(jpeg.data, jpeg.path, jpeg.params).to(self.device)]
 
     def _resized(self, picture: UInt8[Tensor, "3 h w"]) -> UInt8[Tensor, "height width 3"]:
-        if self.late and min(picture.shape[1:]) > STEEPEST * max(self.size):
+        sides, crop = list(self.steps.sides), self.steps.crop
+        if self.late and min(picture.shape[1:]) > STEEPEST * max(sides):
             picture = picture.cpu()
         picture = functional.resize(
-            picture, list(self.size), interpolation=self.interpolation, antialias=True
+            picture, sides, interpolation=self.steps.interpolation, antialias=True
         )
-        if self.crop is not None:
-            picture = functional.center_crop(picture, list(self.crop))
+        if crop is not None:
+            picture = functional.center_crop(picture, list(crop))
         return picture.permute(1, 2, 0).contiguous().to(self.device)
 
 
@@ -124,18 +120,14 @@ def torchvision_pixels(steps: Sequence[Any], device: torch.device) -> Torchvisio
             decoded on this device.
     """
     _try_decoding(device)
-    match [step for step in steps if _name(step) not in NO_PIXELS]:
-        case [transforms.Resize() as resize]:
-            crop = None
-        case [transforms.Resize() as resize, transforms.CenterCrop() as centre]:
-            crop = (int(centre.size[0]), int(centre.size[1]))
-        case _:
-            raise ValueError(_refusal(", ".join(map(_name, steps)) or "nothing"))
-    known = (InterpolationMode.BILINEAR, InterpolationMode.BICUBIC)
-    if resize.interpolation not in known or resize.max_size is not None:
-        raise ValueError(_refusal(str(resize)))
-    size = [resize.size] if isinstance(resize.size, int) else [int(side) for side in resize.size]
-    return TorchvisionPixels(size, resize.interpolation, crop, device, device.type != "cpu")
+    read = resize_and_crop(steps)
+    if read is None:
+        found = ", ".join(_described(step) for step in steps) or "nothing"
+        raise ValueError(
+            "extract.decode: device needs a transform that resizes, bilinear or bicubic, and crops "
+            f"the centre, this one has {found}; set extract.decode: exact"
+        )
+    return TorchvisionPixels(read, device, device.type != "cpu")
 
 
 def plain_jpeg_size(data: bytes, *, path: str, params: ImageParams) -> int:
@@ -215,12 +207,5 @@ def _by_pillow(data: bytes, path: str, params: ImageParams) -> UInt8[Tensor, "3 
     return torch.from_numpy(np.array(image)).permute(2, 0, 1)
 
 
-def _name(step: Any) -> str:
-    return getattr(step, "__name__", type(step).__name__)
-
-
-def _refusal(found: str) -> str:
-    return (
-        "extract.decode: device needs a transform that resizes, bilinear or bicubic, and crops the "
-        f"centre, this one has {found}; set extract.decode: exact"
-    )
+def _described(step: Any) -> str:
+    return str(step) if isinstance(step, transforms.Resize) else step_name(step)
