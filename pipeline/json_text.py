@@ -1,5 +1,6 @@
 """JSON for files that are kept in git: sorted, rounded, one small thing a line, never NaN."""
 
+import hashlib
 import json
 import math
 from pathlib import Path
@@ -25,6 +26,11 @@ def json_text(value: Any, *, digits: int = 6) -> str:
 def write_json(path: Path, value: Any, *, digits: int = 6) -> None:
     """Write `json_text` to a file, whole or not at all, making its folders."""
     write_text(path, json_text(value, digits=digits))
+
+
+def json_digest(value: Any) -> str:
+    """Return the sha256 of JSON-ready values; the order of keys does not matter."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """The weights folder of a backbone: a record of what was loaded, and files trained here."""
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from pipeline.backbones.checkpoints import WeightsError, find_checkpoint
 from pipeline.backbones.model_spec import ModelSpec, model_spec
 from pipeline.cache_folder import cache_root
 from pipeline.files import remembered_hash
+from pipeline.json_text import json_digest
 
 RECORD = "weights.json"
 
@@ -45,7 +45,7 @@ def _features_hash(backbone: str, entry: dict[str, Any]) -> str:
         for key, path in named.items()
         if isinstance(path, str)
     }
-    return hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()
+    return json_digest(hashes)
 
 
 def content_hash(path: Path, where: str) -> str:
@@ -63,7 +63,7 @@ def content_hash(path: Path, where: str) -> str:
             "path"
         )
     found = {file.relative_to(path).as_posix(): hash_of(file) for file in files}
-    return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
+    return json_digest(found)
 
 
 def hash_of(path: Path) -> str:

@@ -21,6 +21,7 @@ from safetensors.numpy import load, save
 from pipeline.detectors.detector_schema import check_contents
 from pipeline.detectors.not_applicable import NotApplicableError
 from pipeline.folders import folder_written_whole
+from pipeline.json_text import json_digest
 
 FORMAT = 2  # 1 had no hash of the facts
 _NAMED_IN = {
@@ -131,8 +132,7 @@ def write_detector(folder: Path, detector: Detector) -> None:
 
 def digest(told: Mapping[str, Any]) -> str:
     """Hash of what detector.json says, its own hash apart; the arrays enter by theirs."""
-    body = {key: value for key, value in told.items() if key != "sha256"}
-    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+    return json_digest({key: value for key, value in told.items() if key != "sha256"})
 
 
 def read_detector(folder: Path) -> Detector:

@@ -60,12 +60,13 @@ def difference_cell(first: Cell, second: Cell, *, level: float) -> Cell:
     On a single set the interval is that of the test there (`replicate_interval`), so that the row
     of the set and the mean over it alone say the same.
     """
-    still = first.low - second.high, first.high - second.low
     replicates = first.replicates - second.replicates
     value = first.value - second.value
-    ends = _ends(value, replicates, still=still, level=level)
     if first.sets == second.sets == 1 and np.ptp(replicates) > STILL:
         ends = replicate_interval(value, replicates, level=level)
+    else:
+        still = first.low - second.high, first.high - second.low
+        ends = _ends(value, replicates, still=still, level=level)
     return Cell(value, *ends, replicates, sets=min(first.sets, second.sets))
 
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from pipeline.indexing.file_states import file_states
 from pipeline.indexing.set_files import holding_files, image_files, list_files
+from pipeline.json_text import json_digest
 from pipeline.sources import ImageSet, Source, SourceError
 
 
@@ -83,8 +84,7 @@ def _digest(names: Iterable[str], states: Sequence[tuple[int, ...] | None]) -> s
 
 def entry_digest(entry: object, *, data_root: str | None) -> str:
     """Return the identity of an entry of ``datasets`` and of where its relative paths begin."""
-    text = json.dumps([entry, data_root], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return json_digest([entry, data_root])
 
 
 def read_record(path: Path, entry: str) -> FileRecord | None:

@@ -12,7 +12,6 @@ import dataclasses
 import hashlib
 import importlib.metadata
 import io
-import json
 import sys
 import time
 from collections.abc import Sequence
@@ -28,6 +27,7 @@ from pipeline.indexing.file_states import FileState, file_states
 from pipeline.indexing.indexing import IndexParams
 from pipeline.indexing.inspection import Finding
 from pipeline.indexing.set_files import holding_files
+from pipeline.json_text import json_digest
 from pipeline.sources import ImageSet, Source
 
 # A file that was changed just before it was read may change again within one tick of its disk's
@@ -99,7 +99,7 @@ class ImageMemory:
             "pillow": importlib.metadata.version("pillow"),
             "code": stage_code(ROOT / "pipeline/indexing/inspection.py"),
         }
-        return cls(folder, _digest([dataset, place]), _digest(policy)[:16])
+        return cls(folder, json_digest([dataset, place]), json_digest(policy)[:16])
 
     def recall(self, source: Source, paths: Sequence[str]) -> Recalled:
         """Ask the disk for the state of each image, and find those that are as they were."""
@@ -171,7 +171,3 @@ def _states(source: Source, paths: Sequence[str]) -> pl.DataFrame:
         for place, name in enumerate(STATE)
     }
     return pl.DataFrame({"path": pl.Series(paths, dtype=pl.String), **columns})
-
-
-def _digest(value: object) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

@@ -7,10 +7,8 @@ all classes together cost one sort of the OOD images.
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.special import expit, logit, ndtri
 
-from pipeline.statistics.delong import ROUNDING
-from pipeline.statistics.disjoint_pairs import no_surer, same_value_interval
+from pipeline.statistics.delong import ROUNDING, logit_interval
 
 
 def class_intervals(
@@ -41,19 +39,12 @@ def class_intervals(
     deviations = (above / n_id - areas[members]) ** 2
     of_ood = np.bincount(members, weights=deviations) / np.maximum(sizes - 1, 1) / sizes
     errors = np.sqrt(np.maximum(of_id, 0) + of_ood)
-    z = float(ndtri((1 + level) / 2))
-    found: list[tuple[float, float] | None] = []
-    for area, error, size in zip(areas.tolist(), errors.tolist(), sizes.tolist(), strict=True):
-        pairs = min(size, n_id)
-        if pairs < 2:
-            found.append(None)
-        elif error < ROUNDING or area in (0.0, 1.0):
-            found.append(same_value_interval(area, pairs=pairs, level=level))
-        else:
-            half = z * error / (area * (1 - area))
-            ends = float(expit(logit(area) - half)), float(expit(logit(area) + half))
-            found.append(no_surer(*ends, pairs=pairs, level=level))
-    return found
+    errors[(errors < ROUNDING) | np.isin(areas, (0.0, 1.0))] = 0.0  # each ID image gave the same
+    pairs = np.minimum(sizes, n_id)
+    return [
+        logit_interval(area, error, pairs=k, level=level) if k > 1 else None
+        for area, error, k in zip(areas.tolist(), errors.tolist(), pairs.tolist(), strict=True)
+    ]
 
 
 def _squares_of_id(

@@ -73,13 +73,25 @@ def delong_interval(
     of_id, of_ood = _share_below(ordered_id, ordered_ood), _share_below(ordered_ood, ordered_id)
     area = float(of_id.mean())
     error = float(np.sqrt(_variance(of_id) + _variance(of_ood)))
-    z = _quantile(level)
     pairs = min(len(of_id), len(of_ood))
+    if scale == "plain" and error > 0:
+        half = _quantile(level) * error
+        return max(0.0, area - half), min(1.0, area + half)
+    return logit_interval(area, error, pairs=pairs, level=level)
+
+
+def logit_interval(area: float, error: float, *, pairs: int, level: float) -> tuple[float, float]:
+    """Confidence interval of an AUROC from its standard error, on the log-odds.
+
+    Args:
+        area: AUROC, from 0 to 1.
+        error: Its standard error; 0 where every pair gave the same.
+        pairs: The smaller number of images of the two sets.
+        level: Confidence level.
+    """
     if error == 0:
         return same_value_interval(area, pairs=pairs, level=level)
-    if scale == "plain":
-        return max(0.0, area - z * error), min(1.0, area + z * error)
-    half = z * error / (area * (1 - area))
+    half = _quantile(level) * error / (area * (1 - area))
     ends = float(expit(logit(area) - half)), float(expit(logit(area) + half))
     return no_surer(*ends, pairs=pairs, level=level)
 

@@ -5,7 +5,6 @@ shards apart, so a store is only read through this list. (The crc32c of a whole 
 not help either: the checksum of data followed by its own checksum is a constant.)
 """
 
-import hashlib
 import json
 import os
 from collections.abc import Iterable
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.files import file_hash
+from pipeline.json_text import json_digest
 
 MANIFEST = "manifest.json"
 
@@ -78,8 +78,7 @@ class Manifest:
 
     def digest(self) -> str:
         """Return the sha256 of the content, which the manifest itself carries."""
-        body = {"arrays": self.arrays, "files": self.files}
-        return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+        return json_digest({"arrays": self.arrays, "files": self.files})
 
     def save(self, store: Path) -> None:
         """Write the manifest into its store."""
