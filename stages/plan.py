@@ -41,7 +41,7 @@ def unexpected_counts(params: dict[str, Any], images: dict[str, int | None]) -> 
     return [
         f"{name} holds {images[name]:,} images, the benchmark states {wanted:,}: look whether "
         "the copy is complete"
-        for name, wanted in params["benchmark"].get("expected", {}).items()
+        for name, wanted in (params["benchmark"].get("expected") or {}).items()
         if images.get(name) is not None and images[name] != wanted
     ]
 

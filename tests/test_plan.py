@@ -400,6 +400,14 @@ def test_an_incomplete_copy_is_noticed(world, tmp_path):
     assert "train holds 2 images, the benchmark states 3" in text
 
 
+def test_a_benchmark_that_states_no_numbers_is_planned(world, tmp_path):
+    params, known = world
+    params["benchmark"]["expected"] = None
+    run_all(params, tmp_path)
+    _, text = rows_of(params, known)
+    assert "the benchmark states" not in text
+
+
 def test_weights_on_this_machine_are_told_and_a_missing_file_has_a_cure(world, tmp_path):
     """A file by its path, one under the usual name, one in the hub's cache."""
     params, known = world
