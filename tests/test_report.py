@@ -17,6 +17,7 @@ from pipeline.report.html import html_page
 from pipeline.report.pictures import Picture
 from pipeline.report.tables import Table
 from pipeline.statistics.accuracy import wilson_interval
+from pipeline.statistics.unmoved_metrics import no_surer_than_perfect, unmoved_interval
 from stages import readme, report
 
 ALL_FIGURES = report.FIGURES
@@ -145,6 +146,21 @@ def test_conventions_tell_the_settings_of_the_records(world):
 
     assert "accepts at least 90 % of the ID images" in text
     assert "Intervals, of 99 %, come from" in text
+
+
+def test_the_report_says_of_intervals_near_perfect_what_they_do(world):
+    """A few pairs in the wrong order give no narrower interval than none: text and numbers."""
+    make()
+    text = Path("reports/results.md").read_text(encoding="utf-8")
+    sizes = {"n_id": 104, "n_ood": 40}
+
+    low, _ = unmoved_interval("fpr95", 1.0, **sizes)
+    assert no_surer_than_perfect("fpr95", (0.999, 1.0), **sizes) == (low, 1.0)
+    assert (
+        "No interval of AUROC, fpr95 or average precision is surer than that of perfect scores on "
+        "as many images." in text
+    )
+    assert "narrower" not in text
 
 
 def test_the_hardest_classes_come_first(world):

@@ -50,9 +50,8 @@ def conventions(records: Records) -> tuple[str, ...]:
         "in results.csv, as auroc_delong.",
         "Where no resample changes a metric, as with perfect separation, its interval is a bound "
         "from the number of images (for average precisions of constant scores there is none: low "
-        "and high are the value). Just short of perfect, where a few pairs are in the wrong order, "
-        "resampling gives narrower intervals than that bound: they hold the spread of images like "
-        "these, not what so few images cannot show.",
+        "and high are the value). No interval of AUROC, fpr95 or average precision is surer than "
+        "that of perfect scores on as many images.",
         "100.0 and 0.0 mean just that: what only rounds to them is written with more digits.",
         "n/a: the method does not apply to the backbone; the reason stands in its own table.",
     )
