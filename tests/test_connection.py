@@ -94,6 +94,22 @@ def server(monkeypatch):
     thread.join()
 
 
+class Answer(http.client.HTTPResponse):
+    """Three blocks of one byte, without a server."""
+
+    left, fp = 3, None
+
+    def __init__(self, headers=None, *, seconds=0.0):
+        """Wait `seconds` for each."""
+        self.headers, self.seconds = headers or {}, seconds
+
+    def read1(self, n=-1):
+        """Wait, then give one byte."""
+        time.sleep(self.seconds)
+        self.left -= 1
+        return b"x" if self.left >= 0 else b""
+
+
 def at(server, path, **fields):
     return Download(file="set.bin", url=server.address + path, **fields)
 
@@ -127,19 +143,34 @@ def test_the_rate_is_that_of_the_server_not_of_a_slow_disk(monkeypatch):
     """Whoever takes the bytes may take their time."""
     monkeypatch.setattr(connection, "WINDOW", 0.05)
 
-    class Answer(http.client.HTTPResponse):
-        left, fp = 3, None
-
-        def __init__(self):
-            pass
-
-        def read1(self, n=-1):
-            self.left -= 1
-            return b"x" if self.left >= 0 else b""
-
     for block in connection.blocks(Answer(), None):
         assert block == b"x"
         time.sleep(0.06)
+
+
+def test_a_crawling_connection_that_brought_everything_is_not_broken(monkeypatch):
+    """Its last bytes complete the file: to ask again would be for nothing."""
+    monkeypatch.setattr(connection, "WINDOW", 0.05)
+
+    assert list(connection.blocks(Answer(seconds=0.06), 1)) == [b"x"]
+    with pytest.raises(connection.BrokenOff, match="only 1 bytes"):
+        list(connection.blocks(Answer(seconds=0.06), 2))
+
+
+@pytest.mark.parametrize(
+    ("said", "part"),
+    [
+        ("bytes 5-9/10", (5, 10, 10)),
+        ("bytes 5-9/*", (5, 10, None)),
+        ("bytes 5-10/10", None),  # beyond its own end
+        ("bytes 9-5/10", None),
+        ("bytes */10", None),
+        ("", None),
+    ],
+)
+def test_a_part_that_cannot_be_is_none(said, part):
+    """The last byte is counted from 0 and belongs to it."""
+    assert connection.stated_part(Answer({"Content-Range": said})) == part
 
 
 def test_a_length_that_is_no_number_is_none(server, tmp_path):

@@ -27,7 +27,7 @@ from stages import fetch as stage
 CONTENT = np.random.default_rng(0).bytes(300_000)
 MD5 = hashlib.md5(CONTENT).hexdigest()
 DATE = "Wed, 21 Oct 2015 07:28:00 GMT"
-BROKEN_ONCE = ("/half", "/changed", "/replaced", "/grown", "/weak")
+BROKEN_ONCE = ("/half", "/changed", "/replaced", "/grown", "/weak", "/elsewhere")
 UNRANGED = ("/stubborn", "/alternating")  # without range requests
 
 
@@ -85,6 +85,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.path in ("/changed", "/replaced") and len(server.seen) > 1:
             etag = '"two"'
         start = self._range(etag)
+        if self.path == "/elsewhere" and len(server.seen) == 2:
+            start -= 50_000
         server.starts.append(start)
         if self.path == "/portions":
             self._portion(body, start)
@@ -200,6 +202,12 @@ def test_a_file_that_changed_is_begun_anew_though_the_server_would_continue_it(
     """It does not heed If-Range; the new ETag or size tells. Parts of two files used to be one."""
     assert fetch(at(server, path, md5=md5), tmp_path).read_bytes() == CONTENT
     assert server.starts == [0, 100_000, 0]
+
+
+def test_an_answer_from_another_place_is_not_appended(server, tmp_path):
+    """It goes on at 50,000 where 100,000 were there; the size would be the right one."""
+    assert fetch(at(server, "/elsewhere"), tmp_path).read_bytes() == CONTENT
+    assert server.starts == [0, 50_000, 100_000]
 
 
 @pytest.mark.parametrize("md5", [MD5, None])
