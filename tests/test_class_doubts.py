@@ -44,8 +44,17 @@ def test_a_class_under_two_names():
 
     (said,) = doubts(index(*rows))
 
-    assert said.startswith("1 classes stand under two names")
+    assert said.startswith("1 class stands under two names that differ by case")
     assert "Sea  lion = sea_lion;" in said
+
+
+def test_two_classes_under_two_names_are_counted():
+    rows = [(name, "1.png", name) for name in ("ant", "Ant", "bee", "Bee", "cat")]
+
+    (said,) = doubts(index(*rows))
+
+    assert said.startswith("2 classes stand under two names")
+    assert "Ant = ant, Bee = bee;" in said
 
 
 def test_a_training_set_with_one_class_under_two_names_is_refused():
@@ -65,6 +74,8 @@ def test_the_case_of_a_single_letter_tells_classes_apart():
         ["Cat", "cat"],
         ["Latin a", "latin_a"],
     ]
+    letters = index(*((name, "1.png", name) for name in ("a", "A", "latin_a", "latin_A")))
+    assert doubts(letters) == []
 
 
 def test_an_accent_as_one_sign_or_two_does_not_tell_classes_apart():
@@ -79,7 +90,7 @@ def test_an_accent_as_one_sign_or_two_does_not_tell_classes_apart():
 def test_a_file_under_two_classes():
     (said,) = doubts(index(("ant", "1.png", "a"), ("bee", "9.png", "a"), ("bee", "2.png", "b")))
 
-    assert said.startswith("1 files stand under two classes")
+    assert said.startswith("1 file stands under two classes")
     assert "ant/1.png = bee/9.png" in said
 
 

@@ -47,16 +47,13 @@ def _absent(names: list[str], reference: list[str]) -> list[str]:
 
 
 def _one_class_twice(names: list[str]) -> list[str]:
-    alike: dict[str, list[str]] = {}
-    for name in names:
-        words = _composed(name).replace("_", " ").casefold().split()
-        alike.setdefault(" ".join(words), []).append(name)
-    found = [" = ".join(group) for group in alike.values() if len(group) > 1]
+    found = [" = ".join(group) for group in one_class_twice(names)]
     if not found:
         return []
+    stand = "1 class stands" if len(found) == 1 else f"{len(found)} classes stand"
     return [
-        f"{len(found)} classes stand under two names that differ by case, spaces, underscores or "
-        f"how accents are coded only: {_some(found)}; put their images in one folder"
+        f"{stand} under two names that differ by case, spaces, underscores or how accents are "
+        f"coded only: {_some(found)}; put their images in one folder"
     ]
 
 
@@ -76,10 +73,8 @@ def _one_file_in_two_classes(labelled: pl.DataFrame) -> list[str]:
     if twice.is_empty():
         return []
     pairs = [" = ".join(paths[:2]) for paths in twice["path"].to_list()]
-    return [
-        f"{len(twice)} files stand under two classes with the same bytes: "
-        f"{_some(pairs)}; leave one of each out"
-    ]
+    stand = "1 file stands" if len(twice) == 1 else f"{len(twice)} files stand"
+    return [f"{stand} under two classes with the same bytes: {_some(pairs)}; leave one of each out"]
 
 
 def _some(names: list[str]) -> str:
