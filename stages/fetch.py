@@ -37,6 +37,8 @@ def run(wanted: list[Wanted], root: Path) -> list[str]:
     problems = []
     for item in wanted:
         try:
+            if denied := item.denied(root):
+                raise DownloadError(denied)
             item.check_folder(root)
             if item.state(root) == "unpacked":
                 print(

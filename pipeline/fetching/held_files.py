@@ -75,13 +75,17 @@ def unpacked_beside(archive: Path, inside: Sequence[str], holds: str | None = No
         inside: What is read of it, each a path in it: ``dtd/images`` is looked for in ``dtd``, and
             in ``dtd-r1.0.1``, which is how the archive is called.
         holds: The name of the folder, where neither tells.
+
+    Raises:
+        DownloadError: If such a folder may not be read.
     """
     stem = re.sub(r"\.(zip|tar|tgz|tar\.gz)$", "", archive.name)
+    if stem == archive.name:
+        return None
     leads = (path.strip("/").partition("/")[0] for path in inside)
-    with reading(archive):
-        for name in dict.fromkeys((holds, stem, *leads)):
-            folder = archive.parent / name if name and stem != archive.name else None
-            if folder and folder.is_dir() and all(_held(folder, path) for path in inside or [""]):
+    for folder in (archive.parent / name for name in dict.fromkeys((holds, stem, *leads)) if name):
+        with reading(folder):
+            if folder.is_dir() and all(_held(folder, path) for path in inside or [""]):
                 return folder
     return None
 

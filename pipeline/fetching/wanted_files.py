@@ -47,12 +47,12 @@ class Wanted:
             return "partial"
         if self.download.url is None:
             return "by hand"
-        return "unpacked" if not self.named and self.unpacked(root) else "missing"
+        return "unpacked" if self.unpacked(root) else "missing"
 
     def denied(self, root: Path) -> str | None:
         """A sentence on what is there and may not be read, with the cure; None for nothing."""
         try:
-            there = find(self.download, root)
+            there = find(self.download, root) or self.unpacked(root)
         except DownloadError as error:
             return str(error)
         if there is None or may_read(there):
@@ -67,7 +67,16 @@ class Wanted:
         return f"'{there}' {wrong}" if wrong else None
 
     def unpacked(self, root: Path) -> Path | None:
-        """The folder beside its place that it was unpacked to, which a parameter can name."""
+        """The folder beside its place that it was unpacked to, which a parameter can name.
+
+        Returns:
+            None where there is none, or a download was asked for or begun.
+
+        Raises:
+            DownloadError: If it may not be read.
+        """
+        if self.named or partial_of(root / self.download.file).exists():
+            return None
         return unpacked_beside(root / self.download.file, self.inside, self.download.holds)
 
     def bytes_to_come(self, root: Path) -> int | None:

@@ -54,7 +54,7 @@ def plan_data(
         made = isinstance(entry, dict) and entry.get("source") in MADE
         if made or runs.index_is_current(name):
             continue
-        files = wanted_files(params["datasets"], known, [name])
+        files = wanted_files({name: entry}, known, [])
         command = shlex.join(["python", "-m", "stages.fetch", name, *overrides])
         try:
             spec = read_spec(name, entry, data_root=root)
