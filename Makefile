@@ -20,6 +20,7 @@ setup: .venv/installed ## make the environment .venv from requirements.lock
 	@touch .venv/installed
 
 repro: setup ## run the pipeline on what params.yaml names and print the result table
+	@python -m stages.mend_lock
 	OOD_HEADLINE=later dvc repro
 	@cat reports/headline.txt
 
