@@ -1,8 +1,8 @@
 """dvc.lock given back where DVC was killed while it wrote it.
 
-After every stage DVC writes the whole file anew, in place; killed then, it leaves half of it, and no
-DVC command starts any more. What was committed last is enough to go on: stages that finished since
-come out of DVC's cache, by what they were made of.
+After every stage DVC writes the whole file anew, in place; killed then, it leaves half of it, and
+no DVC command starts any more. What was committed last is enough to go on: stages that finished
+since come out of DVC's cache, by what they were made of.
 """
 
 import subprocess
