@@ -1,5 +1,6 @@
 """One writer at a time, and the latest run owns the output, whatever orphans still do."""
 
+import hashlib
 import json
 import os
 import secrets
@@ -64,11 +65,12 @@ class Claim:
 
     def __init__(self, folder: Path, output: Path) -> None:
         """Take the claim on `output`; notes lie in `folder`."""
-        name = str(output.resolve()).replace("%", "%25").replace("/", "%2F")[-200:]
-        self.note = folder / f"{name}.json"
+        place = output.resolve()
+        # hashed, as a disk holds names of 255 bytes and paths of 4,096
+        self.note = folder / f"{hashlib.sha256(os.fsencode(place)).hexdigest()}.json"
         self.output = output
         self.token = f"{os.getpid()}-{secrets.token_hex(8)}"
-        write_text(self.note, json.dumps({"run": self.token}))
+        write_text(self.note, json.dumps({"output": str(place), "run": self.token}))
 
     def held(self) -> bool:
         """Return whether no later run has claimed the output."""
