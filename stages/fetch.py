@@ -20,6 +20,7 @@ from pipeline.fetching.archives import unpack
 from pipeline.fetching.downloads import fetch
 from pipeline.fetching.dry_run import free_bytes, plan_lines
 from pipeline.fetching.errors import DownloadError
+from pipeline.fetching.transfer import check_space
 from pipeline.fetching.wanted_files import Wanted, read_downloads, root_of, wanted_files, with_sizes
 from pipeline.params import read_section
 from pipeline.stage import run_stage
@@ -29,16 +30,15 @@ def run(wanted: list[Wanted], root: Path) -> list[str]:
     """Fetch all files; return one line for each that could not be had."""
     to_come = sum(item.bytes_to_come(root) or 0 for item in wanted if item.download.url)
     free = free_bytes(root)
-    if to_come > free:
-        raise DownloadError(
-            f"the files need {to_come:,} bytes, but {root.resolve()} has {free:,} free; free some "
-            "space, set data_root to a larger disk, or name fewer data sets"
-        )
+    if to_come:
+        cure = "free some space, set data_root to a larger disk, or name fewer data sets"
+        check_space(root.resolve(), to_come, free, cure=cure)
     problems = []
     for item in wanted:
+        if denied := item.denied(root):
+            problems.append(f"{', '.join(item.datasets)}: {denied}")
+            continue
         try:
-            if denied := item.denied(root):
-                raise DownloadError(denied)
             item.check_folder(root)
             if item.state(root) == "unpacked":
                 print(

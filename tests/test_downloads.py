@@ -473,9 +473,18 @@ def test_the_disk_is_asked_first(server, tmp_path, monkeypatch):
     monkeypatch.setattr(transfer, "HEADROOM", 1 << 60)
     with pytest.raises(DownloadError, match="300,000 bytes are still to come"):
         fetch(at(server, "/good.bin", md5=MD5), tmp_path)
-    plan = [stage.Wanted(("a",), at(server, "/good.bin", bytes=1 << 60))]
-    with pytest.raises(DownloadError, match="the files need"):
+    plan = [stage.Wanted(("a",), at(server, "/good.bin", bytes=300_000))]
+    with pytest.raises(DownloadError, match="300,000 bytes .* or name fewer data sets"):
         stage.run(plan, tmp_path)
+    assert len(server.seen) == 1
+
+
+def test_a_disk_that_is_too_full_says_what_has_to_stay_free(tmp_path):
+    """The numbers used to contradict the message: fewer bytes to come than were free."""
+    check = transfer.check_space
+    check(tmp_path, 5, transfer.HEADROOM + 5)
+    with pytest.raises(DownloadError, match=r"6 bytes .* and 67,108,864 .*has 67,108,869 free"):
+        check(tmp_path, 6, transfer.HEADROOM + 5)
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,8 @@ def _one_request(url: str, partial: Path, have: int, same: str | None, report: R
                 discard(partial)
                 raise BrokenOff("the server has another file by now")
             start, length, total = have, part.end - have, part.total or part.end
-        _check_space(partial.parent, (total or 0) - start)
+        folder = partial.parent
+        check_space(folder, (total or 0) - start, shutil.disk_usage(folder).free)
         if not start:
             begin(partial, answer, total)
         # What arrived reaches the disk however the block ends.
@@ -149,10 +150,20 @@ def _given_up(url: str, partial: Path, have: int, broken: BrokenOff) -> str:
     )
 
 
-def _check_space(folder: Path, needed: int) -> None:
-    free = shutil.disk_usage(folder).free
+def check_space(
+    folder: Path,
+    needed: int,
+    free: int,
+    *,
+    cure: str = "free some space, or set data_root to a larger disk",
+) -> None:
+    """Refuse what would fill the disk of a folder; `HEADROOM` bytes stay free.
+
+    Raises:
+        DownloadError: If more bytes are needed than are free for it.
+    """
     if needed + HEADROOM > free:
         raise DownloadError(
-            f"{needed:,} bytes are still to come, but {folder} has {free:,} free; free some space, "
-            "or set data_root to a larger disk"
+            f"{needed:,} bytes are still to come and {HEADROOM:,} are to stay free, but {folder} "
+            f"has {free:,} free; {cure}"
         )
