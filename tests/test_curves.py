@@ -39,6 +39,14 @@ def test_histogram_by_hand():
     assert (of_id.tolist(), of_ood.tolist()) == ([0, 3], [2, 0])
 
 
+def test_a_score_on_an_edge_counts_in_the_bin_above_it():
+    """Edges at 0, 0.5 and 1: the one half belongs to the upper bin, in either set."""
+    edges, of_id, of_ood = histogram(np.array([0, 0, 0.5]), np.array([0.5, 1, 1]), bins=2)
+
+    assert edges.tolist() == [0, 0.5, 1]
+    assert (of_id.tolist(), of_ood.tolist()) == ([2, 1], [0, 3])
+
+
 def test_outliers_and_constants_are_counted():
     rng = np.random.default_rng(0)
     scores = np.append(rng.normal(0, 1, 999), 1e9)

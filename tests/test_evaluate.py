@@ -19,7 +19,7 @@ from pipeline.tables import write_scores
 
 NO_TEXT = "backbone 'plain' has no text tower"
 PARAMS = EvaluateParams(
-    resamples=60, replicates=20, compare=(("lp_msp", "knn_1"), ("mcm", "knn_1"))
+    resamples=160, replicates=120, compare=(("lp_msp", "knn_1"), ("mcm", "knn_1"))
 )
 
 
@@ -50,7 +50,7 @@ def test_the_record_holds_what_the_library_computes():
     scores_id, scores_ood = two_sets()
     record = record_of(scores_id, scores_ood)
     replicates = bootstrap(
-        scores_id, scores_ood, id_name="capitals_test", ood_name="greek", resamples=60
+        scores_id, scores_ood, id_name="capitals_test", ood_name="greek", resamples=160
     )
 
     assert (record["n_id"], record["n_ood"], record["id"]) == (80, 50, "capitals_test")
@@ -65,7 +65,7 @@ def test_the_record_holds_what_the_library_computes():
         )
         np.testing.assert_allclose(
             restored(record["replicates"][method]["fpr95"]),
-            replicates[method]["fpr95"][:20],
+            replicates[method]["fpr95"][:120],
             atol=5e-5,
         )
         assert record["classes"][method] == class_breakdown(
@@ -103,10 +103,26 @@ def test_an_interval_of_perfect_scores_has_a_width():
     """80 ID images above 50 OOD: no resample changes 1.0, but 0.025^(1/50) = 0.929 is possible."""
     scores = {"knn_1": np.arange(80.0) + 100}, {"knn_1": np.arange(50.0)}
 
-    cell = record_of(*scores, params=EvaluateParams(resamples=9, replicates=9))["methods"]["knn_1"]
+    cell = record_of(*scores, params=EvaluateParams(resamples=100, replicates=100))["methods"][
+        "knn_1"
+    ]
 
     assert (cell["auroc"]["low"], cell["auroc"]["high"]) == pytest.approx((0.9289, 1), abs=1e-4)
     assert cell["auroc"]["delong_low"] == cell["auroc"]["low"]
+
+
+def test_every_interval_holds_its_value():
+    """Percentiles of two resamples, which may both lie above or below what was measured."""
+    scores, params = two_sets(), EvaluateParams(resamples=2, replicates=2)
+    drawn = bootstrap(*scores, id_name="capitals_test", ood_name="greek", resamples=2)
+    sides = set()
+    for method, cells in record_of(*scores, params=params)["methods"].items():
+        for name, cell in cells.items():
+            low, high = percentile_interval(drawn[method][name])
+            sides |= {(low > cell["value"]) - (high < cell["value"])}
+            assert cell["low"] <= cell["value"] <= cell["high"]
+
+    assert {1, -1} <= sides
 
 
 def test_constant_scores_are_flagged():
@@ -124,7 +140,7 @@ def test_one_class_has_no_breakdown():
 
 
 def test_the_breakdown_can_be_kept_short():
-    params = EvaluateParams(resamples=9, replicates=9, class_methods=["knn_1"])
+    params = EvaluateParams(resamples=100, replicates=100, class_methods=["knn_1"])
 
     assert list(record_of(*two_sets(), params=params)["classes"]) == ["knn_1"]
 
@@ -150,10 +166,21 @@ def test_sets_scored_differently_are_refused():
 
 
 def test_impossible_parameters_are_refused():
-    with pytest.raises(ValueError, match=r"replicates must be between 1 and .* = 10, got 200"):
-        EvaluateParams(resamples=10)
+    with pytest.raises(ValueError, match=r"replicates must be at most .*resamples = 150, got 200"):
+        EvaluateParams(resamples=150)
     with pytest.raises(ValueError, match="pairs of methods"):
         EvaluateParams(compare=(("mcm",),))
+
+
+@pytest.mark.parametrize("few", [-1, 0, 1, 2, 5, 99])
+def test_too_few_draws_for_an_interval_are_refused(few):
+    """Claim c's p-value was 1e-6 with one draw and 0.004 with five where it is 0.2 with 200."""
+    for options in ({"replicates": few}, {"resamples": few, "replicates": few}):
+        name = next(iter(options))
+        with pytest.raises(ValueError, match=rf"{name} must be at least 100, got {few}; fewer dra"):
+            EvaluateParams(**options)
+
+    assert EvaluateParams(resamples=100, replicates=100).replicates == 100
 
 
 def write_world(folder, n_ood=50, indexed=50):

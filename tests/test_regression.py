@@ -90,6 +90,30 @@ def test_replicates_are_lines_by_row():
     assert len(correlation_replicates(np.zeros((2, 4)), np.ones((2, 4)))) == 0
 
 
+def test_a_constant_is_none_by_rounding_either():
+    """The mean of three 0.1 is 0.10000000000000002, so that they differ from it."""
+    tenths, line = np.full((1, 3), 0.1), np.array([[0.0, 1, 2]])
+
+    assert (tenths != tenths.mean()).all()
+    assert len(correlation_replicates(tenths, line)) == 0
+    assert len(correlation_replicates(line, tenths)) == 0
+
+
+def test_measurement_noise_is_taken_out_twice_by_hand():
+    """x = (0, 1, 2) ± (0.1, -0.2, 0.1), y = (0, 1, 1): R² of 3/4 was measured.
+
+    The noise is orthogonal to x, so that every replicate has Sxx = 2 + 0.06; once is what a
+    replicate adds, twice also what the points carry. Sxy = 1 ± 0.1 and Syy = 2/3.
+    """
+    x, y = np.array([0.0, 1, 2]), np.array([0.0, 1, 1])
+    noise = np.outer(np.repeat([1, -1], 50), [0.1, -0.2, 0.1])
+
+    low, high = measurement_interval(fit_line(x, y), x + noise, np.tile(y, (100, 1)))
+
+    assert low == pytest.approx(0.9**2 / ((2 + 0.06) * 2 / 3))
+    assert high == pytest.approx(1.1**2 / ((2 - 0.06) * 2 / 3))
+
+
 @pytest.mark.parametrize("sign", [1, -1])
 def test_noisy_points_widen_the_interval_around_the_measured_value(sign):
     """Points on a perfect line, each measured with noise: R² near one stays inside."""

@@ -9,7 +9,12 @@ from pipeline.statistics.comparison import paired_comparison
 from pipeline.statistics.evaluation import evaluation_record
 from pipeline.statistics.evaluation_params import EvaluateParams
 from pipeline.statistics.metrics import all_metrics
-from pipeline.statistics.unmoved_metrics import least_precision, unmoved_interval
+from pipeline.statistics.unmoved_metrics import (
+    difference_interval,
+    least_precision,
+    no_surer_than_perfect,
+    unmoved_interval,
+)
 
 
 def test_a_share_of_none_or_of_all_is_clopper_and_pearson():
@@ -48,7 +53,7 @@ def record_of(scores_id, scores_ood):
         ood_name="ood",
         not_applicable={},
         class_names=[""] * len(scores_ood),
-        params=EvaluateParams(resamples=50, replicates=20),
+        params=EvaluateParams(resamples=100, replicates=100),
     )
 
 
@@ -94,6 +99,26 @@ def test_nothing_is_surer_than_perfect_or_reversed_scores():
     for low, high in (("low", "high"), ("delong_low", "delong_high")):
         assert worse["auroc"][low] == perfect["auroc"]["low"]
         assert turned[high] == pytest.approx(1 - perfect["auroc"]["low"])
+
+
+@pytest.mark.parametrize(("metric", "images"), [("fpr95", 500), ("fpr95_ood", 30), ("auroc", 30)])
+def test_each_share_counts_its_own_images(metric, images):
+    """fpr95 is a share of the 500 OOD images, fpr95_ood of the 30 ID images."""
+    unseen = 1 - 0.025 ** (1 / images)
+    sizes = {"n_id": 30, "n_ood": 500}
+    assert no_surer_than_perfect(metric, (0.0001, 0.0002), **sizes) == (0.0001, unseen)
+    assert no_surer_than_perfect(metric, (0.9998, 0.9999), **sizes) == (1 - unseen, 0.9999)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_difference_next_to_one_is_no_surer_than_at_one(sign):
+    """Of 50 pairs none behaved otherwise: a share u may, each of which changes it by 2."""
+    replicates = sign * np.linspace(0.99, 1, 100)
+    ends = difference_interval(sign * 0.995, replicates, pairs=50)
+    at_one = 1 - 2 * (1 - 0.025 ** (1 / 50))
+    far, near = (0, 1) if sign == 1 else (1, 0)
+    assert ends[far] == pytest.approx(sign * at_one)
+    assert ends[near] == pytest.approx(sign * percentile_interval(sign * replicates)[1])
 
 
 def test_an_interval_of_many_images_is_left_as_it_is():
