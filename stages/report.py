@@ -4,10 +4,10 @@
 
 Reads   REPORTS/evaluation/<backbone>/<dataset>.json, REPORTS/accuracy/<backbone>.json,
         REPORTS/pseudo_labels/<backbone>.json, REPORTS/adversarial/<backbone>/<dataset>.json of
-        crafted sets, REPORTS/study.json, REPORTS/study/results.csv, claims.csv, lines.csv and
-        comparisons.csv, and the duplicate reports and contact sheets that params.yaml names
+        crafted sets, REPORTS/results.csv, REPORTS/study.json, REPORTS/study/claims.csv, lines.csv
+        and comparisons.csv, and the duplicate reports and contact sheets that params.yaml names
 Writes  REPORTS/metrics.json  numbers of the headline backbone under keys every backbone shares
-        REPORTS/results.md, results.csv, results.parquet, headline.txt
+        REPORTS/results.md, headline.txt
         REPORTS/figures/*.svg, REPORTS/roc/<dataset>.csv
         REPORTS/report.html   one page, opens offline
 """
@@ -19,7 +19,7 @@ import os
 import textwrap
 from pathlib import Path
 
-from pipeline.files import write_text, written_whole
+from pipeline.files import write_text
 from pipeline.findings.study_params import StudyParams
 from pipeline.findings.study_scope import study_scope
 from pipeline.json_text import write_json
@@ -34,7 +34,6 @@ from pipeline.report.figures import save_figure
 from pipeline.report.headline import headline_metrics
 from pipeline.report.html import html_page
 from pipeline.report.leaks import leak_lines
-from pipeline.report.long_table import long_table
 from pipeline.report.read import read_records
 from pipeline.report.records import Records, ReportScope
 from pipeline.report.report_params import ReportParams
@@ -59,10 +58,6 @@ def run(reports: Path, scope: ReportScope, params: ReportParams) -> str:
     headline = contents.headline_table(records)
 
     write_json(reports / "metrics.json", headline_metrics(records))
-    table = long_table(records)
-    write_text(reports / "results.csv", table.write_csv(float_precision=6))
-    with written_whole(reports / "results.parquet") as partial:
-        table.write_parquet(partial, statistics=False)
     for dataset, text in roc_files(records, params.roc_method).items():
         write_text(reports / "roc" / f"{dataset}.csv", text)
 

@@ -4,9 +4,9 @@
 
 Reads   REPORTS/evaluation/<backbone>/<dataset>.json, REPORTS/accuracy/<backbone>.json and
         REPORTS/adversarial/<backbone>/<crafted set>.json of every name in params.yaml
-Writes  REPORTS/study.json              R², differences and changes, for `dvc metrics`
+Writes  REPORTS/results.csv, results.parquet   every number: metrics per set and mean, accuracies
+        REPORTS/study.json              R², differences and changes, for `dvc metrics`
         REPORTS/study/lines.csv         R² of every OOD set and mean, or why it has none
-        REPORTS/study/results.csv, results.parquet   every metric, per set and mean over sets
         REPORTS/study/comparisons.csv   paired tests with Holm's correction
         REPORTS/study/fine_tuning.csv   linear probes against fine-tuned models, set by set
         REPORTS/study/adversarial.csv   the attacked images before and after
@@ -36,11 +36,13 @@ def run(reports: Path, scope: StudyScope, params: StudyParams) -> pl.DataFrame:
     """Write the study next to its records and return the claims table."""
     records = read_study(reports, scope)
     results = results_table(records)
+    write_text(reports / "results.csv", results.write_csv(float_precision=6))
+    with written_whole(reports / "results.parquet") as partial:
+        results.write_parquet(partial, statistics=False)
     claims = claims_table(records, params)
     write_json(reports / "study.json", study_numbers(records, params))
     folder = reports / "study"
     tables = {
-        "results": results,
         "comparisons": comparisons_table(records),
         "adversarial": adversarial_table(records),
         "claims": claims,
@@ -49,10 +51,6 @@ def run(reports: Path, scope: StudyScope, params: StudyParams) -> pl.DataFrame:
     }
     for name, table in tables.items():
         write_text(folder / f"{name}.csv", table.write_csv())
-    backbones = pl.Enum(list(scope.backbones))
-    with written_whole(folder / "results.parquet") as partial:
-        typed = results.with_columns(pl.col("backbone").cast(backbones))
-        typed.write_parquet(partial, statistics=False)
     return claims
 
 

@@ -25,7 +25,7 @@ TEXT_METHODS = ("mcm", "plp_energy", "plp_msp")
 NO_TEXT = "backbone 'plain' has no text tower"
 
 N_ID, N_OOD = 104, 40  # the further sets have one image more each
-EVALUATE = EvaluateParams(resamples=40, replicates=20, compare=(("plp_msp", "mcm"),))
+EVALUATE = EvaluateParams(resamples=120, replicates=100, compare=(("plp_msp", "mcm"),))
 
 
 def write_world(
@@ -82,7 +82,7 @@ def write_world(
         "glyphs", backbones, id_test, sets, dict.fromkeys(crafted, sets[0]), dict(means)
     )
     results = results_table(read_study(reports, scope))
-    write_text(reports / "study" / "results.csv", results.write_csv())
+    write_text(reports / "results.csv", results.write_csv())
     _write_csv(
         reports / "study" / "claims.csv",
         [

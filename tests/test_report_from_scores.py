@@ -15,7 +15,7 @@ from pipeline.statistics.evaluation_params import EvaluateParams
 from pipeline.statistics.metrics import auroc
 from stages import report, study
 
-PARAMS = EvaluateParams(resamples=40, replicates=20, compare=(("plp_msp", "mcm"),))
+PARAMS = EvaluateParams(resamples=100, replicates=100, compare=(("plp_msp", "mcm"),))
 BACKBONES = {"mini_s": 0.8, "mini_l": 1.6}
 SETS = ("greek", "digits")
 
@@ -102,13 +102,18 @@ def test_constant_scores_are_half_and_noted(made):
     assert "Constant scores on greek with mini_l: lp_msp." in text
 
 
-def test_the_report_s_long_table_holds_the_study_s(made):
+def test_every_number_stands_in_one_table_in_two_forms(made):
+    """The study writes it and the report reads it; no second table repeats it."""
     root, _, _ = made
-    ours = pl.read_csv(root / "results.csv").filter(pl.col("metric") != "auroc_delong")
-    theirs = pl.read_csv(root / "study" / "results.csv")
-
     keys = ["backbone", "dataset", "method", "metric"]
-    assert set(ours.select(keys).iter_rows()) == set(theirs.select(keys).iter_rows())
+    table = pl.read_parquet(root / "results.parquet")
+
+    assert table.select(keys).is_duplicated().sum() == 0
+    assert table.equals(table.sort(keys))
+    assert pl.read_csv(root / "results.csv", schema=table.schema).equals(table)
+    tables = {path for path in root.rglob("*.*") if path.suffix in (".csv", ".parquet")}
+    with_values = [path.name for path in tables if b"metric,value" in path.read_bytes()]
+    assert (with_values, len([p for p in tables if p.suffix == ".parquet"])) == (["results.csv"], 1)
 
 
 def test_every_picture_is_drawn_from_real_records(made):

@@ -37,7 +37,7 @@ from stages.study import read_scope, run
 
 CLAIM_C = "lp_msp of {} minus ft_msp of plain"
 NO_TEXT = "backbone 'plain' has no text tower"
-EVALUATE = EvaluateParams(resamples=40, replicates=40, compare=(("plp_msp", "mcm"),))
+EVALUATE = EvaluateParams(resamples=100, replicates=100, compare=(("plp_msp", "mcm"),))
 QUALITY = {"mini_s": 0.8, "mini_m": 1.4, "mini_l": 2.2, "mini_x": 2.6, "plain": 1.0}
 SETS = {"greek": 60, "digits": 50, "smooth": 40}
 SCOPE = StudyScope(
@@ -124,7 +124,7 @@ def replicates_of(backbone, method, metric="auroc", sets=("greek", "digits")):
                 {method: made_up_scores(backbone, name, SETS[name])[method]},
                 id_name="capitals_test",
                 ood_name=name,
-                resamples=40,
+                resamples=100,
             )[method][metric]
             for name in sets
         ],
@@ -174,6 +174,25 @@ def test_the_long_table_holds_everything_once(world):
     accuracy = row(results, backbone="plain", dataset="capitals_test", method="knn_20")
     assert (accuracy["metric"], accuracy["n"]) == ("accuracy", 80)
     assert results.filter((pl.col("backbone") == "plain") & (pl.col("method") == "mcm")).is_empty()
+    auroc = results.filter(backbone="mini_l", method="knn_1", metric="auroc")
+    sizes = dict(auroc.select("dataset", "n").iter_rows())
+    assert sizes == {**SETS, "mean": 2, "mean_near": 1}
+
+
+def test_delong_s_interval_stands_beside_the_bootstrap_s(world):
+    """Of the sets alone: a mean has none."""
+    results = results_table(read_study(world, SCOPE)).filter(metric="auroc_delong")
+    record = read_json(world / "evaluation" / "mini_s" / "greek.json")
+    cell = record["methods"]["knn_1"]["auroc"]
+
+    found = row(results, backbone="mini_s", dataset="greek", method="knn_1")
+
+    assert found["n"] == SETS["greek"]
+    assert [found[name] for name in ("value", "low", "high")] == pytest.approx(
+        [cell["value"], cell["delong_low"], cell["delong_high"]], abs=1e-6
+    )
+    assert cell["delong_low"] != cell["low"]
+    assert set(results["dataset"]) == set(SETS)
 
 
 def test_differences_are_paired(world):
@@ -584,7 +603,9 @@ def test_the_stage_writes_metrics_and_tables(world):
     run(world, SCOPE, PARAMS)
     names = [
         "study.json",
-        *(f"study/{n}.csv" for n in ("results", "comparisons", "claims", "fine_tuning", "lines")),
+        "results.csv",
+        "results.parquet",
+        *(f"study/{n}.csv" for n in ("comparisons", "claims", "fine_tuning", "lines")),
     ]
     first = [(world / name).read_bytes() for name in names]
     run(world, SCOPE, PARAMS)
@@ -593,8 +614,9 @@ def test_the_stage_writes_metrics_and_tables(world):
     numbers = json.loads(first[0])
     assert all(isinstance(n, int | float) and math.isfinite(n) for n in numbers_in(numbers))
     assert set(numbers) == {"a", "b", "d"}
-    parquet = pl.read_parquet(world / "study" / "results.parquet")
-    assert parquet["backbone"].dtype == pl.Enum(list(SCOPE.backbones))
+    table = results_table(read_study(world, SCOPE))
+    assert pl.read_parquet(world / "results.parquet").equals(table)
+    assert pl.read_csv(world / "results.csv", schema=table.schema).equals(table)
 
 
 def test_a_missing_record_is_named(world):

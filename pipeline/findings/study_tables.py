@@ -29,8 +29,10 @@ ADVERSARIAL = {
 def results_table(records: StudyRecords) -> pl.DataFrame:
     """Every metric of every method: per OOD set, mean over sets, and ID accuracies.
 
-    ``n`` counts the OOD images of a set, the sets of a mean, the ID images of an accuracy. Means
-    of auroc and fpr95 have joint intervals; those of the other metrics have none.
+    ID accuracies stand under the ID test set with the classifier as method, means under ``mean``
+    and ``mean_<name>``. Intervals are the bootstrap's; ``auroc_delong`` repeats the AUROC of a set
+    with DeLong's. Means of auroc and fpr95 have joint intervals; those of the other metrics have
+    none. ``n`` counts the OOD images of a set, the sets of a mean, the ID images of an accuracy.
     """
     rows = []
     for backbone, sets in records.evaluations.items():
@@ -49,6 +51,9 @@ def results_table(records: StudyRecords) -> pl.DataFrame:
                     )
                     for metric, c in cells.items()
                 ]
+                auroc = cells["auroc"]
+                delong = auroc["value"], auroc["delong_low"], auroc["delong_high"]
+                rows.append((backbone, dataset, method, "auroc_delong", *delong, record["n_ood"]))
         for name, members in records.scope.groups.items():
             of_sets = [sets[dataset]["methods"] for dataset in members]
             for method in set.intersection(*(set(methods) for methods in of_sets)):

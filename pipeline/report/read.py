@@ -13,7 +13,8 @@ def read_records(reports: Path, scope: ReportScope, *, duplicates: tuple[str, ..
     """Read the records of a study from its reports folder.
 
     Args:
-        reports: Folder that holds ``evaluation/``, ``accuracy/``, ``pseudo_labels/``, ``study/``.
+        reports: Folder that holds ``evaluation/``, ``accuracy/``, ``pseudo_labels/``, ``study/``
+            and ``results.csv``.
         scope: Names of backbones and OOD sets.
         duplicates: Names of the duplicate reports to quote.
 
@@ -36,7 +37,7 @@ def read_records(reports: Path, scope: ReportScope, *, duplicates: tuple[str, ..
             name: read_record(reports / "pseudo_labels" / f"{name}.json", backbone=name)
             for name in scope.backbones
         },
-        means=read_table(reports / "study" / "results.csv"),
+        means=read_table(reports / "results.csv"),
         claims=read_table(reports / "study" / "claims.csv", as_text=True),
         comparisons=read_table(reports / "study" / "comparisons.csv", as_text=True),
         lines=read_table(reports / "study" / "lines.csv"),
