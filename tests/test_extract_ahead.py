@@ -8,6 +8,7 @@ import yaml
 from extraction_world import MatrixEncoder, World, same_bytes
 
 from pipeline.datasets.images import ImageParams
+from pipeline.datasets.index import write_index
 from pipeline.extraction.decoding import ChangedFileError
 from pipeline.extraction.extract_ahead import extract_ahead, small_datasets
 from pipeline.extraction.extract_params import ExtractParams
@@ -86,6 +87,8 @@ def test_only_small_sets_go_ahead(two_sets):
 
     assert list(small_datasets(index, largest=70)) == ["two"]
     assert list(small_datasets(index, largest=69)) == []
+    write_index(index.with_name("none.parquet"), two_sets.index.head(0))  # nothing to encode
+    assert list(small_datasets(index, largest=70)) == ["two"]
     assert ahead(two_sets, params=ExtractParams(device="cpu", ahead=0)) == []
 
 

@@ -65,6 +65,13 @@ def test_what_determines_the_bytes_changes_the_key(world, change):
     assert world.extract("one.zarr")["key"] != world.extract("two.zarr", **change)["key"]
 
 
+def test_photos_turned_another_way_are_another_key(world, monkeypatch):
+    key = world.extract("one.zarr")["key"]
+    monkeypatch.setattr("extraction_world.ImageParams", lambda: ImageParams(exif="apply"))
+
+    assert world.extract("two.zarr")["key"] != key
+
+
 def test_the_index_counts_by_paths_hashes_order_and_labels(world):
     index = world.index
     changed = [
@@ -129,6 +136,16 @@ def test_kept_rows_make_the_store_again_without_the_model(world):
     world.extract("two.zarr", keep=True, encoder=untouched)
 
     assert untouched.seen == []
+    assert same_bytes(world.root / "one.zarr", world.root / "two.zarr")
+
+
+def test_kept_rows_without_what_the_model_said_of_them_are_made_again(world):
+    """Width and space of the rows are known to the model alone, which is loaded to encode."""
+    key = world.extract("one.zarr", keep=True)["key"]
+    (world.root / "cache/unfinished" / key / "model.json").unlink()
+
+    world.extract("two.zarr", keep=True)
+
     assert same_bytes(world.root / "one.zarr", world.root / "two.zarr")
 
 
@@ -220,6 +237,8 @@ def test_batches_missing_around_finished_segments(tmp_path):
 
     assert missing_batches(batch_grid(9, 2), segments) == [(0, 2), (6, 8)]
     assert missing_batches(batch_grid(9, 2), []) == batch_grid(9, 2)
+    halves = [(0, 4), (4, 8), (8, 9)]  # of the first two, one half each is finished
+    assert missing_batches(halves, segments) == halves[:2]
 
 
 def test_a_side_cache_with_a_gap_is_not_read(tmp_path):
