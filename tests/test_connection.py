@@ -22,6 +22,14 @@ CONTENT = np.random.default_rng(1).bytes(300_000)
 MD5 = hashlib.md5(CONTENT).hexdigest()
 
 
+REDIRECTS = {
+    "/circle": "/circle",
+    "/ftp": "ftp://127.0.0.1:9/set.bin",
+    "/file": "file:///etc/hostname",
+    "/there": "/good.bin",
+}
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
     """Serves CONTENT by ranges, and every address ends a connection in its own way."""
 
@@ -38,9 +46,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 self.send_header("Retry-After", wait)
             self.end_headers()
             return
-        if self.path == "/circle":
+        if self.path in REDIRECTS:
             self.send_response(302)
-            self.send_header("Location", "/circle")
+            self.send_header("Location", REDIRECTS[self.path])
             self.end_headers()
             return
         self.send_response(206 if begin else 200)
@@ -181,6 +189,16 @@ def test_a_circle_of_redirects_is_told_in_one_line(server, tmp_path):
     with pytest.raises(DownloadError, match="redirects in a circle") as raised:
         fetch(at(server, "/circle", md5=MD5), tmp_path)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("address", ["/ftp", "/file"])
+def test_a_redirect_out_of_the_web_is_not_followed(server, tmp_path, address):
+    """The library would go on to ftp://, which no address of the list may be either."""
+    with pytest.raises(DownloadError, match=r"or to no place of the web \(302\)"):
+        fetch(at(server, address, md5=MD5), tmp_path)
+    assert len(server.starts) == 1
+    assert connection.size_of(server.address + address) is None
+    assert fetch(at(server, "/there", md5=MD5), tmp_path).read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize("address", ["http://a b/c", "http://[::1/c", "http://127.0.0.1:port/c"])

@@ -8,7 +8,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from http.client import HTTPResponse
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pipeline.fetching.errors import DownloadError
 
@@ -18,6 +18,7 @@ SIZE_TIMEOUT = 10.0  # seconds to wait for the answer how large a file is
 WINDOW = 60.0  # seconds of waiting over which the rate is taken
 SLOWEST = 1000  # bytes a second below which a connection counts as broken
 BUSY = (408, 425, 429)  # and all from 500 on: refusals that pass
+WEB = ("http://", "https://")  # what addresses begin with, and those that they redirect to
 AGENT = "clip-ood-cache"
 
 
@@ -38,6 +39,24 @@ class BrokenOff(Exception):  # noqa: N818 - an event that is tried again, told t
         self.slow, self.busy, self.wait = slow, busy, wait
 
 
+class _WebOnly(urllib.request.HTTPRedirectHandler):
+    """Follows no redirect out of the web: the library would go to ftp:// too."""
+
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: Any,
+        code: int,
+        msg: str,
+        headers: Any,
+        newurl: str,
+    ) -> urllib.request.Request | None:
+        """The request to go on with; None, and the answer counts as an error."""
+        if not newurl.startswith(WEB):
+            return None
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
 def ask(url: str, headers: Mapping[str, str]) -> HTTPResponse:
     """Open an address and return the answer, its body still to come.
 
@@ -48,7 +67,7 @@ def ask(url: str, headers: Mapping[str, str]) -> HTTPResponse:
     """
     try:
         request = urllib.request.Request(url, headers={"User-Agent": AGENT, **headers})
-        return urllib.request.urlopen(request, timeout=TIMEOUT)
+        return _open(request, TIMEOUT)
     except urllib.error.HTTPError as refusal:
         refusal.close()
         if refusal.code not in BUSY and refusal.code < 500:
@@ -62,6 +81,10 @@ def ask(url: str, headers: Mapping[str, str]) -> HTTPResponse:
         ) from error
     except (http.client.HTTPException, OSError) as error:
         raise BrokenOff(str(getattr(error, "reason", error))) from error
+
+
+def _open(request: urllib.request.Request, timeout: float) -> HTTPResponse:
+    return urllib.request.build_opener(_WebOnly).open(request, timeout=timeout)
 
 
 def _asked_wait(after: str) -> float:
@@ -134,7 +157,7 @@ def size_of(url: str) -> int | None:
     """Ask a server how large a file is; None where it does not tell. Transfers no content."""
     request = urllib.request.Request(url, headers={"User-Agent": AGENT}, method="HEAD")
     try:
-        with urllib.request.urlopen(request, timeout=SIZE_TIMEOUT) as answer:
+        with _open(request, SIZE_TIMEOUT) as answer:
             is_page = answer.headers.get_content_type() == "text/html"
             return None if is_page else stated_length(answer) or None
     except (http.client.HTTPException, OSError, ValueError):

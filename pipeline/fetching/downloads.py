@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from pipeline.fetching.checks import difference, fault, record_hash, told_hash, wrong_of
+from pipeline.fetching.connection import WEB
 from pipeline.fetching.entry import Download, dangling, find
 from pipeline.fetching.errors import DownloadError, writing
 from pipeline.fetching.locks import only_one
@@ -28,7 +29,7 @@ def fetch(download: Download, folder: Path, *, report: Report | None = None) -> 
         raise DownloadError(gone)
     if download.url is None:
         raise DownloadError(f"'{download.file}' cannot be downloaded by a program: {download.note}")
-    if not download.url.startswith(("http://", "https://")):
+    if not download.url.startswith(WEB):
         raise DownloadError(f"a download must be http or https, got {download.url}")
     if target.is_dir():
         raise DownloadError(f"{target} must be a file, it is a folder; move it away")
