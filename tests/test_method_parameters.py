@@ -133,7 +133,6 @@ def test_a_score_that_is_no_name_is_refused():
         (None, "None for mine"),
         (0.5, "a float for mine"),
         ([0.1, 0.2, 0.3], "a list for mine"),
-        ({"1": np.zeros(3), "5": np.zeros(2)}, r"shape \(2,\) for mine_5"),
     ],
 )
 def test_a_score_that_returns_no_number_a_row_is_named(monkeypatch, returned, told):
@@ -144,6 +143,42 @@ def test_a_score_that_returns_no_number_a_row_is_named(monkeypatch, returned, to
     message = rf"the score 'own' must .* shape \(3,\), got .*{told}; mend what .*\.score returns"
     with pytest.raises(ValueError, match=message):
         compute(three_images(), "mine", {"score": "own"})
+
+
+@pytest.mark.parametrize(
+    ("returned", "told"),
+    [
+        (np.zeros(3), "for mine_1, mine_5, got mine; mend"),
+        ({1: np.zeros(3)}, "for mine_1, mine_5, got mine_1; mend"),
+        ({"a": np.zeros(3), "b": np.zeros(3)}, "for mine_1, mine_5, got mine_a, mine_b; mend"),
+        ({}, "for mine_1, mine_5, got none; mend"),
+        ({1: np.zeros(3), 5: np.zeros(2)}, r"shape \(2,\) for mine_5"),
+    ],
+)
+def test_a_list_of_k_gives_a_column_for_each(monkeypatch, returned, told):
+    """The tables' settings are told by these names; columns of others would have none."""
+
+    def score(query, *, k: int | list[int] = 1):
+        return returned
+
+    monkeypatch.setitem(SCORES, "own", score)
+    with pytest.raises(ValueError, match=rf"the score 'own' must .*{told}"):
+        compute(three_images(), "mine", {"score": "own", "k": [1, 5]})
+
+
+def test_without_a_list_of_k_a_score_gives_one_column(monkeypatch):
+    monkeypatch.setitem(SCORES, "own", lambda query: {"a": np.zeros(3), "b": np.zeros(3)})
+    with pytest.raises(ValueError, match=r"one array elsewhere, here for mine, got mine_a, mine_b"):
+        compute(three_images(), "mine", {"score": "own"})
+
+
+def test_columns_of_a_list_of_k_may_come_in_any_order(monkeypatch):
+    def score(query, *, k: int | list[int] = 1):
+        return {5: np.ones(3), 1: np.zeros(3)}
+
+    monkeypatch.setitem(SCORES, "own", score)
+    columns = compute(three_images(), "mine", {"score": "own", "k": [1, 5]})
+    assert columns["mine_5"].tolist() == [1, 1, 1]
 
 
 def test_a_score_may_return_what_is_not_finite_or_a_whole_number(monkeypatch):

@@ -97,13 +97,20 @@ def compute(
     """Scores of one entry of ``methods``, by the names in the tables.
 
     Raises:
-        ValueError: If the score returns anything but one number a row.
+        ValueError: If the score returns anything but one number a row, or, for a list of k, one
+            number a row for each k.
     """
     score = SCORES[entry["score"]]
     result = score(query, **checked_parameters(name, entry, score))
     columns = {name: result}
     if isinstance(result, dict):
         columns = {f"{name}_{suffix}": scores for suffix, scores in result.items()}
+    if set(columns) != set(wanted := method_names(name, entry)):
+        raise ValueError(
+            f"the score '{entry['score']}' must return a dict of one array for each k where k is "
+            f"a list, and one array elsewhere, here for {', '.join(wanted)}, got "
+            f"{', '.join(columns) or 'none'}; mend what {score.__module__}.{score.__name__} returns"
+        )
     rows = len(query.features)
     for column, scores in columns.items():
         if not _is_one_number_a_row(scores, rows):
