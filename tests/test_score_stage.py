@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import inspect
 import json
 import shutil
 import sys
@@ -18,6 +19,7 @@ from pipeline.detectors.detector import DetectorError, write_detector
 from pipeline.detectors.fitting import FitParams
 from pipeline.geometry import unit_norm
 from pipeline.params import from_mapping
+from pipeline.scores import SCORES
 from pipeline.scoring import scoring, stored_bank
 from pipeline.storage import store
 from pipeline.storage.store import StoreError
@@ -204,6 +206,75 @@ def test_a_store_that_bears_the_banks_name_must_be_the_bank(world, detector, tmp
     other = world.store("reordered", world.bank[order], world.labels[order], **told)
     with pytest.raises(DetectorError, match="of the dataset 'bank' must .* another name"):
         score.run(detector, paths(world)[0], other, METHODS)
+
+
+CHANGES = {
+    ("energy", "head"): {"head": "lp"},
+    ("energy", "temperature"): {"temperature": 2.0},
+    ("entropy", "head"): {"head": "lp"},
+    ("fused", "heads"): {"heads": ["plp", "lp"]},
+    ("gen", "head"): {"head": "lp"},
+    ("gen", "gamma"): {"gamma": 0.5},
+    ("gen", "largest"): {"largest": 2},
+    ("kl_matching", "head"): {"head": "lp"},
+    ("knn", "k"): {"k": 2},
+    ("knn", "alpha"): {"alpha": 0.4},
+    ("knn", "balanced"): {"balanced": True},
+    ("knn", "seed"): {"seed": 1},
+    ("mahalanobis", "gaussians"): {"gaussians": "logits"},
+    ("max_logit", "head"): {"head": "lp"},
+    ("mcm", "temperature"): {"temperature": 0.5},
+    ("msp", "head"): {"head": "lp"},
+    ("neglabel", "temperature"): {"temperature": 0.5},
+    ("neglabel", "groups"): {"groups": 3},
+    ("neglabel", "seed"): {"seed": 1},
+    ("nnguide", "head"): {"head": "lp"},
+    ("nnguide", "k"): {"k": 2},
+    ("nnguide", "alpha"): {"alpha": 0.4},
+    ("nnguide", "seed"): {"seed": 1},
+    ("react", "head"): {"head": "lp"},
+    ("react", "temperature"): {"temperature": 2.0},
+    ("relative_mahalanobis", "gaussians"): {"gaussians": "logits"},
+    ("residual", "space"): {"space": "lp"},
+    ("vim", "head"): {"head": "lp"},
+}
+USUAL = {"head": "plp", "alpha": 0.5, "groups": 4}  # where a score takes them
+
+
+def test_every_parameter_of_every_score_changes_it(world, detector):
+    """A seed or a temperature that is read and not passed on would change nothing."""
+    taken = {
+        (name, key)
+        for name, function in SCORES.items()
+        for key in list(inspect.signature(function).parameters)[1:]
+    }
+    assert set(CHANGES) == taken - {("knn", "engine")}  # engines agree, but for the approximate
+
+    def entry(name):
+        return {"score": name} | {
+            key: USUAL[key] for of, key in CHANGES if of == name and key in USUAL
+        }
+
+    table = {name: entry(name) for name in SCORES}
+    table |= {f"{name} by {key}": entry(name) | new for (name, key), new in CHANGES.items()}
+    scores = score.run(detector, *paths(world), table).scores
+
+    assert list(scores) == list(table)
+    for name, key in CHANGES:
+        assert not np.array_equal(scores[name], scores[f"{name} by {key}"]), (name, key)
+
+
+def test_a_list_of_k_may_stand_in_any_order(world, detector):
+    """One search of the deepest serves all; also of a sample, which no other method deepens."""
+    for sample in ({}, {"alpha": 0.5}):
+        up, down = (
+            score.run(detector, *paths(world), {"a": {"score": "knn", "k": ks} | sample}).scores
+            for ks in ([1, 30], [30, 1])
+        )
+        assert sorted(up) == sorted(down) == ["a_1", "a_30"]
+        for name, values in up.items():
+            np.testing.assert_array_equal(down[name], values)
+            assert (up["a_1"] > up["a_30"]).all()
 
 
 def test_scores_on_the_zero_shot_head(world, detector):
