@@ -13,7 +13,7 @@ from pipeline.params import load_params
 from pipeline.percent import percent
 from pipeline.report.document import Section
 from pipeline.report.figure_scatter import accuracy_figure
-from pipeline.report.html import html_page
+from pipeline.report.html import html_page, html_table
 from pipeline.report.pictures import Picture
 from pipeline.report.tables import Table
 from pipeline.statistics.accuracy import wilson_interval
@@ -233,6 +233,15 @@ def test_the_page_escapes_what_users_named():
     assert "a&amp;b" in page
     assert '<td class="absent">n/a</td>' in page
     assert '96.9 <span class="interval">(96.1–97.6)</span>' in page
+
+
+def test_only_an_interval_at_the_end_of_a_cell_goes_on_a_line_of_its_own():
+    cells = "96.9 (96.1–97.6)", "+1.0 (-1.0 to +9.0)", "96.9 (96.1–97.6), of 3", "3 (Holm)"
+
+    page = html_table(Table("t", ("set", *"abcd"), (("greek", *cells),)))
+
+    assert page.count('class="interval"') == 2
+    assert "<td>96.9 (96.1–97.6), of 3</td><td>3 (Holm)</td>" in page
 
 
 def test_contact_sheets_are_shown(world):

@@ -94,6 +94,7 @@ def test_the_differences_name_the_sets_of_a_mean_that_leaves_some_out(records):
 
     assert table.header[2:] == ("mean", "mean far", "tests")
     assert "mean: greek, digits; mean far: photo_patches." in table.note
+    assert table.rows[0][-1] == "mean: better on 1 of 3; mean far: better on 3 of 3"
 
 
 def test_only_the_means_that_claims_are_judged_over_have_a_column(records):

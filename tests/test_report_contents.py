@@ -1,3 +1,4 @@
+import copy
 import dataclasses
 import json
 
@@ -5,15 +6,18 @@ import pytest
 from report_world import write_world
 
 from pipeline.findings.study_params import StudyParams
+from pipeline.percent import percent
 from pipeline.report import background, contents
 from pipeline.report.comparisons import comparisons_table
 from pipeline.report.document import sections
 from pipeline.report.figure_methods import backbones_figure, mean_figure, sets_figure
 from pipeline.report.figure_scatter import accuracy_figure
+from pipeline.report.hardest_classes import classes_table
 from pipeline.report.headline import headline_metrics
 from pipeline.report.provenance import sets_table
 from pipeline.report.read import read_records
 from pipeline.report.records import ReportScope
+from pipeline.statistics.accuracy import wilson_interval
 
 BACKBONES = ("mini_s", "mini_l", "plain")
 
@@ -155,6 +159,34 @@ def test_accuracies_stand_in_their_backbone_s_row(study):
         value, _, _ = records.accuracy(backbone, "knn_20")
         assert cell(table, backbone, "knn_20").startswith(f"{100 * value:.1f} ")
     assert cell(table, "plain", "zero_shot") == "n/a"
+
+
+def test_shares_of_a_class_have_intervals_of_the_level_of_the_records(study):
+    records, plain = study
+    evaluations = copy.deepcopy(records.evaluations)
+    for record in evaluations["mini_l"].values():
+        record["level"] = 0.9
+    table = classes_table(dataclasses.replace(records, evaluations=evaluations))
+    hardest = next(row for row in table.rows if row[0] == "greek")
+    record = plain["mini_l", "greek"]["classes"]["mcm"][hardest[1]]
+
+    low, high = wilson_interval(round(record["n"] * record["fpr95"]), record["n"], level=0.9)
+
+    assert hardest[-1] == percent(record["fpr95"], low, high)
+
+
+def test_a_warning_of_several_duplicate_reports_cites_the_first_that_has_it(study):
+    """The bank is compared in each of them, and the first draws the pair."""
+    records, _ = study
+    drawn = {"greek in greek": {"pairs": [{"image": "a.png", "other": "b.png"}]}}
+    report = {"sets": {"greek": {}}, "warnings": ["3 images shared"], "overlaps": drawn}
+    reports = {"greek": report, "digits": report | {"overlaps": {"greek in greek": {"pairs": []}}}}
+
+    found = background.notes(dataclasses.replace(records, duplicates=reports))
+
+    assert [note for note in found if "shared" in note] == [
+        "Duplicates: 3 images shared (reports/duplicates/greek.png)"
+    ]
 
 
 def test_what_does_not_apply_has_its_reason(study):

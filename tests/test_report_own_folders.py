@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 from report_world import METHODS, made_up_records
 
+from pipeline.percent import percent
 from pipeline.report import background, contents
 from pipeline.report.claims import claims_table, differences_table
 from pipeline.report.document import sections
@@ -61,6 +62,16 @@ def test_where_there_is_one_set_nothing_is_called_a_mean(mini):
     assert "In percent, AUROC on vehicles;" in seeds_table(mini).note
     assert not any("mean" in shown[name].lower() for name in ("mean_auroc", "auroc_by_backbone"))
     assert "for vehicles: brighter" in shown["auroc_by_set"]
+
+
+def test_where_no_mean_stands_beside_it_the_one_set_has_its_interval(plain, tmp_path):
+    two = records_of(tmp_path, "plain", sets=("vehicles", "textures"))
+    cell = percent(*plain.metric("plain", "vehicles", "knn_1", "auroc"))
+    alone, *_ = percent(*two.metric("plain", "vehicles", "knn_1", "auroc")).split(" (")
+
+    assert contents.headline_table(plain).rows[0] == ("knn_1", cell)
+    assert "–" in cell
+    assert contents.headline_table(two).rows[0][2] == alone
 
 
 def test_one_backbone_is_not_told_twice(plain, mini):

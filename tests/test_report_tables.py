@@ -37,6 +37,11 @@ def test_terminal_text_keeps_every_cell_within_the_width(width):
         assert text.split().count(cell) == 1
 
 
+def test_a_line_may_be_as_long_as_the_width():
+    assert plain(FRUIT, width=20) == plain(FRUIT)
+    assert plain(FRUIT, width=19).count("apple") == 2
+
+
 def test_a_ragged_row_is_refused():
     with pytest.raises(ValueError, match="must have 2 cells, got 1"):
         Table("t", ("a", "b"), (("x",),))
