@@ -12,7 +12,7 @@ from pipeline.statistics.replicates import restored
 from pipeline.tables import write_predictions, write_scores
 from stages.accuracy import run
 
-PARAMS = EvaluateParams(resamples=30, replicates=30)
+PARAMS = EvaluateParams(resamples=100, replicates=100)
 NO_TEXT = "backbone 'plain' has no text tower"
 
 
@@ -74,7 +74,7 @@ def test_accepted_accuracy_is_the_librarys():
 
 def test_replicates_rest_on_the_draws_of_evaluation():
     predictions, labels, scores = predicted()
-    counts = next(draw_counts(seed=0, name="capitals_test", n=60, resamples=30, block=30))
+    counts = next(draw_counts(seed=0, name="capitals_test", n=60, resamples=100, block=100))
     expected = counts @ (predictions["lp"] == labels) / 60
 
     replicates = restored(record_of(predictions, labels, scores)["replicates"]["lp"])
@@ -83,7 +83,7 @@ def test_replicates_rest_on_the_draws_of_evaluation():
     # A score that is 1 where lp is right has, against a constant one half, the accuracy as AUROC.
     right = {"x": (predictions["lp"] == labels).astype(float)}
     areas = bootstrap(
-        right, {"x": np.full(9, 0.5)}, id_name="capitals_test", ood_name="o", resamples=30
+        right, {"x": np.full(9, 0.5)}, id_name="capitals_test", ood_name="o", resamples=100
     )
     np.testing.assert_allclose(replicates, areas["x"]["auroc"], atol=5e-5)
 

@@ -146,7 +146,7 @@ def test_the_stage_reads_pairs_from_the_index(tmp_path, monkeypatch):
         "crafted_store": tmp_path / "smooth.zarr",
         "steps": tmp_path / "steps.safetensors",
     }
-    params = EvaluateParams(resamples=50, replicates=50)
+    params = EvaluateParams(resamples=100, replicates=100)
 
     record = adversarial.run(paths, params, backbone="b", dataset="smooth", ks=[1])
 
@@ -168,7 +168,7 @@ def test_the_stage_reads_pairs_from_the_index(tmp_path, monkeypatch):
 
     table = {"knn": {"score": "knn", "k": 1}, "first": {"score": "mcm"}}
     (tmp_path / "methods.json").write_text(json.dumps(table))
-    section = {"resamples": 50, "replicates": 50, "compare": []}
+    section = {"resamples": 100, "replicates": 100, "compare": []}
     (tmp_path / "evaluate.json").write_text(json.dumps({"evaluate": section}))
     names = ("evaluate.json", "methods.json", *paths.values(), "evaluation.json", "out.json")
     monkeypatch.setattr(sys, "argv", ["adversarial", "b", "smooth", *map(str, names)])

@@ -28,7 +28,7 @@ FIT = from_mapping(FitParams, CONF["fit"], section="fit")
 METHODS = copy.deepcopy(CONF["methods"])
 METHODS["neglabel"]["groups"] = 4
 RECIPE = ProbeParams(epochs=1, batch_size=32)
-DRAWS = EvaluateParams(resamples=20, replicates=10)
+DRAWS = EvaluateParams(resamples=100, replicates=100)
 
 
 @pytest.fixture

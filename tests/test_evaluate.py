@@ -177,7 +177,7 @@ def test_too_few_draws_for_an_interval_are_refused(few):
     """Claim c's p-value was 1e-6 with one draw and 0.004 with five where it is 0.2 with 200."""
     for options in ({"replicates": few}, {"resamples": few, "replicates": few}):
         name = next(iter(options))
-        with pytest.raises(ValueError, match=rf"{name} must be at least 100, got {few}; fewer dra"):
+        with pytest.raises(ValueError, match=rf"{name} must be at least 100, got {few}; with"):
             EvaluateParams(**options)
 
     assert EvaluateParams(resamples=100, replicates=100).replicates == 100

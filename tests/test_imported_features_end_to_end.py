@@ -85,7 +85,7 @@ def write_params(folder: Path, **model: object) -> None:
         "pseudo_label": {},
         "probe": {"epochs": 40, "batch_size": 64, "learning_rate": 0.02, "device": "cpu"},
         "fit": conf["fit"],
-        "evaluate": {"resamples": 100, "replicates": 20},
+        "evaluate": {"resamples": 100, "replicates": 100},
     }
     (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
 

@@ -135,7 +135,7 @@ def test_a_section_that_is_missing_is_named():
         ("evaluate.tpr", 95, r"evaluate.tpr must be in \(0, 1\], got 95.0"),
         ("evaluate.seed", -1, "evaluate.seed must be 0 or more, got -1"),
         ("evaluate.compare", [["mcm", "mcm"]], "pairs of different methods, got .*; name another"),
-        ("evaluate.resamples", -5, "evaluate.resamples must be at least 1, got -5"),
+        ("evaluate.resamples", -5, "evaluate.resamples must be at least 100, got -5"),
         ("fit.gaussians.labels.shrinkage", "lw", "'fit.gaussians.labels.shrinkage' must be one of"),
         ("fit.gaussians.labels.space", "feature", "labels.space names the unknown 'feature'"),
         ("fit.residuals", ["plp", "lp", "mean", "p"], "fit.residuals names the unknown 'p'"),

@@ -56,7 +56,8 @@ def test_the_interval_leaves_zero_out_where_the_test_does(seed):
     assert replicate_interval(exact.difference, drawn) == pytest.approx(
         (exact.low, exact.high), abs=0.003
     )
-    assert replicate_interval(0.9, np.array([0.5, 1.0])) == (pytest.approx(0.2071, abs=1e-4), 1.0)
+    wide = np.tile([0.5, 1.0], 100)  # standard deviation 0.25
+    assert replicate_interval(0.9, wide) == (pytest.approx(0.4088, abs=1e-3), 1.0)
 
 
 def test_equal_models_differ_by_chance_and_reversed_ones_do_not():
@@ -65,6 +66,17 @@ def test_equal_models_differ_by_chance_and_reversed_ones_do_not():
     assert replicate_p(0.0, still, n_id=50, n_ood=40) == 1.0
     assert replicate_p(1.0, still + 1.0, n_id=50, n_ood=40) == SMALLEST_P
     assert replicate_p(1.0, still + 1.0, n_id=50, n_ood=4) == pytest.approx(2 * 2.0**-4)
+
+
+@pytest.mark.parametrize("draws", [0, 1, 2, 5, 99])
+def test_few_draws_test_nothing(draws):
+    """One draw has no spread, and that of five is off by a third: p was 1e-6 and 0.004, not 0.2."""
+    replicates = np.random.default_rng(0).normal(0.05, 0.04, draws)
+
+    with pytest.raises(ValueError, match=rf"at least 100 joint draws, got {draws}; raise evaluate"):
+        replicate_p(0.05, replicates, n_id=1040, n_ood=480)
+    with pytest.raises(ValueError, match=rf"at least 100 joint draws, got {draws}; raise evaluate"):
+        replicate_interval(0.05, replicates)
 
 
 def test_few_images_cannot_show_much_however_narrow_the_replicates():

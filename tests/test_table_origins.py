@@ -49,7 +49,7 @@ def folder(tmp_path, monkeypatch):
     index = pl.DataFrame(columns | {"error": None}, schema_overrides={"error": pl.String})
     write_index(tmp_path / "index.parquet", index.with_columns(row=pl.lit(None)))
     (tmp_path / "bank.json").write_text(json.dumps(PROVENANCE))
-    params = {"evaluate": {"resamples": 20, "replicates": 10, "compare": []}}
+    params = {"evaluate": {"resamples": 100, "replicates": 100, "compare": []}}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
     return tmp_path
 

@@ -126,7 +126,7 @@ def test_an_interval_of_many_images_is_left_as_it_is():
     rng = np.random.default_rng(0)
     pair = rng.normal(1, 1, 300), rng.normal(0, 1, 400)
     cells = record_of(*pair)["methods"]["knn_1"]
-    drawn = bootstrap({"m": pair[0]}, {"m": pair[1]}, id_name="id", ood_name="ood", resamples=50)[
+    drawn = bootstrap({"m": pair[0]}, {"m": pair[1]}, id_name="id", ood_name="ood", resamples=100)[
         "m"
     ]
     for metric in ("auroc", "aupr_in", "aupr_out"):

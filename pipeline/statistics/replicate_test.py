@@ -10,6 +10,7 @@ from scipy.special import ndtr, ndtri
 
 from pipeline.statistics.comparison import SMALLEST_P
 from pipeline.statistics.disjoint_pairs import same_value_p
+from pipeline.statistics.evaluation_params import LEAST_DRAWS
 
 STILL = 1e-9  # replicates that differ by less do not: stored steps are 1e-4
 
@@ -25,7 +26,7 @@ def replicate_p(
 
     Args:
         difference: First AUROC minus the second.
-        replicates: The same difference on each joint draw.
+        replicates: The same difference on each joint draw, `LEAST_DRAWS` or more.
         n_id: Number of ID images.
         n_ood: Number of OOD images.
 
@@ -33,11 +34,14 @@ def replicate_p(
         The p-value, never below what min(n_id, n_ood) pairs can say when all of them go one way,
         nor below `SMALLEST_P`. Where no draw moves the difference, as between perfect separation
         and its reverse, that of `pipeline.statistics.disjoint_pairs`.
+
+    Raises:
+        ValueError: If there are fewer draws.
     """
+    error = _standard_error(replicates)
     pairs = min(n_id, n_ood)
     if np.ptp(replicates) < STILL:
         return max(same_value_p(difference, pairs=pairs), SMALLEST_P)
-    error = float(np.std(replicates, ddof=1))
     p = float(2 * ndtr(-abs(difference) / error))
     return max(p, same_value_p(1.0, pairs=pairs), SMALLEST_P)
 
@@ -52,8 +56,20 @@ def replicate_interval(
 
     Args:
         difference: First AUROC minus the second.
-        replicates: The same difference on each joint draw.
+        replicates: The same difference on each joint draw, `LEAST_DRAWS` or more.
         level: Confidence level.
+
+    Raises:
+        ValueError: If there are fewer draws.
     """
-    half = float(ndtri((1 + level) / 2)) * float(np.std(replicates, ddof=1))
+    half = float(ndtri((1 + level) / 2)) * _standard_error(replicates)
     return max(-1.0, difference - half), min(1.0, difference + half)
+
+
+def _standard_error(replicates: Float[np.ndarray, " b"]) -> float:
+    if len(replicates) < LEAST_DRAWS:
+        raise ValueError(
+            f"a test of replicates needs at least {LEAST_DRAWS} joint draws, got "
+            f"{len(replicates)}; raise evaluate.replicates"
+        )
+    return float(np.std(replicates, ddof=1))
