@@ -365,6 +365,37 @@ def test_two_devices_make_the_same_rows_as_one(world):
         run_everywhere(job, ["cpu", "cpu:1"], batch_grid(70, 2), advance=counted.append)
 
 
+class InMemory:
+    """All that an extraction asks of the place where its rows go."""
+
+    dtype = np.dtype("float32")
+
+    def __init__(self):
+        """Hold nothing yet."""
+        self.facts, self.rows = None, {}
+
+    def remember(self, facts):
+        self.facts = facts
+
+    def commit(self, start, rows):
+        self.rows[start] = rows
+
+
+def test_finished_rows_may_stay_in_memory(world):
+    """As those of photos do: no folder is named whose files could be removed."""
+    sink = InMemory()
+    paths, hashes = world.index["path"].to_list(), world.index["sha256"].to_list()
+    source = Files(world.root / "images")
+    job = Job(load_matrix, source, paths, hashes, ImageParams(), ExtractParams(workers=0), sink)
+
+    run_everywhere(job, ["cpu"], batch_grid(70, 32), advance=lambda _: None)
+
+    world.extract(dtype="float32")
+    stored = read_features(world.root / "store.zarr").features[:]
+    np.testing.assert_array_equal(np.concatenate([sink.rows[s] for s in sorted(sink.rows)]), stored)
+    assert sink.facts == MatrixEncoder().facts()
+
+
 class DyingJob(Job):
     """One process is killed at once, the other goes on reporting for half a minute."""
 

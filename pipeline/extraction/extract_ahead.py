@@ -49,7 +49,7 @@ def extract_ahead(
             with unfinished_store(other, load=lambda _: encoder) as work:
                 if stored_key(store.with_name(f"{dataset}.zarr")) == work.key:
                     if not extraction.params.keep:
-                        work.job.cache.clear()
+                        work.cache.clear()
                     continue
                 work.fill()
         except (CacheError, ValueError, KeyError, OSError):

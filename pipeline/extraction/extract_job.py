@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.datasets.images import ImageParams
-from pipeline.extraction.cache import SideCache
 from pipeline.extraction.decoding import (
     AHEAD,
     PIECE,
@@ -23,7 +22,7 @@ from pipeline.extraction.decoding import (
     resize_target,
 )
 from pipeline.extraction.extract_params import ExtractParams, threads_on, usable_cores
-from pipeline.extraction.loop import Encoder, encode_batches
+from pipeline.extraction.loop import Encoder, RowSink, encode_batches
 from pipeline.sources.listing import ImageBytes
 
 RUN = 16  # consecutive batches that go to one device
@@ -40,7 +39,7 @@ class Job:
         hashes: sha256 of each row's bytes, or None.
         images: How files become pictures.
         params: Section ``extract``.
-        cache: Where finished rows go.
+        sink: Where finished rows go.
     """
 
     load: Callable[[str], Encoder]
@@ -49,7 +48,7 @@ class Job:
     hashes: Sequence[str | None]
     images: ImageParams
     params: ExtractParams
-    cache: SideCache
+    sink: RowSink
 
     def run(
         self,
@@ -59,9 +58,9 @@ class Job:
         workers: int,
         advance: Callable[[int], None],
     ) -> None:
-        """Encode batches on one device and leave them in the side cache."""
+        """Encode batches on one device and leave them in the sink."""
         encoder = self.load(device)
-        self.cache.remember(encoder.facts())
+        self.sink.remember(encoder.facts())
         reader = ImageReader(
             self.source,
             self.paths,
@@ -75,7 +74,7 @@ class Job:
             encoder,
             reader,
             batches,
-            self.cache,
+            self.sink,
             advance=advance,
             workers=workers,
             pin=device != "cpu",
@@ -128,7 +127,7 @@ def run_everywhere(
 
     Raises:
         Exception: The first error of any process; the others are stopped, and what was finished
-            is in the side cache.
+            is in the sink.
     """
     used = min(len(devices), -(-len(batches) // RUN))
     if used == 1:

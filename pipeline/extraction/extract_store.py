@@ -92,7 +92,7 @@ def extract_store(
         owner.check()
         write_store(
             store,
-            work.job.cache.read(work.job.cache.recover(), width=facts["width"]),
+            work.cache.read(work.cache.recover(), width=facts["width"]),
             extraction.index["label"].to_numpy(),
             {
                 "backbone": extraction.backbone,
@@ -107,9 +107,9 @@ def extract_store(
             before_publishing=owner.check,
         )
         if hand_over and not params.keep:
-            work.job.cache.mark_published(store)
+            work.cache.mark_published(store)
         elif not params.keep:
-            work.job.cache.clear()
+            work.cache.clear()
     return provenance(
         key=work.key, key_parts=work.parts, record=work.record, decode=params.decode, **facts
     )
@@ -124,10 +124,11 @@ class UnfinishedStore:
     parts: dict[str, Any]
     record: dict[str, Any]
     job: Job
+    cache: SideCache
 
     def fill(self) -> dict[str, Any]:
         """Encode what the side cache lacks; return what the model said about its rows."""
-        rows, cache = len(self.job.paths), self.job.cache
+        rows, cache = len(self.job.paths), self.cache
         segments = cache.recover()
         facts = cache.recall()
         batches = batch_grid(rows, self.parts["batch_size"])
@@ -188,7 +189,7 @@ def unfinished_store(
         cache = SideCache.open(root, key, dtype=params.dtype)
         paths, hashes = index["path"].to_list(), index["sha256"].to_list()
         job = Job(load, extraction.source, paths, hashes, extraction.images, params, cache)
-        yield UnfinishedStore(name, key, parts, record, job)
+        yield UnfinishedStore(name, key, parts, record, job, cache)
 
 
 def identity(

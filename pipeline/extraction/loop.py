@@ -11,7 +11,6 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from pipeline.datasets.images import ImageParams
-from pipeline.extraction.cache import SideCache
 from pipeline.extraction.decoding import (
     ImageReader,
     decode_in_threads,
@@ -46,24 +45,42 @@ class Encoder(Protocol):
         ...
 
 
+@runtime_checkable
+class RowSink(Protocol):
+    """Where finished rows go: the side cache of a store, or memory."""
+
+    @property
+    def dtype(self) -> np.dtype:
+        """That of the rows."""
+        ...
+
+    def remember(self, facts: dict[str, Any]) -> None:
+        """Take what the loaded model says of its rows."""
+        ...
+
+    def commit(self, start: int, rows: np.ndarray) -> None:
+        """Take rows [b d], finished and of `dtype`, that stand at `start` in the data set."""
+        ...
+
+
 def encode_batches(
     encoder: Encoder,
     reader: ImageReader,
     batches: Sequence[tuple[int, int]],
-    cache: SideCache,
+    sink: RowSink,
     *,
     advance: Callable[[int], None],
     workers: int = 0,
     pin: bool = False,
     lanes: int = 0,
 ) -> None:
-    """Encode batches; put them away in the side cache as they are finished, in order.
+    """Encode batches; put them away as they are finished, in order.
 
     Args:
         encoder: The model.
         reader: Reads and prepares image `row`.
         batches: Those (start, stop) of the grid that are still missing.
-        cache: Where finished rows go.
+        sink: Where finished rows go.
         advance: Told the number of images after each batch.
         workers: Decoding processes; 0 for threads.
         pin: Hand over images in page-locked memory.
@@ -98,7 +115,7 @@ def encode_batches(
     with (
         closing(stream),
         closing(finished),
-        Committer(encoder, cache, seconds=COMMIT_SECONDS) as committer,
+        Committer(encoder, sink, seconds=COMMIT_SECONDS) as committer,
     ):
         for (start, stop), features in finished:
             committer.add(start, stop, features)
@@ -108,9 +125,9 @@ def encode_batches(
 class Committer:
     """Collects encoded batches and commits them in one writing thread."""
 
-    def __init__(self, encoder: Encoder, cache: SideCache, *, seconds: float) -> None:
+    def __init__(self, encoder: Encoder, sink: RowSink, *, seconds: float) -> None:
         """Start the thread."""
-        self.encoder, self.cache, self.seconds = encoder, cache, seconds
+        self.encoder, self.sink, self.seconds = encoder, sink, seconds
         self.pool = ThreadPoolExecutor(1, thread_name_prefix="writer")
         self.writing: Future[None] | None = None
         self.batches: list[Any] = []
@@ -142,7 +159,7 @@ class Committer:
             self.start = start
         self.batches.append(features)
         self.stop = stop
-        size = (stop - self.start) * math.prod(features.shape[1:]) * self.cache.dtype.itemsize
+        size = (stop - self.start) * math.prod(features.shape[1:]) * self.sink.dtype.itemsize
         if size >= COMMIT_BYTES or time.monotonic() - self.last >= self.seconds:
             self.flush()
 
@@ -162,4 +179,4 @@ class Committer:
 
     def _write(self, start: int, batches: list[Any]) -> None:
         rows = self.encoder.rows(batches)
-        self.cache.commit(start, to_dtype(rows, self.cache.dtype.name, start=start))
+        self.sink.commit(start, to_dtype(rows, self.sink.dtype.name, start=start))

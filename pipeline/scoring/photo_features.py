@@ -3,14 +3,12 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float32
 
 from pipeline.datasets.images import ImageError, ImageParams
-from pipeline.extraction.cache import SideCache
 from pipeline.extraction.decoding import ChangedFileError
 from pipeline.extraction.extract_job import Job, run_everywhere
 from pipeline.extraction.extract_params import ExtractParams, batch_grid
@@ -93,7 +91,7 @@ class PhotoEncoder:
     def _encoded(
         self, photos: Photos, rows: Sequence[int], advance: Callable[[int], None]
     ) -> Float32[np.ndarray, "n d"]:
-        kept = _Kept(Path(), np.dtype(self.params.dtype))
+        kept = _Kept(np.dtype(self.params.dtype))
         job = Job(
             lambda _: self.encoder,
             photos.source,
@@ -126,9 +124,10 @@ class PhotoEncoder:
 
 
 @dataclass(frozen=True)
-class _Kept(SideCache):
-    """Takes finished rows where the extraction puts them in its side cache."""
+class _Kept:
+    """Takes finished rows where an extraction of a store puts them in its side cache."""
 
+    dtype: np.dtype
     parts: dict[int, np.ndarray] = field(default_factory=dict)
 
     def remember(self, facts: dict[str, Any]) -> None:
