@@ -67,7 +67,8 @@ def run(
 ) -> pl.DataFrame:
     """Craft one set; see the module docstring. `root` holds half-done work. Returns the index."""
     surrogate = surrogate_of(backbone, ood, precision=spec.precision)
-    sources = draw_sources(len(ood), pairs=spec.pairs, seed=spec.seed).tolist()
+    drawn = draw_sources(len(ood), pairs=spec.pairs, seed=spec.seed, dataset=spec.ood)
+    sources = drawn.tolist()
     goal_of, target_identity = choose_goal(spec, bank, surrogate, inputs)
     height, width = ood.pixels(sources[0]).shape[1:]
     batch_size = pick_batch_size(

@@ -21,9 +21,11 @@ def test_the_draw_depends_on_the_seed():
 
 
 def test_more_pairs_than_images_are_refused():
-    with pytest.raises(ValueError, match="number of OOD images, 5, got 6"):
-        draw_sources(5, pairs=6, seed=0)
-    with pytest.raises(ValueError, match="number of ID target images, 5, got 6"):
+    with pytest.raises(
+        ValueError, match=r"at most 5, the images of mine, .* got 6; set craft\.defaults\.pairs=5,"
+    ):
+        draw_sources(5, pairs=6, seed=0, dataset="mine")
+    with pytest.raises(ValueError, match="at most 5, the images of the ID training set, .* got 6"):
         draw_targets(5, pairs=6, seed=0)
     with pytest.raises(ValueError, match="has no rows"):
         draw_targets(0, pairs=6, seed=0)
