@@ -20,17 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.files import file_hash, write_text
-from pipeline.param_checks.dataset_entries import check_datasets
+from pipeline.param_checks.every_check import check_every
 from pipeline.param_checks.finetuned_classifiers import finetuned_classifiers_warning
 from pipeline.param_checks.glyph_backbones import glyph_backbones_warning
-from pipeline.param_checks.method_names import check_method_table, check_named_methods
-from pipeline.param_checks.model_entries import check_models
-from pipeline.param_checks.model_names import check_model_names
-from pipeline.param_checks.roc_method import check_roc_method
-from pipeline.param_checks.roles import check_backbones, check_roles, check_set_names
-from pipeline.param_checks.sections import Params
-from pipeline.param_checks.text_names import check_text, own_lists
-from pipeline.params import from_mapping, read_params
+from pipeline.param_checks.text_names import own_lists
+from pipeline.params import read_params
 from pipeline.stage import run_stage
 
 
@@ -40,17 +34,7 @@ def run(params: dict[str, Any]) -> dict[str, str]:
     Raises:
         ValueError: If a section has an unknown key or a wrong value, or names what is not there.
     """
-    checked = from_mapping(Params, params, section="")
-    check_method_table(checked)
-    check_backbones(checked)
-    check_models(checked.models, finetune=checked.finetune)
-    check_model_names(checked.models)
-    check_set_names(checked.datasets)
-    check_datasets(checked.datasets, defaults=checked.craft.defaults, backbones=checked.backbones)
-    check_roles(checked)
-    check_named_methods(checked, params)
-    check_roc_method(checked)
-    check_text(checked)
+    checked = check_every(params)
     return {
         "evaluate": _text({"evaluate": params["evaluate"]}),
         "extract": _text({name: params[name] for name in ("extract", "images")}),

@@ -27,6 +27,7 @@ from pipeline.params import from_mapping, read_params
 from pipeline.planning.costs import BackbonePlan, Cost, plan_backbone
 from pipeline.planning.counts import image_counts
 from pipeline.planning.data import plan_data
+from pipeline.planning.refusals import refusals
 from pipeline.planning.table import plan_table, speed_lines
 from pipeline.planning.training import planned_trainings
 from pipeline.recorded_runs import RecordedRuns
@@ -112,6 +113,7 @@ def run(
     to_come, missing = planned_weights(params, runs)
     data = plan_data(params, runs, known, root, overrides)
     for title, problems in (
+        ("what stops the run:", refusals(params, counts)),
         ("weights to come:", to_come),
         ("weights missing here:", missing),
         ("data missing:", data.missing),
