@@ -144,6 +144,7 @@ def test_a_section_that_is_missing_is_named():
         ("fit.clip_quantile", 1.5, r"fit.clip_quantile must be in \(0, 1\), got 1.5"),
         ("study.clip", ["mini_q"], "study.clip names the unknown 'mini_q'; known: mini_s"),
         ("study.finetuned", {"mini_s": "q"}, "study.finetuned names the unknown 'q'; known"),
+        ("probe.seeds", [42, -1], "probe.seeds must be in 0 .. .* got -1"),
         ("finetune.mixup", -1, "finetune.mixup must be 0 or more, got -1"),
         ("finetune.smoothing", 1, r"finetune.smoothing must be in \[0, 1\), got 1"),
         ("finetune.learning_rate", 0, "finetune.learning_rate must be above 0, got 0"),

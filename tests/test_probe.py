@@ -395,6 +395,8 @@ def test_few_shot_of_a_small_class_is_refused():
         ({"device": "gpu"}, "device must be one of auto, cpu, cuda, got 'gpu'"),
         ({"seeds": ()}, "one or more different"),
         ({"seeds": (1, 1)}, "one or more different"),
+        ({"seeds": (42, -1)}, r"probe.seeds must be in 0 .. 2\^63 - 1, got -1$"),
+        ({"seeds": (2**63,)}, r"probe.seeds must be in 0 .. 2\^63 - 1, got 9223372036854775808$"),
         ({"shots": -1}, "shots must be 0 or more"),
     ],
 )

@@ -93,6 +93,9 @@ class ProbeParams(ProbeRecipe):
         super().__post_init__()
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"probe.seeds must be one or more different numbers, got {self.seeds}")
+        # What torch and numpy both take; few-shot rows are drawn after other heads are trained.
+        if bad := [seed for seed in self.seeds if not 0 <= seed < 2**63]:
+            raise ValueError(f"probe.seeds must be in 0 .. 2^63 - 1, got {bad[0]}")
         if self.shots < 0:
             raise ValueError(f"probe.shots must be 0 or more, got {self.shots}")
         if self.device not in DEVICES:
