@@ -292,7 +292,7 @@ def test_more_restarts_never_end_lower(sets, tmp_path):
 @pytest.mark.parametrize(
     ("numbers", "message"),
     [
-        ({"pairs": 15}, "number of OOD images, 14, got 15"),
+        ({"pairs": 15}, "at most 14, the images of .*, got 15; set craft.defaults.pairs=14"),
         ({"target": "class_text"}, "needs --text"),
         ({"target": "class_mean"}, "needs --bank-store"),
         ({"target": "probe"}, "needs --heads"),
