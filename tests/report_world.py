@@ -68,6 +68,7 @@ def write_world(
             reports / "pseudo_labels" / f"{backbone}.json",
             {
                 "backbone": backbone,
+                "applicable": True,
                 "accuracy": 0.8,
                 "rows": 2600,
                 "prompts": "plp5",

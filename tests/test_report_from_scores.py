@@ -18,6 +18,14 @@ from stages import report, study
 PARAMS = EvaluateParams(resamples=100, replicates=100, compare=(("plp_msp", "mcm"),))
 BACKBONES = {"mini_s": 0.8, "mini_l": 1.6}
 SETS = ("greek", "digits")
+ORIGIN = {
+    "model": {"loader": "timm", "name": "net", "sha256": "a" * 64},
+    "features": {"space": "features", "width": 8, "dtype": "float16"},
+    "bank": {"dataset": "capitals_train", "key": "b" * 64, "rows": 200},
+    "detector": "d" * 64,
+    "methods": {name: {"score": name} for name in ("knn_1", "mcm", "plp_msp", "lp_msp")},
+    "versions": {"torch": "2.15.0"},
+}
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +63,7 @@ def made(tmp_path_factory):
             methods_not_applicable={},
             params=PARAMS,
         )
-        write_json(root / "accuracy" / f"{backbone}.json", record)
+        write_json(root / "accuracy" / f"{backbone}.json", record | {"origin": ORIGIN})
         write_json(
             root / "pseudo_labels" / f"{backbone}.json", {"backbone": backbone, "applicable": False}
         )

@@ -106,12 +106,9 @@ def test_the_recall_of_an_approximate_search_stands_beside_its_numbers(records):
     assert contents.headline_table(found).note.endswith("knn_1 87.1–98.0 % of 50.")
 
 
-def test_records_without_an_origin_leave_out_what_they_do_not_know(records):
-    """Those of a run before origins were recorded, in an older commit."""
-    accuracies = deepcopy(records.accuracies)
-    for record in accuracies.values():
-        del record["origin"]
-    old = dataclasses.replace(records, accuracies=accuracies)
+def test_every_table_stands_in_its_section(records):
+    titles = [table.title for table in provenance_tables(records)]
 
-    assert [table.title for table in provenance_tables(old)] == ["Data sets"]
-    assert sections(old, figures={})[-1].name == "provenance"
+    assert titles == ["Data sets", "Models", "Methods", "Software that computed the features"]
+    section = sections(records, figures={})[-1]
+    assert (section.name, [table.title for table in section.tables]) == ("provenance", titles)

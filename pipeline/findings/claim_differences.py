@@ -92,6 +92,6 @@ def fine_tuning_rows(records: StudyRecords, params: StudyParams) -> Iterator[Cla
 def _why(records: StudyRecords, sets: tuple[str, ...], backbone: str, method: str) -> str:
     """Why a score is not there: what the records say, or that nobody asked for it."""
     for dataset in sets:
-        if reason := records.evaluations[backbone][dataset].get("not_applicable", {}).get(method):
+        if reason := records.evaluations[backbone][dataset]["not_applicable"].get(method):
             return f"{method} of {backbone}: {reason}"
     return f"needs {method} of {backbone} among the methods"

@@ -17,9 +17,8 @@ def not_applicable_table(records: Records) -> Table:
         for method in records.methods:
             if (reason := records.why_not(backbone, method)) is not None:
                 reasons.setdefault(reason, []).append(method)
-        for classifier, reason in sorted(
-            records.accuracies[backbone].get("not_applicable", {}).items()
-        ):
+        absent = records.accuracies[backbone]["not_applicable"]
+        for classifier, reason in sorted(absent.items()):
             reasons.setdefault(reason, []).append(f"{classifier} accuracy")
         rows += [(backbone, reason, ", ".join(names)) for reason, names in reasons.items()]
     return Table("Not applicable", ("backbone", "reason", "methods"), tuple(rows))
@@ -30,7 +29,7 @@ def notes(records: Records) -> tuple[str, ...]:
     found = [note] if (note := list_note(records)) else []
     for backbone, sets in records.evaluations.items():
         for dataset, record in sets.items():
-            if constant := record.get("constant"):
+            if constant := record["constant"]:
                 found.append(
                     f"Constant scores on {dataset} with {backbone}: {', '.join(sorted(constant))}. "
                     "Ties count one half, so their AUROC says nothing about the images."
@@ -47,7 +46,7 @@ def notes(records: Records) -> tuple[str, ...]:
                 f"Dead classes of {backbone}, which no training image got as pseudo-label: {names}."
             )
     if not found:
-        pseudo = any(record.get("applicable", True) for record in records.pseudo_labels.values())
+        pseudo = any(record["applicable"] for record in records.pseudo_labels.values())
         found = ["No constant scores, no dead classes." if pseudo else "No constant scores."]
     return (*found, *_copies(records.duplicates))
 
@@ -57,7 +56,7 @@ def _copies(duplicates: Mapping[str, Mapping[str, Any]]) -> list[str]:
     copies: dict[str, str] = {}  # each set is compared with the ID sets, so they repeat
     for name, record in duplicates.items():
         cited = f" (reports/duplicates/{name}.png)" if _has_pictures(record) else ""
-        for warning in record.get("warnings", []):
+        for warning in record["warnings"]:
             copies.setdefault(warning, cited)
     if duplicates and not copies:  # what was not searched is a warning too
         names = dict.fromkeys(name for record in duplicates.values() for name in record["sets"])
@@ -71,5 +70,5 @@ def _copies(duplicates: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 def _has_pictures(record: Mapping[str, Any]) -> bool:
     """Whether pairs of images are drawn beside a duplicate report."""
-    files = all(one.get("files", True) for one in record.get("sets", {}).values())
-    return files and any(overlap.get("pairs") for overlap in record.get("overlaps", {}).values())
+    files = all(one.get("files", True) for one in record["sets"].values())
+    return files and any(overlap["pairs"] for overlap in record["overlaps"].values())

@@ -28,7 +28,7 @@ def roc_figure(records: Records) -> Figure:
     )
     with mpl.rc_context(STYLE):
         for number, (panel, dataset) in enumerate(zip(axes, sets, strict=True)):
-            roc = records.evaluations[records.scope.backbone][dataset].get("roc", {})
+            roc = records.evaluations[records.scope.backbone][dataset]["roc"]
             panel.plot([0, 1], [0, 1], color="#cccccc", linewidth=0.8)
             for position, method in enumerate(records.headline_methods):
                 if method in roc:
@@ -60,7 +60,7 @@ def histogram_figure(records: Records) -> Figure:
     methods = [
         method
         for method in records.headline_methods
-        if any(method in record[dataset].get("histogram", {}) for dataset in records.scope.sets)
+        if any(method in record[dataset]["histogram"] for dataset in records.scope.sets)
     ]
     sets = records.scope.sets
     count = max(1, len(methods))

@@ -33,8 +33,8 @@ def leaks(records: Records) -> Leaks:
     near: dict[str, str] = {}
     threshold = 1.0
     for record in records.duplicates.values():
-        sets = record.get("sets", {})
-        for key, overlap in record.get("overlaps", {}).items():
+        sets = record["sets"]
+        for key, overlap in record["overlaps"].items():
             name, _, other = key.partition(" in ")
             if sets[other]["role"] != "ID train" or sets[name]["role"] == "ID train":
                 continue

@@ -32,12 +32,11 @@ def sets_table(records: Records) -> Table:
     first = records.evaluations[records.scope.backbone]
     groups = {MEAN: records.scope.counted} if not records.scope.counts_all else {}
     groups |= records.scope.named
-    rows = []
-    if bank := records.origin(records.scope.backbone).get("bank"):
-        rows.append((bank["dataset"], "ID train: the bank", str(bank["rows"])))
-    rows.append(
-        (records.scope.id_test, "ID test", str(max(record["n_id"] for record in first.values())))
-    )
+    bank = records.origin(records.scope.backbone)["bank"]
+    rows = [
+        (bank["dataset"], "ID train: the bank", str(bank["rows"])),
+        (records.scope.id_test, "ID test", str(max(record["n_id"] for record in first.values()))),
+    ]
     for dataset, record in first.items():
         member = ", ".join(name for name, sets in groups.items() if dataset in sets)
         kind = "crafted" if dataset in records.scope.crafted else member
@@ -49,8 +48,7 @@ def models_table(records: Records) -> Table:
     """Weights, features, bank and detector of every backbone."""
     rows = []
     for backbone in records.scope.backbones:
-        if not (origin := records.origin(backbone)):
-            continue
+        origin = records.origin(backbone)
         model, features = origin["model"], origin["features"]
         made = _MADE.get(model.get("made_here"), "").format(start=model.get("start"))
         name = "/".join(filter(None, (model.get("name"), model.get("pretrained"))))
@@ -85,7 +83,7 @@ def methods_table(records: Records) -> Table:
     """Score and settings of every method, and how its neighbours were searched."""
     settings: dict[str, list[str]] = {}
     for backbone in records.scope.backbones:
-        for method, told in records.origin(backbone).get("methods", {}).items():
+        for method, told in records.origin(backbone)["methods"].items():
             text = _settings(told)
             if text not in settings.setdefault(method, []):
                 settings[method].append(text)
@@ -106,7 +104,7 @@ def software_table(records: Records) -> Table:
     """The versions that computed the features; backbones of equal ones share a row."""
     versions: dict[str, list[str]] = {}
     for backbone in records.scope.backbones:
-        if found := records.origin(backbone).get("versions"):
+        if found := records.origin(backbone)["versions"]:
             told = ", ".join(f"{name} {version}" for name, version in sorted(found.items()))
             versions.setdefault(told, []).append(backbone)
     rows = tuple((", ".join(names), told) for told, names in versions.items())
@@ -130,7 +128,7 @@ def _search(records: Records, method: str) -> str:
         return f"approximate: {recall}"
     of_neighbours = any(
         told.get(method, {}).get("score") in ("knn", "nnguide")
-        for told in (records.origin(name).get("methods", {}) for name in records.scope.backbones)
+        for told in (records.origin(name)["methods"] for name in records.scope.backbones)
     )
     return "exact" if of_neighbours else ""
 

@@ -75,7 +75,7 @@ class Records:
             method
             for sets in self.evaluations.values()
             for record in sets.values()
-            for method in (*record["methods"], *record.get("not_applicable", {}))
+            for method in (*record["methods"], *record["not_applicable"])
         }
         headline = [method for method in self.scope.headline_methods if method in found]
         return (*headline, *sorted(found - set(headline)))
@@ -115,13 +115,13 @@ class Records:
         return float(first[name])
 
     def origin(self, backbone: str) -> dict[str, Any]:
-        """What a backbone's numbers rest on (`pipeline.record_origins`); empty in old records."""
-        return self.accuracies[backbone].get("origin", {})
+        """What a backbone's numbers rest on (`pipeline.record_origins`)."""
+        return self.accuracies[backbone]["origin"]
 
     def why_not(self, backbone: str, method: str) -> str | None:
         """Return why a method does not apply to a backbone, or nothing where it does."""
         for record in self.evaluations[backbone].values():
-            if method in record.get("not_applicable", {}):
+            if method in record["not_applicable"]:
                 return str(record["not_applicable"][method])
         return None
 
@@ -150,7 +150,7 @@ class Records:
         found = {
             name
             for record in self.accuracies.values()
-            for name in (*record["classifiers"], *record.get("not_applicable", {}))
+            for name in (*record["classifiers"], *record["not_applicable"])
         }
         return (*(name for name in CLASSIFIERS if name in found), *sorted(found - set(CLASSIFIERS)))
 
