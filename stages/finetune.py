@@ -18,160 +18,24 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
-import torch
-from safetensors.torch import save
-from timm.data.config import resolve_data_config
-from timm.data.transforms_factory import create_transform
-from torch import nn
 
-from pipeline.backbones.loading import load_backbone
-from pipeline.backbones.model_arguments import model_arguments
-from pipeline.backbones.model_spec import model_spec
-from pipeline.backbones.weights import read_entry, read_record, write_record
+from pipeline.backbones.weights import read_entry
 from pipeline.cache_folder import cache_root
 from pipeline.datasets.images import ImageParams
 from pipeline.datasets.index import read_index
-from pipeline.devices import device_names, resolve
-from pipeline.extraction.content_key import content_key, index_digest, model_identity
-from pipeline.extraction.decoding import ImageReader
-from pipeline.files import file_hash
 from pipeline.folders import folder_written_whole
-from pipeline.language.class_folders import class_folders
 from pipeline.params import from_mapping, load_params, read_section
-from pipeline.sources import Source, load_spec, open_source
+from pipeline.sources import load_spec, open_source
 from pipeline.stage import run_stage
-from pipeline.training.classifier_head import FILE, plain_head
-from pipeline.training.finetune_images import Images
-from pipeline.training.finetune_recipe import LARGE_SHARE, FinetuneRecipe
-from pipeline.training.finetune_start import classifier_keys, starting_model
-from pipeline.training.finetuning import Place, finetune
-from pipeline.training.heads import write_probe
-from pipeline.training.loss_meter import LossMeter
-from pipeline.training.train_together import train_together
-
-VERSION = 2  # raise when a change of this code changes weights
-
-
-@dataclasses.dataclass(frozen=True)
-class Job:
-    """Everything that one of the training processes needs; picklable."""
-
-    backbone: str
-    entry: dict[str, Any]
-    start: str
-    start_entry: dict[str, Any]
-    start_weights: Path
-    index: pl.DataFrame
-    source: Source
-    images: ImageParams
-    recipe: FinetuneRecipe
-    checkpoint: Path
-
-    def train(self, place: Place) -> nn.Module:
-        """Build the model, train it, return what `recipe.keep` says."""
-        try:
-            return self._train(place)
-        except torch.OutOfMemoryError as error:
-            error.add_note(f"lower finetune.batch_size (now {self.recipe.batch_size})")
-            raise
-
-    def _train(self, place: Place) -> nn.Module:
-        spec = model_spec(self.backbone, self.entry)
-        classes = len(class_folders(self.index))
-        tower = load_backbone(self.start, self.start_entry, self.start_weights).tower
-        with model_arguments(f"models.{self.backbone}.kwargs", f"timm's model '{spec.name}'"):
-            model = starting_model(
-                self.backbone,
-                spec,
-                tower,
-                classes=classes,
-                head_std=self.recipe.head_std,
-                seed=self.recipe.seed,
-            )
-        config = resolve_data_config(dict(spec.transform), model=model)
-        labelled = self.index.filter(pl.col("label") >= 0)
-        reader = ImageReader(
-            self.source,
-            labelled["path"].to_list(),
-            labelled["sha256"].to_list(),
-            create_transform(**config, is_training=False),  # type: ignore[arg-type]
-            params=self.images,
-        )
-        labels = labelled["label"].to_numpy().astype(np.int64)
-        images = Images.of(reader, labels, workers=self.recipe.workers, world=place.world)
-        with LossMeter(f"fine-tuning {self.backbone}") as meter:
-            return finetune(
-                model,
-                images,
-                classes=classes,
-                recipe=self.recipe,
-                place=place,
-                checkpoint=self.checkpoint,
-                progress=meter,
-            )
+from pipeline.training.finetune_job import Job, train_on, training_devices, training_key
+from pipeline.training.finetune_recipe import FinetuneRecipe, start_left_warning
+from pipeline.training.finetune_weights import write_finetuned
 
 
 def run(job: Job, devices: list[str], folder: Path) -> dict[str, Any]:
     """Train on all devices together and write the weights folder; return its record."""
-    if len(devices) == 1:
-        model = job.train(Place(torch.device(devices[0])))
-    else:
-        model = train_together(job.train, devices, job.checkpoint.parent)
-    model = model.cpu().eval()
-    head = model.get_classifier()  # type: ignore[operator]
-    folder.mkdir(parents=True, exist_ok=True)
-    own = classifier_keys(model)
-    state = {n: value.contiguous() for n, value in model.state_dict().items() if n not in own}
-    (folder / "model.safetensors").write_bytes(save(state))
-    bias = torch.zeros(head.out_features) if head.bias is None else head.bias
-    write_probe(folder / FILE, plain_head(head.weight.detach().numpy(), bias.detach().numpy()))
-    record = {
-        "backbone": job.backbone,
-        "loader": "timm",
-        "name": job.entry["name"],
-        "entry": job.entry,
-        "file": "model.safetensors",
-        "sha256": file_hash(folder / "model.safetensors"),
-        "num_classes": head.out_features,
-        "start": {"backbone": job.start, "sha256": read_record(job.start_weights)["sha256"]},
-        "epochs": job.recipe.epochs,
-        "kept": job.recipe.keep,
-    }
-    write_record(folder, record)
-    return record
-
-
-def devices_of(recipe: FinetuneRecipe) -> list[str]:
-    """Return the devices that train together.
-
-    Raises:
-        ValueError: If a GPU is asked for and torch sees none, or the batch cannot be shared out in
-            pairs.
-    """
-    kind = resolve(recipe.device, parameter="finetune.device")
-    devices = device_names(kind)
-    if kind == "cuda" and recipe.batch_size % (2 * len(devices)):
-        raise ValueError(
-            f"finetune.batch_size must be a multiple of {2 * len(devices)}, two images for each "
-            f"of {len(devices)} GPUs, got {recipe.batch_size}"
-        )
-    return devices
-
-
-def doubt(recipe: FinetuneRecipe, rows: int) -> str | None:
-    """Return a warning where what is kept has hardly left the weights it began with."""
-    share = recipe.initial_share(rows)
-    if share <= LARGE_SHARE:
-        return None
-    steps = recipe.epochs * recipe.steps_per_epoch(rows)
-    return (
-        f"the average that is kept still holds {share:.0%} of the weights it began with, the new "
-        f"classifier's random ones too: finetune.ema = {recipe.ema:g} (the paper's: 0.99996) over "
-        f"{steps:,} steps; finetune.keep: last keeps the trained weights, a smaller finetune.ema "
-        "forgets faster"
-    )
+    return write_finetuned(folder, train_on(devices, job), job)
 
 
 def recipe_of(backbone: str, entry: dict[str, Any], start: str) -> FinetuneRecipe:
@@ -203,36 +67,28 @@ def main() -> None:
     entry = read_section(f"models.{args.backbone}")
     recipe = recipe_of(args.backbone, entry, args.start)
     index = read_index(args.index)
-    if warning := doubt(recipe, index.filter(pl.col("label") >= 0).height):
+    if warning := start_left_warning(recipe, index.filter(pl.col("label") >= 0).height):
         print(f"warning: {args.backbone}: {warning}", file=sys.stderr)
     images = load_params("images", ImageParams)
-    devices = devices_of(recipe)
-    key = content_key(
-        {
-            "code": VERSION,
-            "start": read_record(args.start_weights)["sha256"],
-            "model": model_identity(entry),
-            "index": index_digest(index),
-            "images": dataclasses.asdict(images),
-            "recipe": dataclasses.asdict(recipe),
-            "devices": len(devices),
-        }
+    devices = training_devices(recipe)
+    key = training_key(
+        entry, args.start_weights, index, images=images, recipe=recipe, devices=len(devices)
     )
     unfinished = cache_root() / "finetuning" / key
     checkpoint = unfinished / "epochs.pt"
     if checkpoint.exists():
         print(f"{args.backbone}: continuing a run that was stopped", file=sys.stderr)
     job = Job(
-        args.backbone,
-        entry,
-        args.start,
-        read_entry(args.start_weights),
-        args.start_weights,
-        index,
-        open_source(load_spec(args.dataset)),
-        images,
-        recipe,
-        checkpoint,
+        backbone=args.backbone,
+        entry=entry,
+        start=args.start,
+        start_entry=read_entry(args.start_weights),
+        start_weights=args.start_weights,
+        index=index,
+        source=open_source(load_spec(args.dataset)),
+        images=images,
+        recipe=recipe,
+        checkpoint=checkpoint,
     )
     with folder_written_whole(args.weights) as partial:
         record = run(job, devices, partial)

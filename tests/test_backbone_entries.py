@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 
+import polars as pl
 import pytest
 import torch
 from torch import nn
@@ -14,8 +15,13 @@ from pipeline.backbones.loading import load_backbone
 from pipeline.backbones.model_spec import model_spec
 from pipeline.backbones.weights import write_record
 from pipeline.code_closure import ROOT
+from pipeline.datasets.images import ImageParams
 from pipeline.params import load_yaml, read_section
-from stages import finetune, pretrain
+from pipeline.sources import open_source, read_spec
+from pipeline.training.finetune_job import Job
+from pipeline.training.finetune_recipe import FinetuneRecipe
+from pipeline.training.finetuning import Place
+from stages import pretrain
 
 TIMM = {"loader": "timm", "name": "test_resnet"}
 CLIP = {"loader": "open_clip", "name": "ViT-B-16", "pretrained": "openai"}
@@ -195,17 +201,23 @@ def test_an_error_of_the_device_is_not_called_one_of_the_size(error):
     assert caught.value is error
 
 
-def test_fine_tuning_names_the_argument_too(tmp_path, monkeypatch):
+def test_fine_tuning_names_the_argument_too(tmp_path):
     """The tower it starts from loads; its own model is the one with the misspelt argument."""
-    monkeypatch.setattr(finetune, "class_folders", lambda index: ["a", "b"])
-    start = TIMM | {"random_weights": True}
-    entry = TIMM | {"kwargs": {"num_classes": 0, "drop": 1}, "finetune": {"start": "s"}}
-    recipe = finetune.FinetuneRecipe(start="s")
-    weights = recorded(tmp_path, "s")
-    job = finetune.Job("m", entry, "s", start, weights, None, None, None, recipe, tmp_path)
+    job = Job(
+        backbone="m",
+        entry=TIMM | {"kwargs": {"num_classes": 0, "drop": 1}, "finetune": {"start": "s"}},
+        start="s",
+        start_entry=TIMM | {"random_weights": True},
+        start_weights=recorded(tmp_path, "s"),
+        index=pl.DataFrame({"label": [0, 1], "class_name": ["a", "b"]}),
+        source=open_source(read_spec("bank", str(tmp_path))),
+        images=ImageParams(),
+        recipe=FinetuneRecipe(start="s"),
+        checkpoint=tmp_path / "epochs.pt",
+    )
 
     with pytest.raises(ValueError, match=r"models.m.kwargs must hold .*'test_resnet'.*'drop'"):
-        job.train(finetune.Place(torch.device("cpu")))
+        job.train(Place(torch.device("cpu")))
 
 
 @pytest.mark.parametrize(

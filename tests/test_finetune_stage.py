@@ -14,7 +14,10 @@ from pipeline.backbones.loading import load_backbone
 from pipeline.backbones.weights import write_record
 from pipeline.datasets.index import write_index
 from pipeline.stage import told
+from pipeline.training import finetune_job
 from pipeline.training.classifier_head import classifier_head
+from pipeline.training.finetune_job import training_devices
+from pipeline.training.finetune_recipe import FinetuneRecipe
 from stages import finetune, probe
 
 TINY = {
@@ -133,14 +136,14 @@ def test_the_head_ft_joins_the_heads_or_says_why_not(folder, monkeypatch):
 def test_a_gpu_that_is_not_there_is_told_in_the_words_of_the_other_stages(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ValueError, match="finetune.device is cuda, but torch sees no GPU; set it"):
-        finetune.devices_of(finetune.FinetuneRecipe(device="cuda"))
+        training_devices(FinetuneRecipe(device="cuda"))
 
 
 def test_a_full_gpu_says_what_to_lower(folder, monkeypatch):
     def full(*args, **kwargs):
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
-    monkeypatch.setattr(finetune, "finetune", full)
+    monkeypatch.setattr(finetune_job, "finetune", full)
     with pytest.raises(torch.OutOfMemoryError) as caught:
         command(monkeypatch, "ft")
     assert told(caught.value) == "CUDA out of memory.; lower finetune.batch_size (now 8)"
@@ -149,7 +152,7 @@ def test_a_full_gpu_says_what_to_lower(folder, monkeypatch):
 @pytest.mark.slow
 def test_two_processes_train_one_model(folder, monkeypatch):
     """Two share every batch of 8 in pairs; the result is a backbone as good as any."""
-    monkeypatch.setattr(finetune, "devices_of", lambda recipe: ["cpu", "cpu"])
+    monkeypatch.setattr(finetune, "training_devices", lambda recipe: ["cpu", "cpu"])
     command(monkeypatch, "ft")
 
     head = classifier_head("ft", PARAMS["models"]["ft"], folder / "ft", classes=2)

@@ -104,3 +104,22 @@ class FinetuneRecipe:
                 f"{self.batch_size}, the ID training set has {rows}"
             )
         return rows // self.batch_size
+
+
+def start_left_warning(recipe: FinetuneRecipe, rows: int) -> str | None:
+    """Return a warning where what is kept has hardly left the weights it began with.
+
+    Args:
+        recipe: How it is trained.
+        rows: Training images.
+    """
+    share = recipe.initial_share(rows)
+    if share <= LARGE_SHARE:
+        return None
+    steps = recipe.epochs * recipe.steps_per_epoch(rows)
+    return (
+        f"the average that is kept still holds {share:.0%} of the weights it began with, the new "
+        f"classifier's random ones too: finetune.ema = {recipe.ema:g} (the paper's: 0.99996) over "
+        f"{steps:,} steps; finetune.keep: last keeps the trained weights, a smaller finetune.ema "
+        "forgets faster"
+    )
