@@ -1,5 +1,7 @@
 """Pseudo-labels: the nearest text of every bank image."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -66,6 +68,14 @@ def test_temperature_turns_the_confidence_into_a_probability():
     np.testing.assert_allclose(confidence, 1 / (1 + np.exp(-2)), rtol=1e-6)
 
 
+@pytest.mark.parametrize("temperature", [np.finfo(np.float32).tiny, 1e-30, 1e38])
+def test_any_temperature_that_is_taken_gives_probabilities(temperature):
+    temperature = PseudoLabelParams(soft=True, temperature=float(temperature)).temperature
+    found = cosine_softmax(np.array([[-1.0, 1.0, 1.0]], np.float32), temperature=temperature)
+
+    np.testing.assert_allclose(found, [[0, 0.5, 0.5]] if temperature < 1 else 1 / 3, atol=1e-6)
+
+
 def test_softmax_of_cosines_sums_to_one_at_any_temperature():
     cosines = np.array([[0.3, 0.2, -0.1]], dtype=np.float32)
 
@@ -115,7 +125,15 @@ def test_unlabelled_bank_has_no_accuracy():
     ("options", "message"),
     [
         ({"soft": True}, "needs pseudo_label.temperature"),
-        ({"temperature": 0.0}, "temperature must be above 0"),
+        ({"temperature": 0.0}, "temperature must be positive .* in float32, got 0.0; CLIP's own"),
+        ({"temperature": -0.01}, "temperature must be positive .* got -0.01"),
+        ({"temperature": math.nan}, "temperature must be positive .* got nan"),
+        ({"temperature": math.inf}, "temperature must be positive .* got inf"),
+        ({"temperature": 1e-60}, "temperature must be positive .* got 1e-60"),
+        ({"temperature": 1e39}, r"temperature must be positive .* got 1e\+39"),
+        ({"min_confidence": math.nan}, r"min_confidence must be in \[-1, 1\], .* null, got nan"),
+        ({"min_confidence": math.inf}, r"min_confidence must be in \[-1, 1\], .* null, got inf"),
+        ({"min_confidence": -1.5}, r"min_confidence must be in \[-1, 1\], .* null, got -1.5"),
         ({"keep": 0.0}, r"keep must be in \(0, 1\]"),
     ],
 )

@@ -15,6 +15,7 @@ from pipeline.geometry import unit_norm
 
 SCHEMA = {"row": pl.Int64, "pseudo_label": pl.Int32, "confidence": pl.Float32}
 BANK = ("backbone", "dataset", "key", "rows")  # what tells one bank store from another
+FLOAT32 = np.finfo(np.float32)
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,8 @@ class PseudoLabelParams:
 
     Attributes:
         soft: PLP learns the softmax of cosines / temperature instead of the argmax.
-        temperature: Divisor of the cosines in that softmax; CLIP's own is 1 / logit_scale = 0.01.
-            None: no softmax, the confidence is the cosine itself.
+        temperature: Divisor of the cosines in that softmax, positive and finite in float32; CLIP's
+            own is 1 / logit_scale = 0.01. None: no softmax, the confidence is the cosine itself.
         min_confidence: Rows below are left out of PLP's training set; a probability where there
             is a temperature, else a cosine. None keeps all.
         keep: Share of each pseudo-class to keep, the most confident first; 1.0 keeps all.
@@ -41,8 +42,17 @@ class PseudoLabelParams:
             raise ValueError(
                 "pseudo_label.soft needs pseudo_label.temperature (CLIP's own is 0.01), got null"
             )
-        if self.temperature is not None and self.temperature <= 0:
-            raise ValueError(f"pseudo_label.temperature must be above 0, got {self.temperature}")
+        least, most = float(FLOAT32.tiny), float(FLOAT32.max)  # the softmax is float32
+        if self.temperature is not None and not least <= self.temperature <= most:
+            raise ValueError(
+                "pseudo_label.temperature must be positive and finite in float32, got "
+                f"{self.temperature}; CLIP's own is 0.01"
+            )
+        if self.min_confidence is not None and not -1 <= self.min_confidence <= 1:
+            raise ValueError(
+                "pseudo_label.min_confidence must be in [-1, 1], a cosine or a probability, or "
+                f"null, got {self.min_confidence}"
+            )
         if not 0 < self.keep <= 1:
             raise ValueError(f"pseudo_label.keep must be in (0, 1], got {self.keep}")
 
