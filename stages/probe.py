@@ -24,7 +24,7 @@ from pipeline.folders import folder_written_whole
 from pipeline.head_names import head_name
 from pipeline.params import load_params
 from pipeline.stage import run_stage
-from pipeline.storage.store import iter_shards, read_arrays, read_attributes
+from pipeline.storage.store import read_arrays, read_attributes, read_labels
 from pipeline.training.bank_rows import HeadTraining, training_rows
 from pipeline.training.classifier_head import NoClassifierError, classifier_head
 from pipeline.training.head_files import write_heads
@@ -48,10 +48,8 @@ def run(
             f"bank and text must be of one backbone, got '{about['backbone']}' and "
             f"'{about_text['backbone']}'; run `dvc repro`"
         )
-    labels = np.concatenate([part for _, part in iter_shards(bank, name="labels")])
-    targets, absent = choose_targets(
-        labels.astype(np.int32), pseudo_labels, about, arrays, about_text, params
-    )
+    labels = read_labels(bank)
+    targets, absent = choose_targets(labels, pseudo_labels, about, arrays, about_text, params)
     device = resolve(params.device, parameter="probe.device")
     probes: dict[str, Probe] = {}
     told: dict[str, Any] = {name: {"applicable": False, "reason": r} for name, r in absent.items()}
@@ -64,7 +62,7 @@ def run(
         held += sum(probe.weight.nbytes for probe in own.values())
         told[head] = describe(wanted, trained, names)
     plp = targets.get("plp")
-    if plp and (warning := chance_warning(plp.values, labels.astype(np.int32), names)):
+    if plp and (warning := chance_warning(plp.values, labels, names)):
         told["plp"]["warning"] = warning
     recipe = {f.name: getattr(params, f.name) for f in dataclasses.fields(ProbeRecipe)}
     summary = {

@@ -22,7 +22,7 @@ import polars as pl
 from pipeline.files import write_text
 from pipeline.params import load_params
 from pipeline.stage import run_stage
-from pipeline.storage.store import iter_shards, read_arrays, read_attributes
+from pipeline.storage.store import iter_shards, read_arrays, read_attributes, read_labels
 from pipeline.training.pseudo_label_quality import confident_rows, quality
 from pipeline.training.pseudo_labels import SCHEMA, PseudoLabelParams, assign, write_pseudo_labels
 
@@ -44,10 +44,9 @@ def run(bank: Path, text: Path, params: PseudoLabelParams) -> tuple[pl.DataFrame
     kept = confident_rows(
         pseudo_labels, confidence, min_confidence=params.min_confidence, keep=params.keep
     )
-    labels = np.concatenate([labels for _, labels in iter_shards(bank, name="labels")])
     report |= {"prompts": about["prompts"], "names": about["names"]}
     report |= {"options": dataclasses.asdict(params)}
-    report |= quality(pseudo_labels, labels.astype(np.int32), about["class_names"], kept=kept)
+    report |= quality(pseudo_labels, read_labels(bank), about["class_names"], kept=kept)
     table = pl.DataFrame(
         {"row": kept, "pseudo_label": pseudo_labels[kept], "confidence": confidence[kept]},
         schema=SCHEMA,

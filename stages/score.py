@@ -21,9 +21,9 @@ from pipeline.classifier_names import KNN
 from pipeline.detectors.detector import Detector, DetectorError, read_detector
 from pipeline.scores import check_methods, method_settings
 from pipeline.scoring.scoring import Scored, Scoring
-from pipeline.scoring.stored_bank import is_bank, stored_bank, stored_labels
+from pipeline.scoring.stored_bank import is_bank, stored_bank
 from pipeline.stage import run_stage
-from pipeline.storage.store import iter_shards, read_attributes
+from pipeline.storage.store import iter_shards, read_attributes, read_labels
 from pipeline.tables import write_predictions, write_scores
 
 
@@ -33,7 +33,7 @@ def run(detector: Detector, bank: Path, queries: Path, methods: Mapping[str, Any
     about = read_attributes(queries)
     detector.check_store(about, f"{queries}")
     own = is_bank(about, detector, queries)
-    labels = stored_labels(queries)
+    labels = read_labels(queries)
     scoring = Scoring(detector, stored_bank(bank, detector), methods, what=f"{queries}", own=own)
     if not bank.exists():
         scoring.no_classifier[KNN] = "the features of the bank are not there"

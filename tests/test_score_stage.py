@@ -77,14 +77,19 @@ def test_pieces_change_nothing(world, detector, monkeypatch):
 def test_a_search_reads_the_bank_once_for_a_shard_of_queries(world, detector, monkeypatch):
     """Three shards of 32, 32 and 6 queries; the knn methods and the classifier share a search."""
     reads = []
-    real = store.iter_shards
 
-    def counted(path, *, name="features"):
-        reads.append((path.stem, name))
-        return real(path, name=name)
+    def count(name, what):
+        real = getattr(store, name)
 
-    for module in (score, stored_bank):
-        monkeypatch.setattr(module, "iter_shards", counted)
+        def counted(path):
+            reads.append((path.stem, what))
+            return real(path)
+
+        for module in (score, stored_bank):
+            monkeypatch.setattr(module, name, counted)
+
+    count("iter_shards", "features")
+    count("read_labels", "labels")
     monkeypatch.setattr(scoring, "_PIECE", 5)
     table = {"a": {"score": "knn", "k": [1, 30]}, "b": {"score": "knn", "k": 7}} | MCM
     score.run(detector, *paths(world), table)

@@ -20,6 +20,7 @@ from pipeline.storage.store import (
     read_arrays,
     read_attributes,
     read_features,
+    read_labels,
 )
 from pipeline.storage.write_store import shard_shape, write_arrays, write_store
 
@@ -207,6 +208,26 @@ def test_damage_is_named_and_never_read(store, name):
 
 def test_attributes_are_read_without_rows(store):
     assert read_attributes(store)["key"] == "k"
+
+
+def test_labels_are_read_without_features(store):
+    """A damaged shard of features is none of their business; damage of their own is."""
+    expected = read_features(store).labels
+    flip(store / "features/c/1/0")
+    found = read_labels(store)
+    np.testing.assert_array_equal(found, expected)
+    assert found.dtype == np.int32
+
+    flip(store / "labels/c/0")
+    with pytest.raises(StoreError, match="labels/c/0: does not match its checksum"):
+        read_labels(store)
+
+
+def test_labels_beyond_a_float32_keep_their_last_digit(tmp_path):
+    """Ids of identities may be such; 2^24 + 1 is no float32."""
+    labels = np.array([2**24 + 1, -1], np.int32)
+    write_store(tmp_path / "x.zarr", rows_of(2, 3), labels, {})
+    np.testing.assert_array_equal(read_labels(tmp_path / "x.zarr"), labels)
 
 
 def test_float16_overflow_names_the_rows():

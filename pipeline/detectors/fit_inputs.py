@@ -10,7 +10,7 @@ from jaxtyping import Int64
 from pipeline.detectors.detector import DetectorError
 from pipeline.detectors.rows import Rows, held
 from pipeline.files import file_hash
-from pipeline.storage.store import iter_shards, read_arrays, read_attributes
+from pipeline.storage.store import read_arrays, read_attributes, read_labels
 from pipeline.storage.stored_rows import StoredRows
 from pipeline.training.head_files import read_heads
 from pipeline.training.heads import Probe
@@ -72,7 +72,7 @@ def read_fit_inputs(bank: Path, text: Path, pseudo_labels: Path, heads: Path) ->
     return FitInputs(
         about,
         features,
-        np.concatenate([part for _, part in iter_shards(bank, name="labels")]).astype(np.int64),
+        read_labels(bank).astype(np.int64),
         pseudo,
         arrays,
         about_text,

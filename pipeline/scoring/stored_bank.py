@@ -5,12 +5,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from jaxtyping import Int32
-
 from pipeline.detectors.bank import Bank
 from pipeline.detectors.detector import Detector, DetectorError
-from pipeline.storage.store import iter_shards, read_attributes
+from pipeline.storage.store import iter_shards, read_attributes, read_labels
 
 
 def stored_bank(store: Path, detector: Detector) -> Bank:
@@ -32,7 +29,7 @@ def stored_bank(store: Path, detector: Detector) -> Bank:
             )
         return store
 
-    return Bank(fitted_on["rows"], lambda: iter_shards(opened()), lambda: stored_labels(opened()))
+    return Bank(fitted_on["rows"], lambda: iter_shards(opened()), lambda: read_labels(opened()))
 
 
 def is_bank(about: Mapping[str, Any], detector: Detector, queries: Path) -> bool:
@@ -58,8 +55,3 @@ def is_bank(about: Mapping[str, Any], detector: Detector, queries: Path) -> bool
             "dataset of another name"
         )
     return True
-
-
-def stored_labels(store: Path) -> Int32[np.ndarray, " n"]:
-    """Class of each row, -1 where there is none."""
-    return np.concatenate([part for _, part in iter_shards(store, name="labels")]).astype(np.int32)

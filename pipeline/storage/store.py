@@ -15,7 +15,7 @@ from jaxtyping import Float32, Int32, Shaped
 
 from pipeline.storage.manifest import Manifest, StoreError, damaged
 
-__all__ = ["FeatureSet", "StoreError", "iter_shards", "read_arrays", "read_features"]
+__all__ = ["FeatureSet", "StoreError", "iter_shards", "read_arrays", "read_features", "read_labels"]
 
 
 @dataclass(frozen=True)
@@ -28,24 +28,22 @@ class FeatureSet:
 
 
 def iter_shards(
-    path: Path, *, name: str = "features", block: int | None = None
-) -> Iterator[tuple[int, Float32[np.ndarray, "_ *d"]]]:
-    """Yield (first row, float32 rows) shard by shard, each checked before it is read.
+    path: Path, *, block: int | None = None
+) -> Iterator[tuple[int, Float32[np.ndarray, "_ d"]]]:
+    """Yield (first row, float32 features) shard by shard, each checked before it is read.
 
     Args:
-        path: A store.
-        name: Of the array.
+        path: A feature store.
         block: Rows of a shard to read at a time, for little memory; None for all of them.
 
     Raises:
         StoreError: If the store or a shard is damaged.
     """
     manifest, group = _open(path)
-    array = group[name]
+    array = group["features"]
     rows, per_shard = array.shape[0], array.shards[0]
     for number, start in enumerate(range(0, rows, per_shard)):
-        file = "/".join([name, "c", str(number)] + ["0"] * (array.ndim - 1))
-        if problems := manifest.check_content(path, [file]):
+        if problems := manifest.check_content(path, [f"features/c/{number}/0"]):
             raise StoreError(damaged(path, problems))
         stop = min(start + per_shard, rows)
         for low in range(start, stop, block or per_shard):
@@ -56,6 +54,19 @@ def iter_shards(
 def read_attributes(path: Path) -> dict[str, Any]:
     """Return what a store says about itself; no row is read."""
     return dict(_open(path)[1].attrs)
+
+
+def read_labels(path: Path) -> Int32[np.ndarray, " n"]:
+    """Read the class of each row of a feature store, -1 where there is none, and no features.
+
+    Raises:
+        StoreError: If the store or its labels are damaged.
+    """
+    manifest, group = _open(path)
+    files = [name for name in manifest.files if name.startswith("labels/")]
+    if problems := manifest.check_content(path, files):
+        raise StoreError(damaged(path, problems))
+    return np.asarray(group["labels"][...])
 
 
 def read_features(path: Path) -> FeatureSet:
