@@ -98,6 +98,7 @@ def test_a_section_that_is_missing_is_named():
         ("benchmark.means.near", ["smooth"], "benchmark.means.near names the unknown 'smooth'"),
         ("benchmark.means.near", [], "benchmark.means.near must name at least one OOD set"),
         ("benchmark.means.all", ["greek"], "must not name a mean 'all', which is the mean over"),
+        ("benchmark.means.mean", ["greek"], "must not name a mean 'mean', which is the mean over"),
         ("study.means", ["nearby"], "study.means names the unknown 'nearby'; known: overall, near"),
         ("benchmark.id_train", "capitals", "benchmark.id_train names the unknown 'capitals'"),
         ("benchmark.attacked", "runes", "benchmark.attacked names the unknown 'runes'"),

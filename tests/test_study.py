@@ -641,10 +641,12 @@ def test_records_that_do_not_belong_together_are_refused(world, tmp_path):
 def test_means_name_evaluated_sets(world):
     scope = StudyScope("glyphs", ("mini_s",), "capitals_test", ("greek",), means={"far": ("sun",)})
 
-    with pytest.raises(ValueError, match=r"means\.far must name sets among greek, got sun"):
+    with pytest.raises(ValueError, match=r"means\.far names the unknown 'sun'; known: greek"):
         read_study(world, scope)
     for means, message in (
-        ({"overall": ("sun",)}, r"means\.overall must name sets among greek, got sun"),
+        ({"overall": ("sun",)}, r"means\.overall names the unknown 'sun'; known: greek"),
+        ({"near": ()}, r"means\.near must name at least one OOD set; known: greek"),
+        ({"mean": ("greek",)}, "must not name a mean 'mean'"),
         ({"all": ("greek",)}, r"must not name a mean 'all', .* name it 'overall' to say which"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.findings.cells import Cell, difference_cell, mean_cell
-from pipeline.findings.overall_mean import OVERALL
+from pipeline.findings.overall_mean import check_means
 from pipeline.findings.record_reading import read_record
 from pipeline.findings.study_scope import StudyScope
 from pipeline.statistics.replicates import restored
@@ -56,7 +56,9 @@ def read_study(reports: Path, scope: StudyScope) -> StudyRecords:
         ValueError: If a record is of another backbone, set or ID set, records were made with
             different settings, or a mean names a set that is not evaluated.
     """
-    _check_groups(scope)
+    if not scope.ood:
+        raise ValueError("matrix.ood must name at least one OOD set, got none")
+    check_means(scope.means, scope.ood)
     evaluations = {
         backbone: {
             dataset: read_record(
@@ -101,20 +103,3 @@ def read_study(reports: Path, scope: StudyScope) -> StudyRecords:
         )
     level = min(settings)[0] if settings else 0.95
     return StudyRecords(scope, evaluations, accuracies, adversarial, level)
-
-
-def _check_groups(scope: StudyScope) -> None:
-    if not scope.ood:
-        raise ValueError("matrix.ood must name at least one OOD set, got none")
-    if "all" in scope.means:
-        raise ValueError(
-            "benchmark.means must not name a mean 'all', which is the mean over every OOD set; "
-            f"name it '{OVERALL}' to say which sets that mean counts, or choose another name"
-        )
-    for name, sets in scope.means.items():
-        wrong = [dataset for dataset in sets if dataset not in scope.ood]
-        if wrong or not sets:
-            raise ValueError(
-                f"benchmark.means.{name} must name sets among {', '.join(scope.ood)}, "
-                f"got {wrong[0] if wrong else 'none'}"
-            )

@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from pipeline.findings.overall_mean import OVERALL
+from pipeline.findings.overall_mean import OVERALL, check_means
 from pipeline.param_checks.sections import Params
 
 CURE = "change conf/ and run `make params`, which derives what follows from a name"
@@ -81,19 +81,7 @@ def check_roles(params: Params) -> None:
             "as -S '+datasets={name: /path}'"
         )
     _check_known("matrix.ood", matrix.ood, datasets)
-    for name, sets in (benchmark.means or {}).items():
-        if name in ("all", "mean"):
-            raise ValueError(
-                f"benchmark.means must not name a mean '{name}', which is the mean over every OOD "
-                f"set; name it '{OVERALL}' to say which sets that mean counts, or choose another "
-                "name"
-            )
-        if not sets:
-            raise ValueError(
-                f"benchmark.means.{name} must name at least one OOD set; known: "
-                f"{', '.join(matrix.ood)}"
-            )
-        _check_known(f"benchmark.means.{name}", sets, matrix.ood)
+    check_means(benchmark.means or {}, matrix.ood)
     _check_known("study.means", params.study.means, {OVERALL: (), **(benchmark.means or {})})
     if matrix.crafted:
         _check_known("benchmark.attacked", [str(benchmark.attacked)], matrix.ood)
