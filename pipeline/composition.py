@@ -1,15 +1,14 @@
 """params.yaml composed from conf/, as `dvc exp run` does it."""
 
+import shlex
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from dvc.utils.hydra import compose_and_dump
+from hydra.errors import OverrideParseException
 
 from pipeline.params import load_yaml
-
-# What the shell leaves of its quotes, Hydra takes for a mapping.
-BRACES = """a value with braces has quotes inside the shell's: 'KEY="train-{0000..0012}.tar"'"""
 
 
 def composed(overrides: list[str]) -> dict[str, Any]:
@@ -39,7 +38,20 @@ def composed_text(overrides: list[str]) -> str:
             told = " with ".join(["conf/ does not compose", *filter(None, [" ".join(overrides)])])
             reason = str(error).partition("Config search path:")[0]  # Hydra's own places follow
             said = " ".join(reason.split())
-            if "{" in said and any(".." in word for word in overrides):
-                said += f"; {BRACES}"
+            if isinstance(error, OverrideParseException):
+                said += _quotes(error.override)
             raise ValueError(f"{told}: {said}") from error
         return path.read_text(encoding="utf-8")
+
+
+def _quotes(override: str) -> str:
+    """The cure for a value that Hydra's grammar has no word for: the shell takes one pair off."""
+    key, equals, value = override.partition("=")
+    if not equals:
+        return ""
+    inside = "…" if value.startswith(("[", "{")) else value.replace('"', '\\"')
+    word = shlex.quote(f'{key}="{inside}"')
+    return (
+        "; a value with other signs than letters, digits and /._-:+ has quotes inside the shell's: "
+        f"{word}"
+    )

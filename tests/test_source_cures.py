@@ -1,6 +1,7 @@
 """Errors of sources name the option that mends them; forms that go round are read as they are."""
 
 import gzip
+import shlex
 import struct
 from pathlib import Path
 
@@ -83,16 +84,41 @@ def test_mnist_as_torchvision_lays_it_down_is_read(tmp_path):
     assert len(open_source(read_spec("mine", entry)).entries()) == 5
 
 
-def test_braces_without_quotes_of_their_own_are_told_with_the_cure(monkeypatch):
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/data/train-{0000..0001}.tar",
+        "~/photos",
+        "/data/é",
+        "/data/a(1)",
+        "/data/a=b",
+        "/data/a#b",
+        "/data/a[0]",
+        "/data/a'b",
+        '/data/a"b',
+        "/data/a&b;c!",
+    ],
+)
+def test_a_path_that_hydra_cannot_read_is_told_with_the_word_that_it_can(path, monkeypatch):
+    """There used to be the grammar's own error alone. The cure is tried in a shell."""
     monkeypatch.chdir(ROOT)
-    path = "/data/train-{0000..0001}.tar"
 
-    with pytest.raises(
-        ValueError, match="a value with braces has quotes inside the shell's: 'KEY="
-    ):
+    with pytest.raises(ValueError, match="has quotes inside the shell's: ") as raised:
         composed(["benchmark=folders", f"datasets.id_train.path={path}"])
-    params = composed(["benchmark=folders", f'datasets.id_train.path="{path}"'])
+    [word] = shlex.split(str(raised.value).partition("the shell's: ")[2])
+
+    params = composed(["benchmark=folders", word])
     assert params["datasets"]["id_train"]["path"] == path
+
+
+def test_a_list_that_hydra_cannot_read_is_not_quoted_as_a_whole(monkeypatch):
+    monkeypatch.chdir(ROOT)
+
+    with pytest.raises(ValueError, match="""the shell's: '\\+datasets="…"'$"""):
+        composed(["benchmark=folders", "+datasets={a: /data/é}"])
+    with pytest.raises(ValueError, match="does not compose with backbone: ") as raised:
+        composed(["backbone"])
+    assert "quotes" not in str(raised.value)
 
 
 def test_class_folders_that_lie_one_folder_deeper_are_told_by_subfolder():
