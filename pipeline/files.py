@@ -1,5 +1,6 @@
 """Whole files: hashed piece by piece, and written beside their name before they take it."""
 
+import errno
 import hashlib
 import json
 import os
@@ -8,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PIECE = 1 << 20  # bytes hashed at a time
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of an OSError: the disk takes no more
 
 
 def file_hash(path: Path, kind: str = "sha256") -> str:
@@ -46,18 +48,48 @@ def remembered_hash(path: Path, memory: Path) -> str:
 def written_whole(path: Path) -> Iterator[Path]:
     """Yield a path to write to; the file takes its name when the block ends well.
 
-    Whoever looks sees the old file or the new one. Folders above it are made.
+    Whoever looks sees the old file or the new one. Folders above it are made. An error of the
+    block that does not say of which file it is, as a failed write does not, is of this one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
         yield partial
         partial.replace(path)
+    except OSError as error:
+        if error.errno is not None:
+            error.filename = error.filename or str(path)
+        raise
     finally:
         partial.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file in UTF-8, whole or not at all."""
-    with written_whole(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, content: bytes | memoryview, *, durable: bool = False) -> None:
+    """Write a file whole or not at all.
+
+    Args:
+        path: The file; what is there is replaced.
+        content: All of it.
+        durable: Also after a power cut, which costs some milliseconds.
+    """
+    with written_whole(path) as partial, partial.open("wb") as stream:
+        stream.write(content)
+        if durable:
+            stream.flush()
+            os.fsync(stream.fileno())
+    if durable:
+        sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Put the names in a folder safely on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pipeline.files import FULL, sync_folder
+
 
 @contextmanager
 def folder_written_whole(path: Path) -> Iterator[Path]:
@@ -15,7 +17,7 @@ def folder_written_whole(path: Path) -> Iterator[Path]:
 
     What is there stays until then. The folder bears a name of this run's own: what an orphan of an
     earlier run still does touches only its folder. What killed runs left is removed, and folders
-    above are made.
+    above are made. A full disk that the block meets without saying where is this folder's.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
@@ -25,6 +27,10 @@ def folder_written_whole(path: Path) -> Iterator[Path]:
     try:
         yield unfinished
         _publish(unfinished, path)
+    except OSError as error:
+        if error.errno in FULL:
+            error.filename = error.filename or str(path)
+        raise
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 
@@ -39,6 +45,4 @@ def _publish(finished: Path, path: Path) -> None:
         shutil.rmtree(old)
     else:
         finished.rename(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    os.fsync(folder)
-    os.close(folder)
+    sync_folder(path.parent)

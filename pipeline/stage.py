@@ -1,6 +1,5 @@
 """How a stage ends: what went wrong with files, parameters or data is one line, not a traceback."""
 
-import errno
 import signal
 import sys
 import threading
@@ -8,11 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
+from pipeline.files import FULL
+
 # Kinds of error that say what must hold and what was given; their subclasses are our own errors.
 TOLD = (ValueError, KeyError, OSError, RuntimeError, FloatingPointError, ModuleNotFoundError)
 BUGS = (NotImplementedError, RecursionError)  # though Python counts them as RuntimeError
 _NOTHING_KEPT = "what was not finished is not kept, run the same command again"
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class _Terminated(SystemExit):
@@ -30,7 +30,8 @@ def run_stage(
     Ctrl-C ends it with status 130 and SIGTERM with 143, as they would end any program, and with one
     line that says what is kept. Other errors (TypeError, AssertionError, AttributeError,
     IndexError, a KeyError that only names a key) are mistakes of this code, and keep their
-    traceback.
+    traceback. A main function that does one of several things may call this again with one of them:
+    what is kept, and what saves memory, is then told of that one.
 
     Args:
         main: Parses the arguments, runs and writes.
@@ -56,7 +57,7 @@ def run_stage(
 def explained(error: BaseException, *, kept: str = "", memory: str = "") -> str:
     """Return what is told of an error; where disk or memory did not suffice, the cure with it."""
     message, cures = told(error), ()
-    if isinstance(error, OSError) and error.errno in _FULL:
+    if isinstance(error, OSError) and error.errno in FULL:
         where = f" at {error.filename}" if error.filename else ""
         message = message.replace(str(error), f"the disk is full{where} ({error.strerror})")
         cures = ("free some space", kept)

@@ -9,7 +9,6 @@ same batches as an uninterrupted one.
 
 import hashlib
 import json
-import os
 import re
 import shutil
 from collections.abc import Iterator, Sequence
@@ -20,7 +19,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from pipeline.files import file_hash
+from pipeline.files import file_hash, write_bytes
 
 NAMED = re.compile(r"(\d+)-(\d+)\.([0-9a-f]{64})\.rows")
 PUBLISHED = "published.json"  # beside the rows of a store that was finished
@@ -69,7 +68,7 @@ class SideCache:
         data = np.ascontiguousarray(rows, dtype=self.dtype)
         digest = hashlib.sha256(data.data).hexdigest()
         name = f"{start:010d}-{start + len(rows):010d}.{digest}.rows"
-        _write_durably(self.folder / name, data.data)
+        write_bytes(self.folder / name, data.data, durable=True)
 
     def read(
         self, segments: Sequence[Segment], *, width: int
@@ -86,7 +85,7 @@ class SideCache:
     def remember(self, facts: dict[str, Any]) -> None:
         """Keep what only the loaded model knows, for a run that finds every row finished."""
         text = json.dumps(facts, sort_keys=True)
-        _write_durably(self.folder / "model.json", text.encode())
+        write_bytes(self.folder / "model.json", text.encode(), durable=True)
 
     def recall(self) -> dict[str, Any] | None:
         """Return what `remember` kept."""
@@ -97,7 +96,8 @@ class SideCache:
 
     def mark_published(self, store: Path) -> None:
         """Note where the finished store was put; see `leftovers.clear_published`."""
-        _write_durably(self.folder / PUBLISHED, json.dumps(str(store.resolve())).encode())
+        text = json.dumps(str(store.resolve()))
+        write_bytes(self.folder / PUBLISHED, text.encode(), durable=True)
 
     def clear(self) -> None:
         """Remove the folder: the store stands."""
@@ -112,22 +112,3 @@ def missing_batches(
     for segment in segments:
         covered[segment.start : segment.stop] = True
     return [(start, stop) for start, stop in batches if not covered[start:stop].all()]
-
-
-def _write_durably(path: Path, data: bytes | memoryview) -> None:
-    """Write a file that is there whole or not at all, also after a power cut."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.rename(path)
-    except OSError as error:
-        error.filename = error.filename or str(path)  # which disk is full
-        raise
-    finally:
-        partial.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    os.fsync(folder)
-    os.close(folder)
