@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.files import written_whole
+from pipeline.parquet_files import write_parquet
 
 INTEGER = (pl.Int64, pl.Int32)
 FLOAT = (pl.Float64, pl.Float32)
@@ -18,8 +18,7 @@ _UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError,
 def write_table(path: Path, frame: pl.DataFrame, metadata: Mapping[str, Any]) -> None:
     """Write a table whole; equal tables with equal metadata give equal bytes."""
     told = {key: json.dumps(value, sort_keys=True) for key, value in sorted(metadata.items())}
-    with written_whole(path) as partial:
-        frame.write_parquet(partial, metadata=told)
+    write_parquet(path, frame, metadata=told)
 
 
 def read_table(path: Path, columns: Mapping[str, tuple[Any, ...]]) -> pl.DataFrame:

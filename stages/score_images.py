@@ -27,7 +27,8 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.files import written_whole
+from pipeline.files import write_text
+from pipeline.parquet_files import write_parquet
 from pipeline.progress import Progress
 from pipeline.scoring.photos import find_photos
 from pipeline.scoring.scorer import Scorer, load_scorer
@@ -146,11 +147,12 @@ def main() -> None:
     if args.out is None:
         sys.stdout.write(table.write_csv())
     else:
-        with written_whole(args.out) as partial:
-            table.write_csv(partial) if args.out.suffix == ".csv" else table.write_parquet(partial)
-        with written_whole(args.out.with_suffix(".json")) as partial:
-            text = json.dumps(told(scorer, table), indent=1, sort_keys=True, ensure_ascii=False)
-            partial.write_text(text + "\n", encoding="utf-8")
+        if args.out.suffix == ".csv":
+            write_text(args.out, table.write_csv())
+        else:
+            write_parquet(args.out, table)
+        text = json.dumps(told(scorer, table), indent=1, sort_keys=True, ensure_ascii=False)
+        write_text(args.out.with_suffix(".json"), text + "\n")
     print("\n".join(summary(scorer, table)), file=sys.stdout if args.out else sys.stderr)
     if table["error"].count() == len(table):
         sys.exit("error: no photo could be read")

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import polars as pl
 
-from pipeline.files import write_text, written_whole
+from pipeline.files import write_text
 from pipeline.findings.claims import claims_table
 from pipeline.findings.fine_tuning import fine_tuning_table
 from pipeline.findings.line_table import lines_table
@@ -29,6 +29,7 @@ from pipeline.findings.study_scope import StudyScope, study_scope
 from pipeline.findings.study_tables import adversarial_table, comparisons_table, results_table
 from pipeline.json_text import write_json
 from pipeline.params import load_params, read_section
+from pipeline.parquet_files import write_parquet
 from pipeline.stage import run_stage
 
 
@@ -37,8 +38,7 @@ def run(reports: Path, scope: StudyScope, params: StudyParams) -> pl.DataFrame:
     records = read_study(reports, scope)
     results = results_table(records)
     write_text(reports / "results.csv", results.write_csv(float_precision=6))
-    with written_whole(reports / "results.parquet") as partial:
-        results.write_parquet(partial, statistics=False)
+    write_parquet(reports / "results.parquet", results, statistics=False)
     claims = claims_table(records, params)
     write_json(reports / "study.json", study_numbers(records, params))
     folder = reports / "study"

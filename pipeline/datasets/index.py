@@ -12,7 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
-from pipeline.files import written_whole
+from pipeline.parquet_files import write_parquet
 
 SCHEMA = pl.Schema(
     {
@@ -41,8 +41,7 @@ def write_index(path: Path, index: pl.DataFrame) -> None:
     )
     further = [name for name in index.columns if name not in SCHEMA]
     table = numbered.select(*(pl.col(name).cast(dtype) for name, dtype in SCHEMA.items()), *further)
-    with written_whole(path) as partial:
-        table.write_parquet(partial, compression="zstd", statistics=False)
+    write_parquet(path, table, compression="zstd", statistics=False)
 
 
 def read_index(path: Path) -> pl.DataFrame:

@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float32, Int32
 
-from pipeline.files import written_whole
 from pipeline.geometry import unit_norm
+from pipeline.parquet_files import write_parquet
 
 SCHEMA = {"row": pl.Int64, "pseudo_label": pl.Int32, "confidence": pl.Float32}
 BANK = ("backbone", "dataset", "key", "rows")  # what tells one bank store from another
@@ -114,8 +114,7 @@ def write_pseudo_labels(
     made_on = {key: bank.get(key) for key in BANK}
     about = {"made_on": made_on, "options": dict(options)}
     metadata = {key: json.dumps(value, sort_keys=True) for key, value in about.items()}
-    with written_whole(path) as partial:
-        table.write_parquet(partial, statistics=False, metadata=metadata)
+    write_parquet(path, table, statistics=False, metadata=metadata)
 
 
 def read_pseudo_labels(
