@@ -14,8 +14,10 @@ next run continues there and writes the same bytes.
 """
 
 import argparse
+import functools
 import os
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -64,21 +66,31 @@ def main() -> None:
     args = parser.parse_args()
     # Before torch is imported: its idle threads give the cores to decoding instead of spinning.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    _extract(args)
-
-
-def _extract(args: argparse.Namespace) -> None:
     entry = read_entry(args.weights)
     model_spec(args.backbone, entry)
+    if entry["loader"] == "features":
+        _import(args, entry)  # which has no images to keep, and no batches
+        return
+    extract = functools.partial(_extract, args, entry)
+    run_stage(extract, kept=KEPT, memory="set a smaller extract.batch_size")
+
+
+def _import(args: argparse.Namespace, entry: dict[str, Any]) -> None:
+    facts = import_store(
+        args.backbone,
+        args.dataset,
+        index=read_index(args.index),
+        store=args.store,
+        entry=entry,
+        params=load_params("extract", ExtractParams, path=args.params),
+    )
+    write_provenance(args.provenance, facts)
+
+
+def _extract(args: argparse.Namespace, entry: dict[str, Any]) -> None:
     index = read_index(args.index)
     params = load_params("extract", ExtractParams, path=args.params)
     backbone, dataset = args.backbone, args.dataset
-    if entry["loader"] == "features":
-        facts = import_store(
-            backbone, dataset, index=index, store=args.store, entry=entry, params=params
-        )
-        write_provenance(args.provenance, facts)
-        return
     clear_published(cache_root())  # DVC has taken over what earlier stages finished
     source = open_source(load_spec(dataset))
     images = load_params("images", ImageParams, path=args.params)
@@ -105,4 +117,4 @@ def _extract(args: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main, kept=KEPT, memory="set a smaller extract.batch_size")
+    run_stage(main)

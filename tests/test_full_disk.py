@@ -1,14 +1,20 @@
 """A full disk is told by name, in one line, and what is said to be kept is kept."""
 
+import os
 import re
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+import yaml
 from small_disk import small_disk
 
+from pipeline.backbones.weights import write_record
 from pipeline.code_closure import ROOT
 from pipeline.datasets.index import write_index
 from pipeline.extraction.cache import SideCache
@@ -76,3 +82,62 @@ def test_tables_are_written_by_one_function():
         code = path.read_text(encoding="utf-8")
         written = re.findall(r"\.write_parquet\((\w+)|\.write_csv\((\w+)[,)]", code)
         assert {name for pair in written for name in pair} <= {"", "buffer"}, path
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project that imports 4,096 features."""
+    np.save(tmp_path / "features.npy", LARGE)
+    np.save(tmp_path / "labels.npy", np.arange(4096, dtype=np.int32) % 2)
+    entry = {"loader": "features", "files": {"d": "features.npy"}}
+    write_record(tmp_path / "weights", {"entry": entry, "sha256": "none"})
+    write_index(tmp_path / "index.parquet", INDEX)
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump({"extract": {}, "images": {}}))
+    return tmp_path
+
+
+def import_command(store: str) -> list[str]:
+    command = [sys.executable, "-m", "stages.extract", "mine", "d", "params.yaml", "index.parquet"]
+    return [*command, "weights", store, "provenance.json"]
+
+
+def environment(project: Path) -> dict[str, str]:
+    return {"PYTHONPATH": str(ROOT), "PATH": "", "OOD_CACHE_DIR": str(project / "cache")}
+
+
+def test_an_import_on_a_full_disk_speaks_of_no_images(project: Path):
+    with small_disk(project / "disk", kib=64) as disk:
+        done = subprocess.run(
+            import_command("disk/d.zarr"),
+            cwd=project,
+            env=environment(project),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        left = list(disk.iterdir())
+
+    assert re.fullmatch(
+        r"error: the disk is full at disk/d\.zarr \(.+\); free some space\n", done.stderr
+    )
+    assert done.returncode == 1
+    assert left == []
+
+
+def test_an_import_that_is_stopped_does_not_say_that_images_are_kept(project: Path):
+    (project / "params.yaml").unlink()
+    os.mkfifo(project / "params.yaml")  # opens when the import reads, which then waits
+    process = subprocess.Popen(
+        import_command("d.zarr"),
+        cwd=project,
+        env=environment(project),
+        stderr=subprocess.PIPE,
+        text=True,
+        # a shell starts what it runs in the background with Ctrl-C ignored
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    with (project / "params.yaml").open("wb"):
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=60)
+
+    assert errors == "terminated; what was not finished is not kept, run the same command again\n"

@@ -155,6 +155,20 @@ def test_too_little_disk_or_memory_is_told_with_the_cure(error, line):
     assert raised.value.code == line
 
 
+def test_what_is_kept_is_told_of_what_was_being_done():
+    """A stage that imports or encodes keeps images only where it encodes."""
+
+    def main():
+        run_stage(failing(OSError(errno.ENOSPC, "full", "d")), kept="images are kept")
+
+    with pytest.raises(SystemExit) as raised:
+        run_stage(main)
+
+    assert (
+        raised.value.code == "error: the disk is full at d (full); free some space; images are kept"
+    )
+
+
 def test_a_missing_input_is_one_line_of_the_stage(tmp_path: Path):
     done = subprocess.run(
         [sys.executable, "-m", "stages.study", "reports"],
