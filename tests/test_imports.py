@@ -11,7 +11,8 @@ from pipeline.extraction import import_store as import_store_module
 from pipeline.extraction.extract_params import ExtractParams
 from pipeline.extraction.imports import import_features, import_text
 from pipeline.extraction.locks import CacheError, Claim
-from pipeline.sources.array_files import ImportedFileError, natural, open_arrays
+from pipeline.sources.array_files import ImportedFileError, open_arrays
+from pipeline.sources.natural_order import by_number
 from pipeline.storage.store import read_features
 from pipeline.storage.write_store import write_store
 
@@ -204,10 +205,16 @@ def test_vectors_of_negative_words_become_unit_and_must_fit(tmp_path):
         import_text("mine", paths, classes=5)
 
 
-def test_parts_sort_as_people_count():
-    names = [Path(f"img_emb_{number}.npy") for number in range(12)]
+def test_parts_sort_as_people_count(tmp_path):
+    """Eleven of one row each, and one whose raised digit is a digit and no number."""
+    for number in range(11):
+        save(tmp_path / f"m2_{number}.npy", np.full((1, 2), number))
+    save(tmp_path / "m2²3.npy", np.full((1, 2), 11))
 
-    assert sorted(sorted(names), key=natural) == names
+    parts = open_arrays(tmp_path, column=None, names=())
+
+    assert np.concatenate([rows for _, rows in parts.blocks()])[:, 0].tolist() == list(range(12))
+    assert by_number("m2²10") == ["m", 2, "²", 10, ""]
 
 
 def test_large_files_are_mapped_and_read_in_blocks(tmp_path, monkeypatch):

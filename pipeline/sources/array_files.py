@@ -3,7 +3,6 @@
 Large arrays are mapped, not read. Nothing here runs code from a file: pickles are refused.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +17,9 @@ from pipeline.sources.array_readers import (
     ImportedFileError,
     NoSuchArrayError,
 )
+from pipeline.sources.natural_order import by_number
 
-__all__ = ["ImportedFileError", "NoSuchArrayError", "Parts", "natural", "open_arrays"]
+__all__ = ["ImportedFileError", "NoSuchArrayError", "Parts", "open_arrays"]
 
 BLOCK_ROWS = 16_384
 # Names tried in order where a file holds several arrays and no column is given.
@@ -62,11 +62,6 @@ class Parts:
                 start += len(rows)
 
 
-def natural(path: Path) -> list[Any]:
-    """Sort key by which part_2 comes before part_10."""
-    return [int(piece) if piece.isdigit() else piece for piece in re.split(r"(\d+)", path.name)]
-
-
 def open_arrays(path: Path, *, column: Column, names: tuple[str, ...]) -> Parts:
     """Open an array by path: a file, or a folder of parts in natural order.
 
@@ -107,7 +102,7 @@ def _parts(folder: Path, *, names: tuple[str, ...]) -> list[Path]:
             f"'{folder}' must hold array files of one kind ({', '.join(READERS)}), got "
             f"{', '.join(kinds) or 'none'}"
         )
-    return sorted(files, key=natural)
+    return sorted(files, key=lambda file: by_number(file.name))
 
 
 def _open_parts(files: list[Path], column: Column, names: tuple[str, ...]) -> list[Parts]:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from pipeline.language.text_file import read_text
 from pipeline.sources.listing import Entry
+from pipeline.sources.natural_order import by_number
 from pipeline.sources.spec import SourceError
 
 
@@ -84,17 +85,13 @@ def told_classes(paths: Sequence[str], labels: Path) -> list[Entry]:
 
 def _check_order(paths: Sequence[str], labels: Path) -> None:
     """Refuse an order of text that is not that of the numbers in the names."""
-    for path, counted in zip(paths, sorted(paths, key=_by_number), strict=True):
+    for path, counted in zip(paths, sorted(paths, key=by_number), strict=True):
         if path != counted:
             raise SourceError(
                 f"'{labels}' has one class a line, in the order of the files; as text '{path}' "
                 f"comes before '{counted}', by number behind it: which line is meant for which is "
                 'not certain. Give "name class" lines'
             )
-
-
-def _by_number(path: str) -> list[str | int]:
-    return [int(piece) if piece.isdecimal() else piece for piece in re.split(r"(\d+)", path)]
 
 
 def _unique(told: list[Told], labels: Path) -> list[Told]:
