@@ -110,11 +110,11 @@ def run(
             f"back, about {costs['passes_of_a_step']} forward passes"
         )
     lines += speed_lines(plans, table, assumed_tflops=tflops)
-    to_come, missing = planned_weights(params, runs)
+    at_hand, missing = planned_weights(params, runs)
     data = plan_data(params, runs, known, root, overrides)
     for title, problems in (
         ("what stops the run:", refusals(params, counts)),
-        ("weights to come:", to_come),
+        ("weights that need no download:", at_hand),
         ("weights missing here:", missing),
         ("data missing:", data.missing),
         ("data of another run:", outdated(params, runs)),

@@ -431,7 +431,7 @@ def test_weights_on_this_machine_are_told_and_a_missing_file_has_a_cure(world, t
     }
     params["backbones"] = [name for name in params["models"] if name not in ("mine", "vit_ft")]
     text = "\n".join(plan.run(params, COSTS, known))
-    assert "mine_there: there, my.pt" in text
+    assert "\nweights that need no download:\n  mine_there: there, my.pt\n" in text
     assert "mine_gone: models.mine_gone.checkpoint = gone.pt does not exist\n    cure: put" in text
     assert "mine_empty: broken.pt is empty\n    cure: remove it, or put it there anew" in text
     assert "usual: there, data/checkpoints/usual.pth" in text

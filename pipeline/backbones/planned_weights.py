@@ -1,4 +1,4 @@
-"""Which weights a run still needs, and where they will come from."""
+"""Which weights a run still needs, and where they come from."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from pipeline.recorded_runs import RecordedRuns
 
 
 def planned_weights(params: Mapping[str, Any], runs: RecordedRuns) -> tuple[list[str], list[str]]:
-    """Return the backbones whose weights no stage has recorded: those to come, and the missing.
+    """Return the backbones whose weights no stage has recorded: at hand, and missing.
 
     Args:
         params: What params.yaml holds, or would hold.
@@ -18,20 +18,20 @@ def planned_weights(params: Mapping[str, Any], runs: RecordedRuns) -> tuple[list
     Returns:
         One line for each that is made here or lies here, and one with the cure for each other.
     """
-    there, missing = [], []
+    at_hand, missing = [], []
     for name in params["backbones"]:
         entry = params["models"][name]
         if runs.weights_are_current(name):
             continue
         if entry.get("pretrain") or entry.get("finetune"):
-            there.append(f"{name}: will be trained here")
+            at_hand.append(f"{name}: will be trained here")
         elif entry.get("loader") == "features":
-            there.append(f"{name}: imported features, from the files of models.{name}.files")
+            at_hand.append(f"{name}: imported features, from the files of models.{name}.files")
         elif entry.get("random_weights"):
-            there.append(f"{name}: random, from models.{name}.seed")
+            at_hand.append(f"{name}: random, from models.{name}.seed")
         elif path := local_weights(name, model_spec(name, entry)):
             if path.stat().st_size:
-                there.append(f"{name}: there, {path}")
+                at_hand.append(f"{name}: there, {path}")
             else:
                 missing.append(
                     f"{name}: {path} is empty\n    cure: remove it, or put it there anew"
@@ -47,4 +47,4 @@ def planned_weights(params: Mapping[str, Any], runs: RecordedRuns) -> tuple[list
                 f"{name}: {called}\n    cure: the stage fetch_weights downloads it where the hub "
                 f"can be reached; else put it at data/checkpoints/{name}.safetensors (or .pt)"
             )
-    return there, missing
+    return at_hand, missing
