@@ -35,6 +35,7 @@ from pipeline.training.probe import fit_probe, training_accuracy
 from pipeline.training.probe_recipe import ProbeParams, ProbeRecipe
 from pipeline.training.probe_targets import Targets
 from pipeline.training.pseudo_label_quality import chance_warning
+from pipeline.training.text_side import check_text_side
 
 
 def run(
@@ -43,11 +44,7 @@ def run(
     """Return the heads by name and what is said about them; see the module docstring."""
     about = read_attributes(bank)
     arrays, about_text = read_arrays(text)
-    if about["backbone"] != about_text["backbone"]:
-        raise ValueError(
-            f"bank and text must be of one backbone, got '{about['backbone']}' and "
-            f"'{about_text['backbone']}'; run `dvc repro`"
-        )
+    check_text_side(about, about_text, arrays)
     labels = read_labels(bank)
     targets, absent = choose_targets(labels, pseudo_labels, about, arrays, about_text, params)
     device = resolve(params.device, parameter="probe.device")

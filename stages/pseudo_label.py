@@ -16,7 +16,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from pipeline.files import write_text
@@ -25,6 +24,7 @@ from pipeline.stage import run_stage
 from pipeline.storage.store import iter_shards, read_arrays, read_attributes, read_labels
 from pipeline.training.pseudo_label_quality import confident_rows, quality
 from pipeline.training.pseudo_labels import SCHEMA, PseudoLabelParams, assign, write_pseudo_labels
+from pipeline.training.text_side import check_text_side
 
 
 def run(bank: Path, text: Path, params: PseudoLabelParams) -> tuple[pl.DataFrame, dict[str, Any]]:
@@ -33,7 +33,7 @@ def run(bank: Path, text: Path, params: PseudoLabelParams) -> tuple[pl.DataFrame
     report: dict[str, Any] = {"backbone": about["backbone"], "applicable": about["applicable"]}
     if not about["applicable"]:
         return pl.DataFrame(schema=SCHEMA), report | {"reason": about["reason"]}
-    check_same_space(read_attributes(bank), about, arrays)
+    check_text_side(read_attributes(bank), about, arrays)
     shards = (features for _, features in iter_shards(bank))
     pseudo_labels, confidence = assign(
         shards,
@@ -52,27 +52,6 @@ def run(bank: Path, text: Path, params: PseudoLabelParams) -> tuple[pl.DataFrame
         schema=SCHEMA,
     )
     return table, report
-
-
-def check_same_space(
-    bank: dict[str, Any], text: dict[str, Any], arrays: dict[str, np.ndarray]
-) -> None:
-    """Refuse a text store that does not belong to the bank.
-
-    Raises:
-        ValueError: If backbones differ or the widths do not fit.
-    """
-    if bank["backbone"] != text["backbone"]:
-        raise ValueError(
-            f"bank and text must be of one backbone, got '{bank['backbone']}' and "
-            f"'{text['backbone']}'; run `dvc repro`"
-        )
-    fits = arrays.get("projection", arrays["class_embeddings"].T).shape[0]
-    if bank["width"] != fits:
-        raise ValueError(
-            f"features of width {bank['width']} do not fit the text side of '{text['backbone']}', "
-            f"which takes width {fits}; run `dvc repro`"
-        )
 
 
 def main() -> None:

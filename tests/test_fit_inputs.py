@@ -98,7 +98,7 @@ def test_pseudo_labels_of_another_bank_are_refused(world):
 def test_texts_of_another_width_are_refused(world):
     world.projection = np.ones((9, 4), np.float32)
     world.write_text()
-    with pytest.raises(DetectorError, match="must take features of width 8, got width 9; run"):
+    with pytest.raises(ValueError, match="must take features .* width 8, got width 9; run"):
         fit.run(*world.fit_inputs, FIT)
 
 

@@ -293,8 +293,13 @@ def test_text_of_another_width_is_refused(world):
     folder, _, _, arrays, text = world
     write_arrays(folder / "text.zarr", {**arrays, "projection": np.ones((5, 4), np.float32)}, text)
 
-    with pytest.raises(ValueError, match="width 6 do not fit .* width 5"):
-        pseudo_label.run(folder / "bank.zarr", folder / "text.zarr", PseudoLabelParams())
+    bank, stored = folder / "bank.zarr", folder / "text.zarr"
+    for run in (
+        lambda: pseudo_label.run(bank, stored, PseudoLabelParams()),
+        lambda: probe.run(bank, folder / "p.parquet", stored, QUICK),
+    ):
+        with pytest.raises(ValueError, match="must take features .* width 6, got width 5; run"):
+            run()
 
 
 def index(rows):

@@ -15,6 +15,7 @@ from pipeline.storage.stored_rows import StoredRows
 from pipeline.training.head_files import read_heads
 from pipeline.training.heads import Probe
 from pipeline.training.pseudo_labels import read_pseudo_labels
+from pipeline.training.text_side import check_text_side
 
 
 @dataclass(frozen=True)
@@ -46,27 +47,22 @@ def read_fit_inputs(bank: Path, text: Path, pseudo_labels: Path, heads: Path) ->
     """Read and compare.
 
     Raises:
-        DetectorError: If text or heads are of another backbone, or the heads were trained on
-            another bank, other texts, other classes or other pseudo-labels.
+        DetectorError: If the heads are of another backbone, or were trained on another bank, other
+            texts, other classes or other pseudo-labels.
         HeadError: If the heads are not those that were trained.
-        ValueError: If a head or the text side takes features of another width, or the pseudo-labels
-            were made on another bank.
+        ValueError: If the text side is of another backbone, it or a head takes features of another
+            width, or the pseudo-labels were made on another bank.
     """
     about = read_attributes(bank)
     arrays, about_text = read_arrays(text)
     probes, summary = read_heads(heads)
-    _check_origin(about, about_text, summary, pseudo_labels)
+    check_text_side(about, about_text, arrays)
+    _check_heads(about, about_text, summary, pseudo_labels)
     features = held(StoredRows(bank))
     for probe in probes.values():
         probe.logits(features[:1])  # refuses a head of another width
     pseudo = np.full(about["rows"], -1)
     if about_text["applicable"]:
-        takes = arrays.get("projection", arrays["class_embeddings"].T).shape[0]
-        if takes != about["width"]:
-            raise DetectorError(
-                f"the text side of '{about['backbone']}' must take features of width "
-                f"{about['width']}, got width {takes}; run `dvc repro`"
-            )
         table, _ = read_pseudo_labels(pseudo_labels, about, classes=len(about_text["class_names"]))
         pseudo[table["row"].to_numpy()] = table["pseudo_label"].to_numpy()
     return FitInputs(
@@ -85,16 +81,15 @@ def read_fit_inputs(bank: Path, text: Path, pseudo_labels: Path, heads: Path) ->
     )
 
 
-def _check_origin(
+def _check_heads(
     about: dict[str, Any], text: dict[str, Any], heads: dict[str, Any], pseudo_labels: Path
 ) -> None:
-    """Refuse texts and heads that were not made for this bank and from these pseudo-labels."""
-    for what, other in (("text", text), ("heads", heads)):
-        if other["backbone"] != about["backbone"]:
-            raise DetectorError(
-                f"bank and {what} must be of one backbone, got '{about['backbone']}' and "
-                f"'{other['backbone']}'; run `dvc repro`"
-            )
+    """Refuse heads that were not trained on this bank, these texts and these pseudo-labels."""
+    if heads["backbone"] != about["backbone"]:
+        raise DetectorError(
+            f"bank and heads must be of one backbone, got '{about['backbone']}' and "
+            f"'{heads['backbone']}'; run `dvc repro`"
+        )
     told = heads["fitted_on"]
     if not isinstance(told.get("bank"), dict) or not told["bank"]:
         raise DetectorError("heads.json must name the bank of the heads; run `dvc repro -f` for it")
