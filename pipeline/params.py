@@ -92,7 +92,7 @@ def from_mapping(schema: type[Schema], values: Any, *, section: str) -> Schema:
     """
     if not isinstance(values, dict):
         what = f"section '{section}'" if section else "params.yaml"
-        raise ValueError(f"{what} must be a mapping, got {values!r}")
+        raise ValueError(f"{what} must be a mapping, {_got(dict, values)}")
     prefix = f"{section}." if section else ""
     fields = {field.name: field for field in dataclasses.fields(schema)}  # type: ignore[arg-type]
     if unknown := sorted(map(str, set(values) - set(fields))):
@@ -109,14 +109,19 @@ def from_mapping(schema: type[Schema], values: Any, *, section: str) -> Schema:
     hints = typing.get_type_hints(schema)
     return schema(
         **{
-            name: _convert(hints[name], value, where=f"{prefix}{name}")
+            name: _convert(
+                hints[name], value, where=f"{prefix}{name}", default=name not in required
+            )
             for name, value in values.items()
         }
     )
 
 
-def _convert(hint: Any, value: Any, *, where: str) -> Any:
-    """Check one YAML value against a type hint; an int passes as float, nothing else bends."""
+def _convert(hint: Any, value: Any, *, where: str, default: bool = False) -> Any:
+    """Check one YAML value against a type hint; an int passes as float, nothing else bends.
+
+    ``default`` is whether there is one, for errors.
+    """
     if hint is Any:
         return value
     if dataclasses.is_dataclass(hint):
@@ -128,29 +133,37 @@ def _convert(hint: Any, value: Any, *, where: str) -> Any:
         errors: list[ValueError] = []
         for option in (option for option in args if option is not type(None)):
             try:
-                return _convert(option, value, where=where)
+                return _convert(option, value, where=where, default=default)
             except ValueError as error:
                 errors.append(error)
         raise max(errors, key=lambda error: len(str(error)))  # the one that looked deepest
     if origin is typing.Literal:
         if value not in args:
-            raise ValueError(f"'{where}' must be one of {', '.join(map(str, args))}, got {value!r}")
+            known = ", ".join(map(str, args))
+            raise ValueError(f"'{where}' must be one of {known}, {_got(hint, value, default)}")
         return value
     if origin in (list, tuple):
         if not isinstance(value, list):
-            raise ValueError(f"'{where}' must be a list, got {value!r}")
+            raise ValueError(f"'{where}' must be a list, {_got(hint, value, default)}")
         converted = [_convert(args[0], item, where=f"{where}[{i}]") for i, item in enumerate(value)]
         return origin(converted)
     if origin is dict:
         if not isinstance(value, dict):
-            raise ValueError(f"'{where}' must be a mapping, got {value!r}")
+            raise ValueError(f"'{where}' must be a mapping, {_got(hint, value, default)}")
         return {key: _convert(args[1], item, where=f"{where}.{key}") for key, item in value.items()}
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
         name = getattr(hint, "__name__", hint)
-        raise ValueError(f"'{where}' must be {name}, got {value!r}{_quoting(hint, value)}")
+        raise ValueError(f"'{where}' must be {name}, {_got(hint, value, default)}")
     return value
+
+
+def _got(hint: Any, value: Any, default: bool = False) -> str:
+    """The value of a wrong type, as YAML calls it, and its cure."""
+    if value is None:
+        return f"got null; give a value{', or leave it out for the default' if default else ''}"
+    return f"got {value!r}{_quoting(hint, value)}"
 
 
 def _quoting(hint: Any, value: Any) -> str:

@@ -56,7 +56,7 @@ def test_the_table_of_methods_keeps_its_order_and_values():
         ({"knn": {"score": "knn", "kk": 1}}, "unknown parameter 'methods.knn.kk' of score 'knn'"),
         ({"msp": {"score": "msp"}}, "missing parameter 'methods.msp.head'"),
         ({}, "at least one method"),
-        (None, "'methods' must be a mapping, got None"),
+        (None, "'methods' must be a mapping, got null; give"),
     ],
 )
 def test_a_bad_table_is_refused(table, message):
@@ -123,7 +123,7 @@ def test_sets_that_are_looked_at_are_sets_in_place(path, value, message):
     [
         ("knn_balanced.balanced", "false", "'methods.knn_balanced.balanced' must be bool, got 'f"),
         ("knn.k", [], "'methods.knn.k' must hold at least one value"),
-        ("mcm.temperature", None, "'methods.mcm.temperature' must be float, got None"),
+        ("mcm.temperature", None, "'methods.mcm.temperature' must be float, got null; give"),
         ("knn_1", {"score": "mcm"}, "methods.knn and methods.knn_1 both write the column 'knn_1'"),
     ],
 )

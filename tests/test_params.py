@@ -62,6 +62,17 @@ def test_a_section_becomes_its_dataclass(params):
         ),
         ("score: {k: ['5']}", r"'score.k\[0\]' must be int, got '5'; write 5, without quotes$"),
         ("score: {k: [1], names: {a: no}}", "'score.names.a' must be str, got False; put it in q"),
+        (
+            "score: {k: [1], temperature: null}",
+            "'score.temperature' must be float, got null; give a value, or leave it out for the d",
+        ),
+        ("score: {k: null}", "'score.k' must be a list, got null; give a value$"),
+        (
+            "score: {k: [1], names: null}",
+            "'score.names' must be a mapping, got null; give a value, or leave it out",
+        ),
+        ("score: {k: [1], shrinkage: null}", "must be one of none, oas, got null; give a value"),
+        ("score: {k: [null]}", r"'score.k\[0\]' must be int, got null; give a value$"),
         ("score: {k: [true]}", r"'score.k\[0\]' must be int, got True"),
         ("score: {k: [1], budget: {eps: 1}}", "unknown parameter 'score.budget.eps'"),
         ("score: 3", "section 'score' must be a mapping, got 3"),
