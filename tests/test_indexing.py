@@ -195,7 +195,7 @@ def test_official_numbers_are_no_places_in_the_sorted_wordnet_ids(tmp_path):
     [
         (
             {"include_classes": ["lion"]},
-            r"include_classes names the class 'lion'.*10 birds, cat, dog",
+            r"include_classes names 1 of 1 classes .*: lion; there are 10 birds, cat, dog",
         ),
         ({"classes": ["cat", "dog"]}, r"1 classes of 'mine' are not in its class list: 10 birds"),
         ({"classes": ["cat", "cat"]}, r"'cat' is listed twice"),

@@ -82,13 +82,33 @@ def missing_folders(
     )
 
 
+def missing_included(dataset: str, spec: ImageSet, present: Sequence[str]) -> str:
+    """What the images lack of the classes that an entry includes, as a sentence; or "".
+
+    Args:
+        dataset: The name in the sentence.
+        spec: Its entry.
+        present: The classes that have images, before any filter.
+    """
+    included = spec.include_classes or []
+    if not (absent := sorted(set(included) - set(present))):
+        return ""
+    return (
+        f"datasets.{dataset}.include_classes names {len(absent)} of {len(included)} classes "
+        f"without an image in '{spec.path}': {_some(absent)}; there are {_some(present)}. Mend the "
+        "names, or complete the copy; if a part is meant, say so by -S index.partial=true"
+    )
+
+
 def empty_class_folders(spec: ImageSet, source: Source, entries: Sequence[Entry]) -> list[str]:
-    """Class folders of a folder tree that hold no file, in order; those left out aside."""
-    if not isinstance(source, FolderSource) or source.labels is not None:
-        return []
-    if spec.classes is False or spec.include_classes is not None:
+    """Classes without a file, in order: of those to include, else of the folders of a tree."""
+    if spec.classes is False:
         return []
     held = {entry.class_key for entry in entries} | set(spec.exclude_classes or [])
+    if spec.include_classes is not None:
+        return sorted(set(spec.include_classes) - held)
+    if not isinstance(source, FolderSource) or source.labels is not None:
+        return []
     return sorted(set(source.class_folders()) - held)
 
 

@@ -97,12 +97,13 @@ def list_images(
         entries = _first_of_each(entries, spec.max_per_class)
     if not entries:
         raise SourceError(
-            f"'{dataset}' must hold images; its filters leave none. See include_classes and "
+            own.incomplete
+            or f"'{dataset}' must hold images; its filters leave none. See include_classes and "
             f"exclude_classes of datasets.{dataset}"
         )
     if spec.classes is False:
         return [Entry(entry.path, "") for entry in entries], Classes([], []), source
-    classes = own if reference is None else reference[1]
+    classes = own if reference is None else replace(reference[1], incomplete=own.incomplete)
     check_classes(
         {entry.class_key for entry in entries},
         classes,
@@ -110,7 +111,7 @@ def list_images(
         reference=None if reference is None else reference[0],
         numbered=numbered is not None and spec.classes is True,
     )
-    if reference is not None and numbered is None:
+    if reference is not None and numbered is None and not classes.incomplete:
         known = reference[0], classes.keys
         lacking = missing_folders(dataset, spec, entries, reference=known)
         classes = replace(classes, incomplete=lacking)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from pipeline.indexing.completeness import missing_included
 from pipeline.indexing.positions import listed_classes
 from pipeline.indexing.readable_names import readable_names, some
 from pipeline.sources.spec import ImageSet, SourceError
@@ -17,7 +18,7 @@ class Classes:
     two cranes do, but never a key.
 
     Attributes:
-        incomplete: Which of them an ID test set lacks, as a sentence; "" for none.
+        incomplete: Which classes that it should have a data set lacks, as a sentence; "" for none.
     """
 
     keys: list[str]
@@ -49,25 +50,29 @@ def resolve_classes(
         own_names: Readable names by key that the source gives, where they differ from the keys.
 
     Raises:
-        SourceError: If a class is listed twice, or a filter or a name list does not fit.
+        SourceError: If a class is listed twice, or a filter or a name list does not fit. Classes to
+            include that no image shows are none of it where only images tell which there are: they
+            are misspelt, or the copy is incomplete.
     """
+    by_images = False
     if isinstance(spec.classes, list | str):
         keys = listed_classes(spec)
     elif declared is not None:
         keys = list(declared)
     else:
-        keys = sorted(set(present) - {""})
+        keys, by_images = sorted(set(present) - {""}), spec.classes is not False
     if len(set(keys)) < len(keys):
         twice = next(key for key in keys if keys.count(key) > 1)
         raise SourceError(f"the classes of '{dataset}' must differ; '{twice}' is listed twice")
     names = readable_names(spec, keys, declared=declared, own=own_names, dataset=dataset)
-    kept = _filtered(spec, keys, dataset=dataset)
-    return Classes(kept, [names[key] for key in kept])
+    incomplete = missing_included(dataset, spec, keys) if by_images else ""
+    kept = _filtered(spec, keys, dataset=dataset, told=bool(incomplete))
+    return Classes(kept, [names[key] for key in kept], incomplete)
 
 
-def _filtered(spec: ImageSet, keys: list[str], *, dataset: str) -> list[str]:
+def _filtered(spec: ImageSet, keys: list[str], *, dataset: str, told: bool) -> list[str]:
     for option, chosen in (
-        ("include_classes", spec.include_classes),
+        ("include_classes", None if told else spec.include_classes),
         ("exclude_classes", spec.exclude_classes),
     ):
         if unknown := sorted(set(chosen or []) - set(keys)):
