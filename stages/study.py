@@ -27,6 +27,7 @@ from pipeline.findings.study_params import StudyParams
 from pipeline.findings.study_records import read_study
 from pipeline.findings.study_scope import StudyScope, study_scope
 from pipeline.findings.study_tables import adversarial_table, comparisons_table, results_table
+from pipeline.findings.told_claims import not_measured, told_claims
 from pipeline.json_text import write_json
 from pipeline.params import load_params, read_section
 from pipeline.parquet_files import write_parquet
@@ -54,6 +55,16 @@ def run(reports: Path, scope: StudyScope, params: StudyParams) -> pl.DataFrame:
     return claims
 
 
+def summary(claims: pl.DataFrame, benchmark: str) -> list[str]:
+    """What the log says: the claims that the benchmark is told about, and which are left open."""
+    lines = [
+        f"{row['claim']}  {row['statement']}: {row['ours']}  {row['on']}".rstrip()
+        for row in told_claims(claims, benchmark).iter_rows(named=True)
+    ]
+    left_open = not_measured(claims, benchmark)
+    return [*lines, left_open] if left_open else lines
+
+
 def read_scope() -> StudyScope:
     """Collect the names of params.yaml that say which records belong to the study."""
     return study_scope(
@@ -73,9 +84,9 @@ def main() -> None:
     parser.add_argument("reports", type=Path)
     args = parser.parse_args()
 
-    claims = run(args.reports, read_scope(), load_params("study", StudyParams))
-    for row in claims.iter_rows(named=True):
-        print(f"{row['claim']}  {row['statement']}: {row['ours']}  {row['on']}".rstrip())
+    scope = read_scope()
+    claims = run(args.reports, scope, load_params("study", StudyParams))
+    print("\n".join(summary(claims, scope.benchmark)))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ import pytest
 from report_world import write_world
 
 from pipeline.findings.study_params import StudyParams
-from pipeline.report.claims import claims_table, differences_table, not_measured
+from pipeline.findings.told_claims import not_measured
+from pipeline.report.claims import claims_table, differences_table
 from pipeline.report.document import sections
 from pipeline.report.html import html_page
 from pipeline.report.lines import lines_table
@@ -164,7 +165,8 @@ def test_one_line_stands_for_what_images_other_than_the_papers_leave_open(record
     nothing = dataclasses.replace(own, claims=only_e)
 
     assert {row[0] for row in claims_table(own).rows} == {"a", "b", "c"}
-    assert not_measured(own).startswith("Not measured on folders: claim e of the paper")
+    left_open = not_measured(own.claims, "folders")
+    assert left_open.startswith("Not measured on folders: claim e of the paper")
     (claims,) = (part for part in sections(nothing, figures={}) if part.name == "claims")
     assert (claims.tables, len(claims.paragraphs)) == ((), 1)
 
@@ -175,4 +177,4 @@ def test_on_the_benchmarks_of_the_claims_each_has_its_row(records):
         scope = dataclasses.replace(records.scope, benchmark=benchmark)
         found = dataclasses.replace(records, scope=scope)
         assert "e" in {row[0] for row in claims_table(found).rows}
-        assert not_measured(found) == ""
+        assert not_measured(found.claims, benchmark) == ""

@@ -33,7 +33,7 @@ from pipeline.statistics.evaluation_params import EvaluateParams
 from pipeline.statistics.multiple_tests import holm
 from pipeline.statistics.regression import fit_line
 from pipeline.statistics.replicate_test import replicate_interval, replicate_p
-from stages.study import read_scope, run
+from stages.study import read_scope, run, summary
 
 CLAIM_C = "lp_msp of {} minus ft_msp of plain"
 NO_TEXT = "backbone 'plain' has no text tower"
@@ -531,6 +531,17 @@ def test_claim_e_says_what_computes_it_alone(world):
     assert set(claims["ours"]) == {
         "not run: needs benchmark=cifar100 backbone=vit_bigg study=single"
     }
+
+
+def test_the_log_of_a_user_s_own_photos_lists_no_claim_that_was_not_run(world):
+    """One line stands for them, as in the report; on glyphs each is told."""
+    claims = claims_table(read_study(world, SCOPE), PARAMS)
+    own, glyphs = summary(claims, "folders"), summary(claims, "glyphs")
+
+    assert len(glyphs) == len(claims)
+    assert [line[0] for line in own[:-1]] == [c for c in claims["claim"] if c not in "ce"]
+    assert own[-1].startswith("Not measured on folders: claims c, e of the paper")
+    assert not any("not run" in line for line in own)
 
 
 def test_claim_c_is_tested_set_by_set_with_one_family_a_pair_of_scores(world):

@@ -2,7 +2,10 @@
 
 from collections.abc import Collection
 
+import polars as pl
+
 from pipeline.findings.study_scope import MEAN, mean_key
+from pipeline.findings.told_claims import told_claims
 from pipeline.report.records import Records, title
 from pipeline.report.tables import Table
 from pipeline.report.wording import evidence
@@ -15,7 +18,6 @@ TESTS = {
         "bootstrap draws, for records hold no scores for DeLong's"
     ),
 }
-ABOUT = ("cifar10", "cifar100", "imagenet1k", "glyphs")  # the paper's, and the one made for them
 
 
 def claims_table(records: Records) -> Table:
@@ -25,7 +27,7 @@ def claims_table(records: Records) -> Table:
     are one row, so that the table stays short with many backbones.
     """
     rows: list[tuple[str, ...]] = []
-    for cell in _shown(records):
+    for cell in _cells(told_claims(records.claims, records.scope.benchmark)):
         said = cell["claim"], cell["statement"], cell["paper"]
         if _is_difference(cell):
             row = (*said, BELOW, "", f"{records.scope.benchmark}, {_by(records)}")
@@ -44,23 +46,9 @@ def claims_table(records: Records) -> Table:
     )
 
 
-def not_measured(records: Records) -> str:
-    """One line on the claims that other images than the paper's leave open, or nothing."""
-    shown = {cell["claim"] for cell in _shown(records)}
-    left_out = sorted({cell["claim"] for cell in _cells(records)} - shown)
-    if not left_out:
-        return ""
-    claims = f"claims {', '.join(left_out)}" if len(left_out) > 1 else f"claim {left_out[0]}"
-    return (
-        f"Not measured on {records.scope.benchmark}: {claims} of the paper (Adaloglou et al., TMLR "
-        "2024). They need its data sets and backbones, as benchmark=imagenet1k study=clip10 names "
-        "them."
-    )
-
-
 def differences_table(records: Records) -> Table:
     """Claims b and c: one row a backbone and score, one column a mean that they are judged over."""
-    differences = [cell for cell in _cells(records) if _is_difference(cell)]
+    differences = [cell for cell in _cells(records.claims) if _is_difference(cell)]
     judged = {cell["mean"] for cell in differences}
     means = [name for name in records.mean_names if name in judged]
     found: dict[tuple[str, str], dict[str, dict[str, str]]] = {}
@@ -93,20 +81,11 @@ def _by(records: Records) -> str:
     return f"on {ood[0]}" if len(ood) == 1 else "by mean over OOD sets"
 
 
-def _cells(records: Records) -> list[dict[str, str]]:
+def _cells(claims: pl.DataFrame) -> list[dict[str, str]]:
     return [
         {name: "" if value is None else str(value) for name, value in row.items()}
-        for row in records.claims.iter_rows(named=True)
+        for row in claims.iter_rows(named=True)
     ]
-
-
-def _shown(records: Records) -> list[dict[str, str]]:
-    """The rows to show: on images that the paper does not speak of, of measured claims only."""
-    cells = _cells(records)
-    if records.scope.benchmark in ABOUT:
-        return cells
-    measured = {cell["claim"] for cell in cells if not cell["ours"].startswith("not run")}
-    return [cell for cell in cells if cell["claim"] in measured]
 
 
 def _is_difference(cell: dict[str, str]) -> bool:

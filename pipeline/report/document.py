@@ -4,9 +4,10 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pipeline.findings.told_claims import not_measured
 from pipeline.report import background, contents
 from pipeline.report.attacks import attack_table, transfer_table
-from pipeline.report.claims import claims_table, differences_table, not_measured
+from pipeline.report.claims import claims_table, differences_table
 from pipeline.report.comparisons import comparisons_table
 from pipeline.report.hardest_classes import classes_table
 from pipeline.report.leaks import leaks
@@ -66,7 +67,7 @@ def sections(
         Section(
             "claims",
             "Claims",
-            paragraphs=tuple(filter(None, [not_measured(records)])),
+            paragraphs=tuple(filter(None, [not_measured(records.claims, records.scope.benchmark)])),
             tables=(claims_table(records), differences_table(records)),
         ),
         Section(
