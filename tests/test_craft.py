@@ -198,6 +198,28 @@ def test_an_interrupted_run_goes_on_where_it_stopped(sets, tmp_path, monkeypatch
     assert not list((tmp_path / "broken" / "cache" / "craft").glob("*/*.npz"))
 
 
+def test_a_kept_image_whose_file_is_damaged_is_crafted_again(sets, tmp_path, monkeypatch):
+    """Half a file, no byte, and one bit: each used to count as finished, and to end every run."""
+
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    run(sets, tmp_path / "whole")
+    with monkeypatch.context() as patched:
+        patched.setattr(craft, "assemble", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run(sets, tmp_path / "broken")
+    half, empty, bit, *_ = sorted((tmp_path / "broken/cache/craft").glob("*/*.npz"))
+    half.write_bytes(half.read_bytes()[:300])
+    empty.write_bytes(b"")
+    data = bytearray(bit.read_bytes())
+    data[300] ^= 1
+    bit.write_bytes(data)
+
+    run(sets, tmp_path / "broken")
+    assert bytes_below(tmp_path / "broken") == bytes_below(tmp_path / "whole")
+
+
 KILLED = """
 import sys
 from pathlib import Path

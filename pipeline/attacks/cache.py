@@ -48,6 +48,19 @@ class AttackCache:
         """Where image `pair` is kept."""
         return self.folder / f"{pair:05d}.npz"
 
+    def recover(self) -> None:
+        """Remove leftovers and files that are not whole, so that their images are crafted again.
+
+        The checksums in the format tell: a bad disk may give back other bytes than it was given.
+        """
+        for leftover in self.folder.glob("*.partial"):
+            leftover.unlink()
+        for path in self.folder.glob("*.npz"):
+            try:
+                _read(path)
+            except Exception:  # what damage raises depends on where it lies
+                path.unlink()
+
     def has(self, pair: int) -> bool:
         """Whether image `pair` is finished."""
         return self.path(pair).is_file()
@@ -69,13 +82,7 @@ class AttackCache:
 
     def read(self, pair: int) -> CraftedImage:
         """Return one finished image."""
-        with np.load(self.path(pair), allow_pickle=False) as kept:
-            return CraftedImage(
-                png=kept["png"].tobytes(),
-                record=json.loads(kept["record"].tobytes()),
-                snapshots=kept["snapshots"],
-                sizes=kept["sizes"],
-            )
+        return _read(self.path(pair))
 
     def clear(self) -> None:
         """Forget the set, once it has been written in full."""
@@ -98,9 +105,19 @@ def open_cache(root: Path, key: str, *, lock_timeout: float = 3600.0) -> Iterato
         limit="the longest wait",
     ):
         folder.mkdir(parents=True, exist_ok=True)
-        for leftover in folder.glob("*.partial"):
-            leftover.unlink()
-        yield AttackCache(folder)
+        cache = AttackCache(folder)
+        cache.recover()
+        yield cache
+
+
+def _read(path: Path) -> CraftedImage:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
+        return CraftedImage(
+            png=kept["png"].tobytes(),
+            record=json.loads(kept["record"].tobytes()),
+            snapshots=kept["snapshots"],
+            sizes=kept["sizes"],
+        )
 
 
 def explain_full_disk(error: OSError, *, done: int, total: int, folder: Path) -> str | None:
