@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.datasets.index import SCHEMA
 from pipeline.indexing.class_doubts import doubts, one_class_twice
-from pipeline.indexing.indexing import check_id
+from pipeline.indexing.id_sets import check_id
 from pipeline.sources import Entry, SourceError, read_spec
 
 

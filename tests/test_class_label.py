@@ -8,12 +8,12 @@ import polars as pl
 import pytest
 
 from pipeline.datasets.images import ImageParams
+from pipeline.indexing.index_dataset import Role, index_dataset
 from pipeline.indexing.indexing import IndexParams, UnreadableImagesError, list_images
 from pipeline.indexing.labels import Classes
 from pipeline.language.class_names import class_names
 from pipeline.language.shipped import imagenet_wnids
 from pipeline.sources import SourceError, read_spec
-from stages.index import Role, run
 
 # As ImageNet-1k on the hub: two classes are called crane, at 134 and 517.
 BIRDS = ["ant, Formica", "crane", "bee", "crane"]
@@ -177,7 +177,7 @@ def test_a_training_set_without_names_for_its_classes_stops_before_its_images_ar
     spec = read_spec("mine", {"source": "parquet", "path": str(tmp_path / "a.parquet")})
 
     def index(named: str) -> None:
-        run(
+        index_dataset(
             "mine",
             spec,
             tmp_path / "index.parquet",

@@ -12,11 +12,11 @@ from PIL import Image
 from pipeline.code_closure import ROOT
 from pipeline.datasets.images import ImageParams
 from pipeline.datasets.index import read_index
+from pipeline.indexing.index_dataset import Role, index_dataset
 from pipeline.indexing.indexing import IndexParams, list_images
 from pipeline.indexing.labels import Classes
 from pipeline.params import from_mapping
 from pipeline.sources import SourceError, read_spec
-from stages.index import Role, run
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def index(
     **params: Any,
 ) -> int:
     path = place.parent / "i.parquet"
-    run(
+    index_dataset(
         "mine",
         read_spec("mine", {"path": str(place), **(options or {})}),
         path,

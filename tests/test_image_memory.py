@@ -13,9 +13,9 @@ from PIL import Image
 
 from pipeline.datasets.images import ImageParams
 from pipeline.indexing import image_memory, inspection
+from pipeline.indexing.index_dataset import index_dataset
 from pipeline.indexing.indexing import IndexParams, UnreadableImagesError
 from pipeline.sources import read_spec
-from stages.index import run
 
 
 def picture(shade: int) -> bytes:
@@ -56,11 +56,13 @@ def world(tmp_path: Path, read: list[str]):
         spec = read_spec("mine", values)
         read.clear()
         try:
-            run("mine", spec, tmp_path / "i.parquet", memories=tmp_path / "memory", **options)
+            index_dataset(
+                "mine", spec, tmp_path / "i.parquet", memories=tmp_path / "memory", **options
+            )
             looked = sorted(read)
         except UnreadableImagesError:
             return sorted(read)
-        run("mine", spec, tmp_path / "from_nothing.parquet", **options)
+        index_dataset("mine", spec, tmp_path / "from_nothing.parquet", **options)
         made, anew = (tmp_path / f"{name}.parquet" for name in ("i", "from_nothing"))
         assert made.read_bytes() == anew.read_bytes()
         return looked
@@ -132,7 +134,7 @@ def test_a_file_that_changes_while_it_is_read_is_read_again(photos, world, monke
     spec = read_spec("mine", str(photos))
     memory = photos.parent / "memory"
     options = {"params": IndexParams(), "images": ImageParams(), "memories": memory}
-    run("mine", spec, photos.parent / "i.parquet", **options)
+    index_dataset("mine", spec, photos.parent / "i.parquet", **options)
 
     assert world(str(photos)) == ["cat/0005.bmp"]
 

@@ -16,11 +16,12 @@ from PIL import Image
 from pipeline.datasets.images import ImageParams
 from pipeline.datasets.index import read_excluded, read_index
 from pipeline.extraction.content_key import index_digest
-from pipeline.indexing.indexing import IndexParams, UnreadableImagesError, check_id, list_images
+from pipeline.indexing.id_sets import check_id
+from pipeline.indexing.index_dataset import Role, index_dataset
+from pipeline.indexing.indexing import IndexParams, UnreadableImagesError, list_images
 from pipeline.indexing.inspection import inspect_files
 from pipeline.language.shipped import imagenet_wnids
 from pipeline.sources import SourceError, open_source, read_spec
-from stages.index import Role, run
 
 ROOT = Path(__file__).parent.parent
 PHOTOS = ROOT / "../shared/data"
@@ -46,7 +47,7 @@ def animals(tmp_path: Path) -> Path:
 def index_of(values: object, path: Path, **options: object) -> pl.DataFrame:
     params = dataclasses.replace(IndexParams(), **options.pop("params", {}))
     spec = read_spec("mine", values)
-    run("mine", spec, path, params=params, images=ImageParams(), **options)
+    index_dataset("mine", spec, path, params=params, images=ImageParams(), **options)
     return read_index(path)
 
 

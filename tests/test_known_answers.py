@@ -17,6 +17,7 @@ from pipeline.datasets.index import read_index
 from pipeline.detectors.fitting import FitParams, GaussianSpec
 from pipeline.extraction.extract_params import ExtractParams
 from pipeline.extraction.extract_store import Extraction, extract_store
+from pipeline.indexing.index_dataset import index_dataset
 from pipeline.indexing.indexing import IndexParams
 from pipeline.language.class_folders import class_folders
 from pipeline.sources import open_source, read_spec
@@ -26,7 +27,7 @@ from pipeline.storage.write_store import write_arrays
 from pipeline.training.classifier_head import classifier_head
 from pipeline.training.head_files import write_heads
 from pipeline.training.heads import read_probe
-from stages import fit, index, score
+from stages import fit, score
 
 DATA = (ROOT / "../shared/data").resolve()
 KNOWN = json.loads((Path(__file__).parent / "known_answers.json").read_text(encoding="utf-8"))
@@ -59,7 +60,7 @@ def world(tmp_path_factory) -> Path:
     for dataset, photos in KNOWN["photos"].items():
         spec = read_spec(dataset, {"source": "zip"} | photos, data_root=DATA)
         table = root / f"{dataset}.parquet"
-        index.run(dataset, spec, table, params=IndexParams(), images=ImageParams())
+        index_dataset(dataset, spec, table, params=IndexParams(), images=ImageParams())
         extract_store(
             Extraction(
                 NAME,

@@ -9,13 +9,10 @@ import polars as pl
 
 from pipeline.datasets.images import ImageParams
 from pipeline.indexing.completeness import missing_folders
-from pipeline.indexing.id_sets import check_id
 from pipeline.indexing.inspection import Finding, inspect_files
 from pipeline.indexing.labels import Classes, check_classes, resolve_classes
 from pipeline.indexing.positions import by_position
 from pipeline.sources import Entry, ImageSet, Source, SourceError, open_source
-
-__all__ = ["IndexParams", "UnreadableImagesError", "build_index", "check_id", "list_images"]
 
 
 @dataclass(frozen=True)
