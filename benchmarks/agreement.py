@@ -101,7 +101,7 @@ def compare(kind: str, rows: int, width: int, classes: int) -> list[tuple[str, f
         ),
         (
             "knn",
-            knn_scores(nearest(units, unit_bank, k=K), k=K),
+            knn_scores(nearest(units, unit_bank, k=K).similarities, k=K),
             1 - distance**2 / 2,
             "d to cosine",
         ),

@@ -80,6 +80,7 @@ def test_without_its_target_a_query_falls_to_the_next_bank_row():
     rest = knn_without(queries, bank, left_out=np.array([0]), ks=[1, 2, 50])
     np.testing.assert_allclose(whole["crafted"]["knn_1"], [1.0], atol=1e-6)
     np.testing.assert_allclose(rest["crafted"]["knn_1"], [np.sqrt(0.5)], atol=1e-6)
+    np.testing.assert_allclose(rest["crafted"]["knn_2"], [0.0], atol=1e-6)
     assert set(rest["crafted"]) == {"knn_1", "knn_2"}
 
 

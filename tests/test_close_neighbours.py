@@ -76,7 +76,7 @@ def test_separates_as_in_float64():
     bank, queries, others = rows(600, 1.0), rows(200, 1.0), rows(200, 1.4)
     exact = [-distances(some, bank).min(axis=1) for some in (queries, others)]
     scores = [
-        knn_scores(nearest(unit_norm(some), unit_norm(bank), k=1), k=1)
+        knn_scores(nearest(unit_norm(some), unit_norm(bank), k=1).similarities, k=1)
         for some in (queries, others)
     ]
     assert auroc(*scores) == pytest.approx(auroc(*exact), abs=1e-3)

@@ -10,6 +10,7 @@ from jaxtyping import Float, Float32, Int64
 
 from pipeline.detectors.neighbours import nearest
 from pipeline.geometry import unit_norm
+from pipeline.scores.knn import knn_scores
 from pipeline.statistics.bootstrap import bootstrap
 from pipeline.statistics.metrics import all_metrics, auroc
 from pipeline.statistics.unmoved_metrics import difference_interval
@@ -110,7 +111,7 @@ def knn_without(
     scores: dict[str, dict[str, np.ndarray]] = {}
     for name, features in queries.items():
         similarities = nearest(unit_norm(features), rest, k=possible[-1]).similarities
-        scores[name] = {f"knn_{k}": similarities[:, k - 1].astype(np.float64) for k in possible}
+        scores[name] = {f"knn_{k}": knn_scores(similarities, k=k) for k in possible}
     return scores
 
 
@@ -128,7 +129,7 @@ def curve(
     """
     unit_bank = unit_norm(bank)
     found = [
-        nearest(unit_norm(features), unit_bank, k=1).similarities[:, 0].astype(np.float64)
+        knn_scores(nearest(unit_norm(features), unit_bank, k=1).similarities, k=1)
         for features in steps["features"]
     ]
     return {

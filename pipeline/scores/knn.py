@@ -7,14 +7,12 @@ import numpy as np
 from jaxtyping import Float, Float64
 
 from pipeline.detectors.bank import Sample
-from pipeline.detectors.neighbours import Engine, Neighbours
+from pipeline.detectors.neighbours import Engine
 from pipeline.detectors.query import Query
 from pipeline.scores.allowed import Count, Seed, Share
 
 
-def knn_scores(
-    neighbours: Neighbours | Float[np.ndarray, "n k"], *, k: int
-) -> Float64[np.ndarray, " n"]:
+def knn_scores(similarities: Float[np.ndarray, "n _"], *, k: int) -> Float64[np.ndarray, " n"]:
     """Cosine similarity to the k-th nearest bank feature.
 
     Deep nearest neighbours (Sun et al., ICML 2022, arXiv:2204.06507) thresholds the Euclidean
@@ -24,7 +22,8 @@ def knn_scores(
     float64 (see `pipeline.detectors.neighbours_centred`).
 
     Args:
-        neighbours: At least k neighbours of each query, best first, or their similarities.
+        similarities: Cosines to at least k neighbours of each query, best first, as
+            `pipeline.detectors.neighbours.nearest` finds them.
         k: Which neighbour, counted from 1.
 
     Returns:
@@ -33,7 +32,6 @@ def knn_scores(
     Raises:
         ValueError: If k is not between 1 and the number of neighbours.
     """
-    similarities = neighbours.similarities if isinstance(neighbours, Neighbours) else neighbours
     if not 1 <= k <= similarities.shape[1]:
         raise ValueError(f"k must be between 1 and {similarities.shape[1]} neighbours, got {k}")
     return similarities[:, k - 1].astype(np.float64)
@@ -61,7 +59,7 @@ def score(
     wanted = k if isinstance(k, list) else [k]
     sample = Sample(alpha=alpha, balanced=balanced, seed=seed)
     found = query.neighbours(max(wanted), sample=sample, engine=engine)
-    scores = {str(one): knn_scores(found, k=one) for one in wanted}
+    scores = {str(one): knn_scores(found.similarities, k=one) for one in wanted}
     return scores if isinstance(k, list) else scores[str(k)]
 
 
