@@ -1,0 +1,21 @@
+"""What README and CONTRIBUTING show of the code is the code."""
+
+import re
+
+import yaml
+
+from pipeline.code_closure import ROOT
+
+
+def section(title: str) -> str:
+    """One section of the README, up to the next heading of its level."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    return text.split(f"\n## {title}\n")[1].split("\n## ")[0]
+
+
+def test_the_way_of_the_data_names_every_stage():
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+
+    named = set(re.findall(r"\w+", section("The way of the data")))
+
+    assert set(stages) <= named
