@@ -19,6 +19,7 @@ from pipeline.storage.write_store import write_store
 RNG = np.random.default_rng(0)
 FEATURES = RNG.normal(size=(30, 6)).astype(np.float32) * 4
 INDEX = pl.DataFrame({"label": pl.Series(range(30), dtype=pl.Int32)})
+LISTS = {"x": pl.List(pl.Float32)}
 
 
 def save(path: Path, features: np.ndarray) -> Path:
@@ -217,11 +218,10 @@ def test_parts_sort_as_people_count(tmp_path):
     assert by_number("m2²10") == ["m", 2, "²", 10, ""]
 
 
-def test_large_files_are_mapped_and_read_in_blocks(tmp_path, monkeypatch):
+def test_large_files_are_read_in_blocks(tmp_path, monkeypatch):
     monkeypatch.setattr("pipeline.sources.array_files.BLOCK_ROWS", 7)
     parts = open_arrays(save(tmp_path / "f.npy", FEATURES), column=None, names=())
 
-    assert isinstance(parts.arrays[0], np.memmap)
     assert [(start, len(rows)) for start, rows in parts.blocks()] == [
         (0, 7),
         (7, 7),
@@ -284,3 +284,63 @@ def test_rows_without_a_number_are_no_zero_rows(tmp_path):
 
     with pytest.raises(ImportedFileError, match=r"must hold a matrix .* got the shape \(3, 0\)"):
         import_features("mine", {"files": {"d": str(tmp_path / "f.npy")}}, "d", index)
+
+
+def rows_of(path: Path, **options: object) -> np.ndarray:
+    """All rows of a file, joined from blocks."""
+    parts = open_arrays(path, column=None, names=(), **options)
+    return np.concatenate([rows for _, rows in parts.blocks()])
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_arrays_stored_by_columns_or_packed_give_the_same_rows(order, tmp_path, monkeypatch):
+    monkeypatch.setattr("pipeline.sources.array_files.BLOCK_ROWS", 7)
+    features = np.asarray(FEATURES, order=order)
+    np.save(tmp_path / "f.npy", features)
+    np.savez(tmp_path / "f.npz", features)
+    np.savez_compressed(tmp_path / "p.npz", features)
+
+    for name in ("f.npy", "f.npz", "p.npz"):
+        np.testing.assert_array_equal(rows_of(tmp_path / name), FEATURES)
+        array = open_arrays(tmp_path / name, column=None, names=()).arrays[0]
+        np.testing.assert_array_equal(array[9:20], FEATURES[9:20])
+
+
+def test_bfloat16_and_files_of_old_pytorch_are_read(tmp_path):
+    torch = pytest.importorskip("torch")
+    from safetensors.torch import save_file
+
+    short = torch.from_numpy(FEATURES).bfloat16()
+    torch.save(short, tmp_path / "f.pt")
+    torch.save({"x": short}, tmp_path / "old.pt", _use_new_zipfile_serialization=False)
+    torch.save(torch.from_numpy(FEATURES.T.copy()).bfloat16().T, tmp_path / "turned.pt")
+    save_file({"x": short}, tmp_path / "f.safetensors")
+
+    for name in ("f.pt", "old.pt", "turned.pt", "f.safetensors"):
+        np.testing.assert_array_equal(rows_of(tmp_path / name), short.float().numpy())
+
+
+def test_parquet_is_read_over_its_row_groups(tmp_path, monkeypatch):
+    monkeypatch.setattr("pipeline.sources.parquet_rows.SPAN_BYTES", 1)
+    monkeypatch.setattr("pipeline.sources.array_files.BLOCK_ROWS", 700)
+    features = RNG.normal(size=(3000, 2)).astype(np.float32)
+    for number, column in enumerate((features, features.tolist())):
+        path = tmp_path / f"{number}.parquet"
+        table = pl.DataFrame({"x": column}, schema_overrides={} if number == 0 else LISTS)
+        table.write_parquet(path, row_group_size=400)
+        np.testing.assert_array_equal(rows_of(path), features)
+
+
+def test_a_file_that_is_damaged_further_on_or_written_anew_is_refused(tmp_path):
+    path = save(tmp_path / "f.npz", FEATURES)
+    place = path.read_bytes().index(FEATURES.tobytes())
+    damaged = bytearray(path.read_bytes())
+    damaged[place + 600] ^= 1
+    path.write_bytes(damaged)
+    with pytest.raises(ImportedFileError, match=r"f\.npz' cannot be read as \.npz \(Bad CRC-32"):
+        imported(path)
+
+    rows = imported(save(tmp_path / "f.npy", FEATURES)).features
+    save(tmp_path / "g.npy", FEATURES).replace(tmp_path / "f.npy")
+    with pytest.raises(ImportedFileError, match=r"f\.npy' changed while it was read; run the same"):
+        rows.read()

@@ -75,7 +75,7 @@ def check_one_norm(
     if not other.exists():
         return
     others = open_arrays(other, column=column, names=FEATURE_NAMES)
-    first = Parts([others.arrays[0][:1024]], others.path, others.name)
+    first = Parts([others.arrays[0].head(1024)], others.path, others.name)
     if measure_norm(first).norm == measured.norm:
         return
     theirs = measure_norm(others)  # a few unit rows may stand first in a raw file

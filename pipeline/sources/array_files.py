@@ -1,22 +1,19 @@
 """Arrays in the files other tools write: .npy, .npz, .pt, .safetensors, Parquet, folders of them.
 
-Large arrays are mapped, not read. Nothing here runs code from a file: pickles are refused.
+Rows are read a block at a time; only a list of tensors, a file of PyTorch before 1.6 and an array
+in Fortran's order inside an .npz are read whole. Nothing here runs code from a file: pickles are
+refused.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Shaped
 
-from pipeline.sources.array_readers import (
-    READERS,
-    Column,
-    ImportedFileError,
-    NoSuchArrayError,
-)
+from pipeline.sources.array_readers import READERS, Column
+from pipeline.sources.array_rows import FileRows, ImportedFileError, NoSuchArrayError, unreadable
 from pipeline.sources.natural_order import by_number
 
 __all__ = ["ImportedFileError", "NoSuchArrayError", "Parts", "open_arrays"]
@@ -34,7 +31,7 @@ class Parts:
     ``name`` is what the array is called in the file; None where the file is one array.
     """
 
-    arrays: list[Any]
+    arrays: list[FileRows]
     path: str
     name: str | None = None
 
@@ -56,8 +53,7 @@ class Parts:
         """Pairs of first row and rows, at most 16,384 at once."""
         start = 0
         for array in self.arrays:
-            for low in range(0, len(array), BLOCK_ROWS):
-                rows = np.asarray(array[low : low + BLOCK_ROWS])
+            for rows in array.blocks(BLOCK_ROWS):
                 yield start, rows
                 start += len(rows)
 
@@ -131,12 +127,9 @@ def _open(path: Path, column: Column, names: tuple[str, ...]) -> Parts:
         raise ImportedFileError(f"'{path}' must be one of {known}, or a folder of them")
     try:
         name, array = READERS[kind](path, column, names)
-    except ImportedFileError:
-        raise
-    except Exception as error:  # each format has errors of its own
-        reason = next(iter(str(error).splitlines()), repr(error))
-        raise ImportedFileError(f"'{path}' cannot be read as {kind} ({reason})") from error
-    if np.ndim(array) == 0:
+    except Exception as error:
+        raise unreadable(path, error) from error
+    if not array.shape:
         raise ImportedFileError(
             f"'{name or 'the array'}' in '{path}' must have rows, got one value"
         )

@@ -74,12 +74,13 @@ def _as_labels(parts: Parts) -> list[int | str]:
     Raises:
         SourceError: If they are a matrix, no whole numbers, or no text.
     """
-    every = [np.asarray(array) for array in parts.arrays]
-    if shape := next((a.shape for a in every if a.ndim != 1 and a.shape[1:] != (1,)), None):
+    shapes = [array.shape for array in parts.arrays]
+    if shape := next((s for s in shapes if len(s) != 1 and s[1:] != (1,)), None):
         raise SourceError(
             f"'{parts.path}' must hold one label a row, got an array of the shape {shape}; of "
             "one-hot rows save .argmax(axis=1), of several labels an image choose one"
         )
+    every = [array[:] for array in parts.arrays]
     if len({array.dtype.kind in "biuf" for array in every}) > 1:
         kinds = ", ".join(sorted({str(array.dtype) for array in every}))
         raise SourceError(f"the parts of '{parts.path}' must hold labels of one kind, got {kinds}")
