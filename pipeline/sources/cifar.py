@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
+from pipeline.sources.image_folder import as_image_folder
 from pipeline.sources.spec import SourceError
 
 # All that the published pickles need; anything else in a pickle is refused, not run.
@@ -61,9 +62,10 @@ def load(
         train = [f"data_batch_{number}" for number in range(1, 6)]
         batches, key = (train if split == "train" else ["test_batch"]), "labels"
     else:
+        cure = f"; {as_image_folder(path)}" if path.is_dir() else ""
         raise SourceError(
             f"'{path}' must hold the python version of CIFAR (batches.meta or meta); it holds "
-            f"{', '.join(sorted(files)) or 'nothing of the kind'}"
+            f"{', '.join(sorted(files)) or 'nothing of the kind'}{cure}"
         )
     if missing := [name for name in batches if name not in files]:
         raise SourceError(f"'{path}' lacks the batch '{missing[0]}'; get it again")

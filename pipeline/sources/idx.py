@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
+from pipeline.sources.image_folder import as_image_folder
 from pipeline.sources.spec import SourceError
 
 SPLITS = {"train": "train", "test": "t10k"}  # in row order, and what their files begin with
@@ -71,7 +72,8 @@ def files(path: Path, *, labels: str | None, split: str) -> list[tuple[Path, Pat
             if images is None:
                 raise SourceError(
                     f"'{path}' must hold {lead}-images-idx3-ubyte.gz (packed or not); complete it, "
-                    "or say by split: train or split: test which one is meant"
+                    "or say by split: train or split: test which one is meant; "
+                    f"{as_image_folder(path)}"
                 )
             pairs.append((images, _find(path, f"{lead}-labels", "idx1")))
     labelled = [file.name for _, file in pairs if file is not None]

@@ -110,9 +110,24 @@ def entry_spec(dataset: str, values: Any) -> ImageSet:
     if kind not in KINDS:
         known = ", ".join(sorted([*KINDS, *MADE]))
         raise ValueError(f"'{section}.source' must be one of {known}, got {kind!r}")
-    spec = from_mapping(KINDS[kind], {**values, "source": kind}, section=section)
+    try:
+        spec = from_mapping(KINDS[kind], {**values, "source": kind}, section=section)
+    except ValueError as error:
+        raise ValueError(f"{error}{_left_behind(values, kind, section)}") from error
     check_options(spec, section=section)
     return spec
+
+
+def _left_behind(values: dict[str, Any], kind: str, section: str) -> str:
+    """The cure where an option is of another kind of source, as a change of `source` leaves it."""
+    options = {name: {field.name for field in dataclasses.fields(KINDS[name])} for name in KINDS}
+    for key in sorted(set(values) - options[kind]):
+        if of := [name for name in KINDS if key in options[name]]:
+            return (
+                f". '{key}' is an option of source: {' or '.join(of)}, this is source: {kind}; "
+                f"drop it by ~{section}.{key}, or give the whole entry anew, {section}=PATH"
+            )
+    return ""
 
 
 def _guess(path: str) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
+from pipeline.sources.image_folder import as_image_folder
 from pipeline.sources.spec import SourceError
 
 
@@ -17,6 +18,11 @@ def load(path: Path) -> tuple[UInt8[np.ndarray, "n h w 3"], list[str], list[str]
     Raises:
         SourceError: If the file is no MATLAB file of version 5 to 7, or does not hold such arrays.
     """
+    if path.is_dir():
+        raise SourceError(
+            f"'{path}' must be SVHN's MATLAB file (test_32x32.mat), it is a folder; give the file, "
+            f"or {as_image_folder(path)}"
+        )
     from scipy.io import loadmat  # half a second to import, for one data set
 
     try:
