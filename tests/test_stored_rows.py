@@ -39,8 +39,8 @@ def test_rows_are_read_one_after_the_other(path):
 def test_a_pass_reads_every_shard_once_and_holds_one(path, monkeypatch):
     read = []
 
-    def counting(path):
-        for start, rows in store.iter_shards(path):
+    def counting(path, **options):
+        for start, rows in store.iter_shards(path, **options):
             read.append(start)
             yield start, rows
 

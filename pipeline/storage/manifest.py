@@ -7,9 +7,10 @@ not help either: the checksum of data followed by its own checksum is a constant
 
 import json
 import os
+import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from pipeline.files import file_hash
 from pipeline.json_text import json_digest
 
 MANIFEST = "manifest.json"
+REPLACED = "was replaced while it was read; run again"
+PAUSE = 0.1  # seconds; a store that is replaced is gone for the instant between two renames
 
 
 class StoreError(ValueError):
@@ -41,6 +44,7 @@ class Manifest:
 
     arrays: dict[str, dict[str, Any]]  # name -> {shape, dtype}
     files: dict[str, dict[str, Any]]  # relative path -> {bytes, sha256}
+    text: str = field(default="", compare=False, repr=False)  # of the file it was read from
 
     @classmethod
     def measure(cls, store: Path, arrays: dict[str, dict[str, Any]]) -> "Manifest":
@@ -61,13 +65,14 @@ class Manifest:
         Raises:
             StoreError: If there is none, or it was changed since it was written.
         """
-        if not store.exists():
-            raise StoreError(f"there is no store at {store}; {cure(store)}")
         try:
-            body = json.loads((store / MANIFEST).read_text(encoding="utf-8"))
-            manifest = cls(arrays=body["arrays"], files=body["files"])
+            text = _text(store)
+            body = json.loads(text)
+            manifest = cls(arrays=body["arrays"], files=body["files"], text=text)
             intact = body["sha256"] == manifest.digest()
         except FileNotFoundError:
+            if not store.exists():
+                raise StoreError(f"there is no store at {store}; {cure(store)}") from None
             raise StoreError(damaged(store, [Damage(MANIFEST, "is missing")])) from None
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             what = f"cannot be read ({type(error).__name__})"
@@ -87,6 +92,22 @@ class Manifest:
             stream.write(json.dumps(body, sort_keys=True, indent=1) + "\n")
             stream.flush()
             os.fsync(stream.fileno())
+
+    def stands(self, store: Path) -> bool:
+        """Return whether the manifest that was read still is the store's.
+
+        A store is replaced as a whole, and its manifest lists the hash of every file.
+        """
+        try:
+            return _text(store) == self.text
+        except (OSError, ValueError):
+            return False
+
+    def fault(self, store: Path, problems: list[Damage]) -> StoreError:
+        """Return the error for files that are not what they should be, for whichever reason."""
+        if problems and self.stands(store):
+            return StoreError(damaged(store, problems))
+        return StoreError(f"the store {store} {REPLACED}")
 
     def check_listing(self, store: Path) -> list[Damage]:
         """Return missing files, files too many, and files of another size: no content is read."""
@@ -121,6 +142,14 @@ class Manifest:
             return [problem for problem in [check(names[0])] if problem]
         with ThreadPoolExecutor(threads()) as pool:
             return [problem for problem in pool.map(check, names) if problem]
+
+
+def _text(store: Path) -> str:
+    try:
+        return (store / MANIFEST).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        time.sleep(PAUSE)
+        return (store / MANIFEST).read_text(encoding="utf-8")
 
 
 def stored_files(store: Path) -> list[str]:

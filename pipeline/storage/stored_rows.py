@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 
-from pipeline.storage.store import StoreError, iter_shards, read_attributes
+from pipeline.storage.store import StoreError, iter_shards, open_store
 
 
 class StoredRows:
     """Rows [n d] of a store; slices of consecutive rows are float32 arrays.
 
-    It holds one shard. Passes go from the first row to the last: a step back opens the store again
-    and checks every shard again. For one thread.
+    It holds one shard. Passes go from the first row to the last: a step back opens the store again,
+    which must be the one it was, and checks every shard again. For one thread.
     """
 
     def __init__(self, path: Path) -> None:
@@ -22,7 +22,8 @@ class StoredRows:
         Raises:
             StoreError: If the store is missing, damaged, or holds no features.
         """
-        attributes = read_attributes(path)
+        self._manifest, group = open_store(path)
+        attributes = dict(group.attrs)
         if not {"rows", "width"} <= set(attributes):
             raise StoreError(f"{path} is no feature store: it does not say its rows and width")
         self._path = path
@@ -40,7 +41,7 @@ class StoredRows:
 
         Raises:
             ValueError: If the slice has a step.
-            StoreError: If a shard is damaged.
+            StoreError: If a shard is damaged, or the store was replaced.
         """
         start, stop, step = part.indices(len(self))
         if step != 1:
@@ -61,6 +62,6 @@ class StoredRows:
             self._shards = iter(())
             self._start, self._shard = 0, self._shard[:0]
         if self._start == len(self._shard) == 0:
-            self._shards = iter_shards(self._path)
+            self._shards = iter_shards(self._path, same_as=self._manifest)
         while row >= self._start + len(self._shard):
             self._start, self._shard = next(self._shards)
