@@ -21,10 +21,11 @@ import torch
 
 from pipeline.attacks.cache import AttackCache
 from pipeline.attacks.cost import pick_batch_size
-from pipeline.attacks.crafting import Goal, Surrogate, craft_missing
+from pipeline.attacks.crafting import Goal, craft_missing
 from pipeline.attacks.objectives import cosine_to
 from pipeline.attacks.push import push
 from pipeline.attacks.spec import CraftSpec
+from pipeline.attacks.surrogate import Surrogate
 
 
 def encoder(model: str, size: int, device: torch.device):

@@ -19,9 +19,11 @@ from safetensors.numpy import load_file
 from torch import nn
 from torchvision import transforms
 
+from pipeline.attacks import craft_set
 from pipeline.attacks.indexed_images import IndexedImages
 from pipeline.attacks.repeatable import repeatable
 from pipeline.attacks.spec import CraftSpec
+from pipeline.attacks.target_files import read_target_inputs
 from pipeline.attacks.targets import TargetInputs
 from pipeline.backbones.backbone import Backbone
 from pipeline.datasets.index import SCHEMA, read_index
@@ -94,7 +96,7 @@ def sets(tmp_path_factory):
 
 def run(sets, folder: Path, *, inputs=None, **numbers) -> pl.DataFrame:
     numbers = {"pairs": 10, "steps": 12, "batch_size": 4, "smoothness": 0.0, **numbers}
-    return craft.run(
+    return craft_set.craft_set(
         CraftSpec(ood="ood", **numbers),
         backbone=backbone(),
         inputs=inputs or TargetInputs(),
@@ -175,7 +177,7 @@ def test_variants_share_their_pairs(sets, tmp_path):
 
 def test_an_interrupted_run_goes_on_where_it_stopped(sets, tmp_path, monkeypatch):
     run(sets, tmp_path / "whole")
-    kept = craft.craft_missing
+    kept = craft_set.craft_missing
 
     def interrupted(*args, **kwargs):
         for number, objectives in enumerate(kept(*args, **kwargs)):
@@ -183,14 +185,14 @@ def test_an_interrupted_run_goes_on_where_it_stopped(sets, tmp_path, monkeypatch
                 raise KeyboardInterrupt
             yield objectives
 
-    monkeypatch.setattr(craft, "craft_missing", interrupted)
+    monkeypatch.setattr(craft_set, "craft_missing", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(sets, tmp_path / "broken")
     assert not (tmp_path / "broken" / "images").exists()
 
     crafted = []
     monkeypatch.setattr(
-        craft, "craft_missing", lambda *a, **k: (crafted.append(o) or o for o in kept(*a, **k))
+        craft_set, "craft_missing", lambda *a, **k: (crafted.append(o) or o for o in kept(*a, **k))
     )
     run(sets, tmp_path / "broken")
     assert len(crafted) == 1  # two of the three batches were kept
@@ -206,7 +208,7 @@ def test_a_kept_image_whose_file_is_damaged_is_crafted_again(sets, tmp_path, mon
 
     run(sets, tmp_path / "whole")
     with monkeypatch.context() as patched:
-        patched.setattr(craft, "assemble", interrupted)
+        patched.setattr(craft_set, "assemble", interrupted)
         with pytest.raises(KeyboardInterrupt):
             run(sets, tmp_path / "broken")
     half, empty, bit, *_ = sorted((tmp_path / "broken/cache/craft").glob("*/*.npz"))
@@ -259,7 +261,7 @@ def test_a_full_disk_says_what_is_kept(sets, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(craft, "assemble", full)
+        patched.setattr(craft_set, "assemble", full)
         with pytest.raises(RuntimeError, match="10 of 10 images are kept"):
             run(sets, tmp_path)
     run(sets, tmp_path)
@@ -397,5 +399,5 @@ def test_a_surrogate_without_the_head_it_is_attacked_through_says_why(tmp_path):
     (tmp_path / "heads.json").write_text(json.dumps(heads))
 
     with pytest.raises(ValueError, match="target: probe attacks the PLP head, .*: no text tower;"):
-        craft.target_inputs("probe", text=None, heads=tmp_path, store=None)
-    assert craft.target_inputs("random", text=None, heads=tmp_path, store=None) == TargetInputs()
+        read_target_inputs("probe", text=None, heads=tmp_path, store=None)
+    assert read_target_inputs("random", text=None, heads=tmp_path, store=None) == TargetInputs()

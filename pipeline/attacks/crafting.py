@@ -17,25 +17,7 @@ from pipeline.attacks.objectives import Objective
 from pipeline.attacks.pairs import initial_noise
 from pipeline.attacks.push import best_of, push, to_levels
 from pipeline.attacks.spec import CraftSpec
-
-ReadPixels = Callable[[int], Tensor]  # row -> [3 h w] in [0, 1], at the model's input size
-
-
-@dataclass(frozen=True)
-class Surrogate:
-    """The model that is attacked.
-
-    Attributes:
-        name: Its key in the backbone table.
-        encode: [0, 1] pixels at its input size to float32 features, differentiable.
-        read: An image file's bytes to its [0, 1] pixels [3 h w], as extraction reads them.
-        device: Where it runs.
-    """
-
-    name: str
-    encode: Callable[[Tensor], Tensor]
-    read: Callable[[bytes], Tensor]
-    device: torch.device
+from pipeline.attacks.surrogate import Surrogate
 
 
 @dataclass(frozen=True)

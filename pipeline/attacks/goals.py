@@ -9,8 +9,9 @@ from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 from torch.nn import functional as F
 
-from pipeline.attacks.crafting import Goal, GoalOf, Surrogate
+from pipeline.attacks.crafting import Goal, GoalOf
 from pipeline.attacks.objectives import cosine_to, energy_of, mahalanobis_of, mcm_of
+from pipeline.attacks.surrogate import Surrogate
 from pipeline.detectors.gaussians import ClassGaussians
 from pipeline.training.heads import Probe
 

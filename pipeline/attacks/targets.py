@@ -10,7 +10,7 @@ import polars as pl
 import torch
 from jaxtyping import Float32
 
-from pipeline.attacks.crafting import GoalOf, Surrogate
+from pipeline.attacks.crafting import GoalOf
 from pipeline.attacks.goals import (
     class_means,
     class_texts,
@@ -21,6 +21,7 @@ from pipeline.attacks.goals import (
 from pipeline.attacks.indexed_images import IndexedImages
 from pipeline.attacks.pairs import draw_targets
 from pipeline.attacks.spec import CraftSpec
+from pipeline.attacks.surrogate import Surrogate
 from pipeline.detectors.gaussians import ClassGaussians
 from pipeline.language.class_folders import class_folders
 from pipeline.training.heads import Probe
