@@ -24,6 +24,7 @@ from pipeline.backbones.weights import read_entry
 from pipeline.cache_folder import cache_root
 from pipeline.datasets.images import ImageParams
 from pipeline.datasets.index import read_index
+from pipeline.extraction.locks import one_writer
 from pipeline.folders import folder_written_whole
 from pipeline.params import from_mapping, load_params, read_section
 from pipeline.sources import load_spec, open_source
@@ -31,6 +32,8 @@ from pipeline.stage import run_stage
 from pipeline.training.finetune_job import Job, train_on, training_devices, training_key
 from pipeline.training.finetune_recipe import FinetuneRecipe, start_left_warning
 from pipeline.training.finetune_weights import write_finetuned
+
+LONGEST_WAIT = 3600.0  # seconds, for a run of the same training that outlived its killed parent
 
 
 def run(job: Job, devices: list[str], folder: Path) -> dict[str, Any]:
@@ -76,8 +79,6 @@ def main() -> None:
     )
     unfinished = cache_root() / "finetuning" / key
     checkpoint = unfinished / "epochs.pt"
-    if checkpoint.exists():
-        print(f"{args.backbone}: continuing a run that was stopped", file=sys.stderr)
     job = Job(
         backbone=args.backbone,
         entry=entry,
@@ -90,9 +91,18 @@ def main() -> None:
         recipe=recipe,
         checkpoint=checkpoint,
     )
-    with folder_written_whole(args.weights) as partial:
-        record = run(job, devices, partial)
-    shutil.rmtree(unfinished, ignore_errors=True)
+    with one_writer(
+        unfinished.with_suffix(".lock"),
+        what=args.backbone,
+        timeout=LONGEST_WAIT,
+        doing="fine-tuned",
+        limit="the longest wait",
+    ):
+        if checkpoint.exists():
+            print(f"{args.backbone}: continuing a run that was stopped", file=sys.stderr)
+        with folder_written_whole(args.weights) as partial:
+            record = run(job, devices, partial)
+        shutil.rmtree(unfinished, ignore_errors=True)
     print(
         f"{args.backbone}: fine-tuned from {args.start}, {record['num_classes']} classes, "
         f"sha256 {record['sha256'][:16]}"

@@ -6,8 +6,9 @@
 Reads   STORE   stores to check; without any, all below data/
 Writes  nothing; names damaged stores last, each with its cure, and exits with 1 if there are any
 
-With --prune, the finished rows of extractions that were never finished, and that nobody has
-touched for DAYS days (30), are removed from the side cache; work that a run holds stays.
+With --prune, rows of extractions, images of attacks and epochs of fine-tunings that were never
+finished, and that nobody has touched for DAYS days (30), are removed from the side cache; work that
+a run holds stays.
 """
 
 import argparse
@@ -70,7 +71,7 @@ def _prune(days: float) -> None:
     for leftover in removed:
         print(f"removed  {leftover.line()}")
     freed = sum(leftover.bytes for leftover in removed) / 2**20
-    print(f"{len(removed)} unfinished extractions removed from {root}, {freed:,.1f} MiB freed")
+    print(f"{len(removed)} unfinished runs removed from {root}, {freed:,.1f} MiB freed")
 
 
 if __name__ == "__main__":

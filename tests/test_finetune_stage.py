@@ -8,11 +8,13 @@ import polars as pl
 import pytest
 import torch
 import yaml
+from filelock import FileLock
 from PIL import Image
 
 from pipeline.backbones.loading import load_backbone
 from pipeline.backbones.weights import write_record
 from pipeline.datasets.index import write_index
+from pipeline.extraction.locks import CacheError
 from pipeline.stage import told
 from pipeline.training import finetune_job
 from pipeline.training.classifier_head import classifier_head
@@ -89,6 +91,20 @@ def test_the_same_bytes_twice(folder, monkeypatch):
 
     for file in ("model.safetensors", "head.safetensors", "weights.json"):
         assert (folder / "one" / file).read_bytes() == (folder / "two" / file).read_bytes()
+
+
+def test_two_runs_of_one_training_do_not_write_one_checkpoint(folder, monkeypatch):
+    """As an orphan and the run that DVC started anew; nor may --prune take it from a run."""
+    monkeypatch.setattr(finetune, "LONGEST_WAIT", 0.1)
+    monkeypatch.setattr(finetune, "training_key", lambda *_, **__: "key")
+    (folder / "cache/finetuning").mkdir(parents=True)
+
+    with (
+        FileLock(folder / "cache/finetuning/key.lock"),
+        pytest.raises(CacheError, match="ft is being fine-tuned by .* wait for it or stop it"),
+    ):
+        command(monkeypatch, "ft")
+    assert not (folder / "ft").exists()
 
 
 def test_what_is_kept_is_recorded_with_the_weights_and_doubted(folder, monkeypatch, capsys):

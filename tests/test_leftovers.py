@@ -17,9 +17,13 @@ def unfinished(root, key, *, days):
     """Leave the rows of a key as a run killed some days ago would."""
     cache = SideCache.open(root, key, dtype="float16")
     cache.commit(0, np.ones((4, 8), np.float16))
-    then = time.time() - days * 86400
     for path in (*cache.folder.iterdir(), cache.folder):
-        os.utime(path, (then, then))
+        age(path, days=days)
+
+
+def age(path, *, days):
+    then = time.time() - days * 86400
+    os.utime(path, (then, then))
 
 
 @pytest.fixture
@@ -44,6 +48,42 @@ def test_what_is_old_and_not_held_is_removed(root):
     assert [leftover.folder.name for leftover in prune(root, days=30.0)] == ["held"]
 
 
+def test_crafted_images_and_epochs_of_a_training_go_too(root):
+    """Each by its own lock; one of them goes on."""
+    for name, file in (
+        ("craft/a", "00000.npz"),
+        ("craft/b", "00000.npz"),
+        ("finetuning/c", "e.pt"),
+    ):
+        (root / name).mkdir(parents=True)
+        (root / name / file).write_bytes(b"12345678")
+        (root / f"{name}.lock").touch()
+        (root / f"{name}.holder").touch()
+    with FileLock(root / "craft/b.lock"):
+        removed = prune(root, days=0.0)
+
+    lines = {leftover.line() for leftover in removed if leftover.folder.parent.name != "unfinished"}
+    assert lines == {
+        f"{name}: 0.0 MiB, untouched for 0.0 days" for name in ("craft/a", "finetuning/c")
+    }
+    assert names(root) == []
+    assert sorted(path.name for path in (root / "craft").iterdir()) == ["b", "b.holder", "b.lock"]
+    assert list((root / "finetuning").iterdir()) == []
+
+
+def test_old_locks_of_finished_work_go(root):
+    (root / "locks").mkdir()
+    for name, days in (("finished", 40), ("used", 40), ("young", 40), ("fresh", 1)):
+        (root / "locks" / f"{name}.lock").touch()
+        age(root / "locks" / f"{name}.lock", days=days)
+    with FileLock(root / "locks/used.lock"):
+        age(root / "locks/used.lock", days=40)
+        prune(root, days=30.0)
+
+    left = sorted(path.name for path in (root / "locks").iterdir())
+    assert left == ["fresh.lock", "used.lock", "young.lock"]  # young has rows, as young as it is
+
+
 def test_one_new_file_makes_a_key_young(root):
     (root / "unfinished/older/new.rows").write_bytes(b"")
 
@@ -65,8 +105,8 @@ def test_the_command_says_what_it_removed(root, monkeypatch, capsys):
     verify.main()
 
     printed = capsys.readouterr().out
-    assert "removed  older: 0.0 MiB, untouched for 90.0 days" in printed
-    assert f"3 unfinished extractions removed from {root}" in printed
+    assert "removed  unfinished/older: 0.0 MiB, untouched for 90.0 days" in printed
+    assert f"3 unfinished runs removed from {root}" in printed
     assert names(root) == ["young"]
     monkeypatch.setattr("sys.argv", ["verify", "--prune", "0"])
     verify.main()

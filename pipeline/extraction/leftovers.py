@@ -1,8 +1,9 @@
-"""Finished rows that are needed no more, or that no run came back for."""
+"""Finished work that is needed no more, or that no run came back for, below the side cache."""
 
 import json
 import shutil
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,11 +12,13 @@ from filelock import FileLock, Timeout
 from pipeline.extraction.cache import PUBLISHED
 
 DAY = 86400.0  # seconds
+# Folders of unfinished work, one for each key, and where the lock of a key lies.
+LOCKS = {"unfinished": "locks", "craft": "craft", "finetuning": "finetuning"}
 
 
 @dataclass(frozen=True)
 class Leftover:
-    """The unfinished work of one content key."""
+    """The unfinished work of one key: rows of a store, crafted images or a training's epochs."""
 
     folder: Path
     bytes: int
@@ -24,18 +27,19 @@ class Leftover:
     def line(self) -> str:
         """Return one line for a person."""
         size = f"{self.bytes / 2**20:,.1f} MiB"
-        return f"{self.folder.name[:16]}: {size}, untouched for {self.days:,.1f} days"
+        name = f"{self.folder.parent.name}/{self.folder.name[:16]}"
+        return f"{name}: {size}, untouched for {self.days:,.1f} days"
 
 
 def leftovers(root: Path) -> list[Leftover]:
     """Return the work of every key below the side cache, the oldest first."""
     found = []
     now = time.time()
-    for folder in (root / "unfinished").glob("*"):
+    for folder in (folder for kind in LOCKS for folder in (root / kind).glob("*")):
         try:
             stats = [path.stat() for path in (folder, *folder.iterdir())]
         except OSError:
-            continue  # its run has just finished
+            continue  # a lock, or its run has just finished
         newest = max(stat.st_mtime for stat in stats)
         size = sum(stat.st_size for stat in stats[1:])
         found.append(Leftover(folder, size, (now - newest) / DAY))
@@ -46,7 +50,7 @@ def prune(root: Path, *, days: float) -> list[Leftover]:
     """Remove what nobody has touched for `days` days; return it.
 
     A key that a run holds is left alone, however old its files are. Rows that ``extract.keep``
-    left on purpose are removed by age too.
+    left on purpose are removed by age too; so are locks of work that was finished.
 
     Args:
         root: Folder of the side cache.
@@ -59,8 +63,14 @@ def prune(root: Path, *, days: float) -> list[Leftover]:
         raise ValueError(f"the age must be 0 days or more, got {days}")
     removed = []
     for leftover in leftovers(root):
-        if leftover.days >= days and _remove(root, leftover.folder):
+        if leftover.days >= days and _remove(leftover.folder):
             removed.append(leftover)
+    for kind, locks in LOCKS.items():
+        for lock in (root / locks).glob("*.lock"):
+            with suppress(FileNotFoundError):  # its run has just removed it
+                work = root / kind / lock.stem
+                if not work.exists() and (time.time() - lock.stat().st_mtime) / DAY >= days:
+                    _remove(work)
     return removed
 
 
@@ -77,7 +87,7 @@ def clear_published(root: Path) -> None:
         except (OSError, ValueError):
             continue
         if stored_key(store) == marker.parent.name:
-            _remove(root, marker.parent)
+            _remove(marker.parent)
 
 
 def stored_key(store: Path) -> str | None:
@@ -88,13 +98,16 @@ def stored_key(store: Path) -> str | None:
         return None
 
 
-def _remove(root: Path, folder: Path) -> bool:
-    """Remove the rows of a key unless a run holds it; return whether they are gone."""
-    lock = root / "locks" / f"{folder.name}.lock"
+def _remove(folder: Path) -> bool:
+    """Remove the work of a key, then its lock, unless a run holds it; return whether it is gone."""
+    lock = folder.parents[1] / LOCKS[folder.parent.name] / f"{folder.name}.lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(lock, timeout=0):
-            shutil.rmtree(folder)
+            if folder.exists():
+                shutil.rmtree(folder)
+            lock.with_suffix(".holder").unlink(missing_ok=True)
+            lock.unlink(missing_ok=True)  # still held: whoever waits takes one of this name anew
     except Timeout:
         return False
     return True
