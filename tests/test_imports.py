@@ -344,3 +344,87 @@ def test_a_file_that_is_damaged_further_on_or_written_anew_is_refused(tmp_path):
     save(tmp_path / "g.npy", FEATURES).replace(tmp_path / "f.npy")
     with pytest.raises(ImportedFileError, match=r"f\.npy' changed while it was read; run the same"):
         rows.read()
+
+
+def test_a_file_of_one_array_an_image_is_told_in_one_line(tmp_path):
+    """By some names and their number, not by all."""
+    torch = pytest.importorskip("torch")
+    vectors = {f"class/{row}.jpg": FEATURES[row] for row in range(30)}
+    np.savez(tmp_path / "f.npz", **{name.replace("/", "_"): row for name, row in vectors.items()})
+    torch.save({name: torch.from_numpy(row) for name, row in vectors.items()}, tmp_path / "f.pt")
+
+    for name in ("f.npz", "f.pt"):
+        with pytest.raises(
+            ImportedFileError,
+            match=r"4\.jpg, … \(30 in all\); .*one array for each image.* one matrix .* labels",
+        ) as told:
+            imported(tmp_path / name)
+        assert len(str(told.value)) < 600
+        with pytest.raises(ImportedFileError, match=r"has no 'z'; it holds .* … \(30 in all\)$"):
+            imported(tmp_path / name, columns={"features": "z"})
+
+
+def test_numpy_arrays_and_python_objects_in_a_pickle_are_refused_with_a_cure(tmp_path):
+    torch = pytest.importorskip("torch")
+    torch.save({"features": FEATURES}, tmp_path / "f.pt")
+    words = np.array(["ant", "bee"], dtype=object)
+    np.save(tmp_path / "l.npy", words, allow_pickle=True)
+    np.savez(tmp_path / "l.npz", labels=words, allow_pickle=True)
+
+    with pytest.raises(
+        ImportedFileError, match=r"f\.pt' cannot be read as \.pt: .*numpy.* torch\.from_numpy"
+    ) as told:
+        imported(tmp_path / "f.pt")
+    assert "\x1b" not in str(told.value)
+    for name in ("l.npy", "l.npz"):
+        with pytest.raises(ImportedFileError, match=r"cannot be read as \.np.: .*astype\(str\)"):
+            rows_of(tmp_path / name)
+
+
+def test_a_list_of_batches_is_joined_and_rows_are_stacked(tmp_path):
+    torch = pytest.importorskip("torch")
+    rows = torch.from_numpy(FEATURES)
+    torch.save(list(rows.split(8)), tmp_path / "batches.pt")
+    torch.save({"x": tuple(rows)}, tmp_path / "rows.pt")
+    torch.save([rows, rows[:, :3]], tmp_path / "widths.pt")
+    torch.save([rows[0], rows[0, :3]], tmp_path / "lengths.pt")
+    torch.save([], tmp_path / "none.pt")
+
+    for name in ("batches.pt", "rows.pt"):
+        np.testing.assert_array_equal(rows_of(tmp_path / name), FEATURES)
+    for name in ("widths.pt", "lengths.pt"):
+        with pytest.raises(
+            ImportedFileError, match=r"tensors of the shapes .* save one tensor.* torch\.cat"
+        ):
+            rows_of(tmp_path / name)
+    with pytest.raises(ImportedFileError, match="an empty list"):
+        rows_of(tmp_path / "none.pt")
+
+
+def test_keys_of_a_torch_file_may_be_numbers(tmp_path):
+    torch = pytest.importorskip("torch")
+    torch.save({0: torch.from_numpy(FEATURES), 1: torch.zeros(30)}, tmp_path / "f.pt")
+
+    rows = imported(tmp_path / "f.pt", columns={"features": "0"}).features
+
+    np.testing.assert_array_equal(rows.read(), FEATURES)
+    with pytest.raises(ImportedFileError, match="holds 0, 1; none of them is called"):
+        imported(tmp_path / "f.pt")
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([[1.0, 2.0], [3.0, 4.0], None], r"'x' in .* must have a value in every row; row 2 is emp"),
+        ([None, [1.0, 2.0]], r"must have a value in every row; row 0 is empty"),
+        ([[1.0, 2.0], [3.0], []], r"must be of one length; row 1 has 1 values, the first row 2"),
+        ([[[1.0, 2.0]], [[3.0, 4.0]]], r"must be flat lists of numbers, got List\(List\(Float64"),
+        ([["a", "b"]], r"must be flat lists of numbers, got List\(String\)"),
+    ],
+)
+def test_rows_of_a_table_that_are_no_vectors_are_named(rows, message, tmp_path):
+    filled = [[1.0, 2.0]] * 1500 if message.endswith("emp") else []
+    pl.DataFrame({"x": filled + rows}, strict=False).write_parquet(tmp_path / "f.parquet")
+
+    with pytest.raises(ImportedFileError, match=message.replace("row 2 is", "row 1502 is")):
+        rows_of(tmp_path / "f.parquet")

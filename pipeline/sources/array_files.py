@@ -1,8 +1,8 @@
 """Arrays in the files other tools write: .npy, .npz, .pt, .safetensors, Parquet, folders of them.
 
-Rows are read a block at a time; only a list of tensors, a file of PyTorch before 1.6 and an array
-in Fortran's order inside an .npz are read whole. Nothing here runs code from a file: pickles are
-refused.
+Rows are read a block at a time; only a list of one tensor a row, a file of PyTorch before 1.6 and
+an array in Fortran's order inside an .npz are read whole. Nothing here runs code from a file:
+pickles are refused.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Shaped
 
-from pipeline.sources.array_readers import READERS, Column
+from pipeline.sources.array_names import Column
+from pipeline.sources.array_readers import READERS
 from pipeline.sources.array_rows import FileRows, ImportedFileError, NoSuchArrayError, unreadable
 from pipeline.sources.natural_order import by_number
 

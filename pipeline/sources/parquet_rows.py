@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from jaxtyping import Shaped
 
 from pipeline.sources.array_rows import FileRows, ImportedFileError, in_memory
 
@@ -46,12 +47,28 @@ def parquet_rows(path: Path, name: str) -> FileRows:
     return FileRows(path, (rows, *head.shape[1:]), head.dtype, read, stream)
 
 
-def _as_array(series: pl.Series, width: int, *, start: int, what: str) -> np.ndarray:
+def _as_array(
+    series: pl.Series, width: int, *, start: int, what: str
+) -> Shaped[np.ndarray, "n *d"]:
     """Values of consecutive rows, the first being row ``start``; lists must be of one width."""
     if series.null_count():
-        raise ImportedFileError(f"{what} has {series.null_count()} empty rows")
+        row = start + int(series.is_null().arg_max() or 0)
+        raise ImportedFileError(
+            f"{what} must have a value in every row; row {row} is empty. Leave such rows out, here "
+            "and among the labels"
+        )
     if isinstance(series.dtype, pl.List):
-        if (series.list.len() != width).any():
-            raise ImportedFileError(f"the rows of {what} differ in length")
+        if not series.dtype.inner.is_numeric():
+            raise ImportedFileError(
+                f"the rows of {what} must be flat lists of numbers, got {series.dtype}; save one "
+                "list for each image"
+            )
+        other = series.list.len() != width
+        if other.any():
+            row = int(other.arg_max() or 0)
+            raise ImportedFileError(
+                f"the rows of {what} must be of one length; row {start + row} has "
+                f"{series.list.len()[row]} values, the first row {width}"
+            )
         series = series.cast(pl.Array(series.dtype.inner, width))
     return series.to_numpy()
