@@ -585,6 +585,15 @@ def test_what_may_not_be_read_has_another_cure_than_to_fetch_it(world, tmp_path,
     assert cure == "read access; or datasets.greek.path=… names a copy that you have"
 
 
+def test_the_cure_of_an_entry_that_is_a_path_replaces_the_entry(world, tmp_path):
+    """A path has no key `path` that the command line could change."""
+    params, known = world
+    params["datasets"] = {"mine": "/nowhere/mine", "train": {"path": "/nowhere/train"}}
+    told = missing_of(params, known, tmp_path / "raw")
+    assert told["mine"].endswith("cure: datasets.mine=… names a copy that you have")
+    assert told["train"].endswith("cure: datasets.train.path=… names a copy that you have")
+
+
 def test_chosen_classes_are_looked_for_by_name(world, tmp_path):
     params, known = world
     small(tmp_path / "raw/imagenet/train", "abc")

@@ -56,6 +56,7 @@ def plan_data(
             continue
         files = wanted_files({name: entry}, known, [])
         command = shlex.join(["python", "-m", "stages.fetch", name, *overrides])
+        own = f"datasets.{name}" if isinstance(entry, str) else f"datasets.{name}.path"
         try:
             spec = read_spec(name, entry, data_root=root)
             if name in id_sets and (flat := without_classes(spec)):
@@ -65,12 +66,12 @@ def plan_data(
             for place, need, download in _places(entry, spec, known, stated.get(name)):
                 size = download.bytes if download else None
                 if wrong := lacking(place, need, size=size):
-                    cure = _cure(name, files, root, command)
+                    cure = _cure(own, files, root, command)
                     found.missing.append(f"{name}: '{place}' {wrong}\n    cure: {cure}")
                 elif other := _other_size(place, download):
                     found.other.append(f"{name}: {other}: `{command}` compares its checksum")
         except (SourceError, DownloadError, OSError) as error:
-            cure = _cure(name, files, root, command)
+            cure = _cure(own, files, root, command)
             found.missing.append(f"{name}: {error}\n    cure: {cure}")
     return found
 
@@ -100,10 +101,13 @@ def _other_size(place: Path, download: Download | None) -> str | None:
     return f"'{place}' has {held:,} bytes, {download.bytes:,} are stated" if differs else None
 
 
-def _cure(name: str, files: Sequence[Wanted], root: Path, command: str) -> str:
-    """What to do: name what lies unpacked, get it by hand, download it, or name another copy."""
+def _cure(own: str, files: Sequence[Wanted], root: Path, command: str) -> str:
+    """What to do: name what lies unpacked, get it by hand, download it, or name another copy.
+
+    `own` is the parameter that names a copy where no known download is read.
+    """
     wrong = [item for item in files if item.state(root) != "there"] or files
-    cures, keys = [], [key for item in wrong for key in item.keys if key.split(".")[1] == name]
+    cures, keys = [], [key for item in wrong for key in item.keys]
     denied = [item for item in wrong if item.state(root) == "denied"]
     if denied:
         cures.append("read access")
@@ -111,9 +115,9 @@ def _cure(name: str, files: Sequence[Wanted], root: Path, command: str) -> str:
         if item.download.url is None:
             cures.append(item.download.note)
         elif folder := item.unpacked(root):
-            cures += [f"{key}={shlex.quote(str(folder))}" for key in item.keys if key in keys]
+            cures += [f"{key}={shlex.quote(str(folder))}" for key in item.keys]
     if any(item.download.url for item in wrong if item not in denied):
         aside = any(item.state(root) == "doubtful" for item in wrong)
         cures.append(f"move it away and run {command}" if aside else command)
-    named = " and ".join(dict.fromkeys(keys)) or f"datasets.{name}.path"
+    named = " and ".join(dict.fromkeys(keys)) or own
     return "; or ".join([*cures, f"{named}=… names a copy that you have"])
