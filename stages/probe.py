@@ -25,7 +25,7 @@ from pipeline.head_names import head_name
 from pipeline.params import load_params
 from pipeline.stage import run_stage
 from pipeline.storage.store import read_arrays, read_attributes, read_labels
-from pipeline.training.bank_rows import HeadTraining, training_rows
+from pipeline.training.bank_rows import HeadTraining, held_before, training_rows
 from pipeline.training.classifier_head import NoClassifierError, classifier_head
 from pipeline.training.head_files import write_heads
 from pipeline.training.head_targets import choose_targets
@@ -52,11 +52,10 @@ def run(
     told: dict[str, Any] = {name: {"applicable": False, "reason": r} for name, r in absent.items()}
     names = about_text["class_names"]
     training = HeadTraining(bank, about, params, len(names), device)
-    held = sum(wanted.nbytes for wanted in targets.values())
+    held = held_before(training, targets)
     for head, wanted in targets.items():
-        own, trained = train_head(head, training, wanted, held=held)
+        own, trained = train_head(head, training, wanted, held=held[head])
         probes |= own
-        held += sum(probe.weight.nbytes for probe in own.values())
         told[head] = describe(wanted, trained, names)
     plp = targets.get("plp")
     if plp and (warning := chance_warning(plp.values, labels, names)):

@@ -1,6 +1,7 @@
 """The stages encode_text, pseudo_label and probe on a tiny bank, from disk to disk."""
 
 import json
+import re
 import sys
 import tracemalloc
 import weakref
@@ -17,6 +18,7 @@ from pipeline.language.text_params import TextParams
 from pipeline.storage.store import iter_shards, read_arrays, read_attributes
 from pipeline.storage.write_store import write_arrays, write_store
 from pipeline.training import bank_rows
+from pipeline.training.bank_rows import training_rows
 from pipeline.training.heads import read_probe
 from pipeline.training.probe import fit_probe
 from pipeline.training.probe_recipe import ProbeParams
@@ -234,6 +236,54 @@ def test_a_memory_limit_that_holds_no_batch_is_refused(world):
 
     with pytest.raises(ValueError, match=r"memory_gib must be at least 0\.\d+"):
         probe.run(*inputs, ProbeParams(device="cpu", memory_gib=1e-9))
+
+
+@pytest.mark.parametrize("kind", ["hard", "soft"])
+def test_the_memory_that_is_named_is_enough_for_every_head(large, kind, monkeypatch):
+    """Of heads that are trained in turn the last one has the earlier ones beside it."""
+    inputs = (large / "bank.zarr", large / f"{kind}.parquet", large / "text.zarr")
+    recipe = {"epochs": 1, "batch_size": 4096, "seeds": (1, 2, 3), "shots": 50, "device": "cpu"}
+
+    def train(memory_gib):
+        trained = []
+
+        def counted(rows, **how):
+            trained.append(len(rows))
+            return fit_probe(rows, **how)
+
+        monkeypatch.setattr(probe, "fit_probe", counted)
+        try:
+            probes, _ = probe.run(*inputs, ProbeParams(**recipe, memory_gib=memory_gib))
+        except ValueError as error:
+            return trained, 0, str(error)
+        return trained, len(probes), ""
+
+    trained, _, refusal = train(1e-6)
+    named = re.search(r"at least (0\.\d+), .* take for the head '(\w+)', got 0\.000001", refusal)
+
+    assert named, refusal
+    assert (trained, named[2]) == ([], "plp" if kind == "soft" else "lp")
+    least = float(named[1])
+    assert train(least - 1e-6)[0] == []
+    rows = [LARGE * 19 // 20] * 3 + [LARGE] * 3 + [50 * len(NAMES)] * 3
+    assert train(least) == (rows, 9, "")
+
+
+def test_what_is_held_before_a_head_is_all_targets_and_the_earlier_heads(large, monkeypatch):
+    held = []
+
+    def watched(training, targets, **how):
+        held.append(how["held"])
+        return training_rows(training, targets, **how)
+
+    monkeypatch.setattr(probe, "training_rows", watched)
+    inputs = (large / "bank.zarr", large / "hard.parquet", large / "text.zarr")
+    probes, _ = probe.run(*inputs, ProbeParams(epochs=1, seeds=(1, 2), shots=5, device="cpu"))
+
+    rows = LARGE * 19 // 20 + LARGE + 5 * len(NAMES)
+    assert held[0] == 3 * LARGE * 4 + rows * 8
+    assert held[1] - held[0] == sum(probes[name].weight.nbytes for name in ("plp", "plp_seed2"))
+    assert held[2:] == [2 * held[1] - held[0]] * 2  # each seed has its own few shots
 
 
 def test_a_gpu_that_is_not_there_is_an_error(world, monkeypatch):

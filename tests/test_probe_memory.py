@@ -1,8 +1,10 @@
 """The memory of a probe's training: counted beforehand, and kept."""
 
+import re
+
 import pytest
 
-from pipeline.training.probe_memory import TrainingSize
+from pipeline.training.probe_memory import TrainingSize, check_limit
 
 SIZE = TrainingSize(rows=20_000, width=64, classes=10, itemsize=2, soft=False, batch_size=256)
 SOFT = TrainingSize(rows=20_000, width=64, classes=10, itemsize=2, soft=True, batch_size=256)
@@ -38,5 +40,25 @@ def test_a_limit_below_one_batch_is_refused_with_what_would_do():
     least = max(SIZE.step + SIZE.waiting + 512 * 144, SIZE.reading + 160_000)
 
     assert SIZE.window(least) >= 512
+    assert least == SIZE.streamed
     with pytest.raises(ValueError, match="memory_gib must be at least"):
         SIZE.window(least - 1)
+
+
+def test_few_rows_take_no_more_than_they_do_in_memory():
+    few = TrainingSize(**{**vars(SIZE), "rows": 10, "batch_size": 10})
+
+    assert SIZE.least == SIZE.streamed < SIZE.resident
+    assert few.least == min(few.resident, few.streamed)
+
+
+@pytest.mark.parametrize("need", [1, 1074, 10_737, 123_456_789, 2**30 + 1, 2**36 - 1])
+def test_the_least_that_is_named_is_no_less_than_what_is_needed(need):
+    """Six digits are rounded up: to the nearest, half of all named limits would be refused."""
+    with pytest.raises(ValueError, match="memory_gib must be at least") as caught:
+        check_limit(need, need - 1, head="lp")
+    [least] = re.findall(r"at least ([\d.]+), .* for the head 'lp'", str(caught.value))
+    named = float(least)
+
+    check_limit(need, int(named * 2**30), head="lp")
+    assert named * 2**30 < need + 1074

@@ -68,6 +68,19 @@ class TrainingSize:
         return layer + self.batch_size * (4 * values + 8) + 2 * 4 * CPU_ROWS * self.classes
 
     @property
+    def streamed(self) -> int:
+        """Return the size of the smallest training from a scratch file."""
+        return max(
+            self.step + self.waiting + min(self.rows, READ_ROWS) * self.window_row,
+            self.reading + 8 * self.rows,
+        )
+
+    @property
+    def least(self) -> int:
+        """Return the size of the smallest training."""
+        return min(self.resident, self.streamed)
+
+    @property
     def window_row(self) -> int:
         """Return the size of one row of a window of the scratch file, with its place in line."""
         return self.width * self.itemsize + self.target + 8
@@ -87,15 +100,27 @@ class TrainingSize:
         Raises:
             ValueError: If the limit does not hold the smallest training; names what would.
         """
+        check_limit(held + self.streamed, limit)
         fixed = held + self.step + self.waiting
-        need = max(
-            fixed + min(self.rows, READ_ROWS) * self.window_row,
-            held + self.reading + 8 * self.rows,
-        )
-        if need > limit:
-            raise ValueError(
-                f"probe.memory_gib must be at least {need / 2**30:.6f}, which one batch, the "
-                f"weights and what is read at a time take here, got {limit / 2**30:.6f}; raise it, "
-                "or lower probe.batch_size"
-            )
         return min(self.rows, WINDOW_ROWS, (limit - fixed) // self.window_row)
+
+
+def check_limit(need: int, limit: int, *, head: str = "") -> None:
+    """Refuse a limit that does not hold a training.
+
+    Args:
+        need: What the smallest training takes, in bytes.
+        limit: What may be held in all.
+        head: Whose training it is, for the message.
+
+    Raises:
+        ValueError: If it does not; names what would, rounded up.
+    """
+    if need > limit:
+        where = f"for the head '{head}'" if head else "here"
+        least = -(-need * 10**6 // 2**30) / 10**6
+        raise ValueError(
+            f"probe.memory_gib must be at least {least:.6f}, which one batch, the weights and what "
+            f"is read at a time take {where}, got "
+            f"{limit / 2**30:.6f}; raise it, or lower probe.batch_size"
+        )
