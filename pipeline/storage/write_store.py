@@ -81,7 +81,7 @@ def write_store(
 
     plan = {
         "features": ArrayPlan(stream(), (rows, width), np.dtype(dtype), chunk, shard, codec),
-        "labels": _plan(np.asarray(labels, dtype=np.int32), codec="none"),
+        "labels": _plan(np.asarray(labels, dtype=np.int32)),
     }
     about = {**attributes, "dtype": dtype, "rows": int(rows), "width": int(width)}
     _write_group(path, plan, about, before_publishing)
@@ -106,11 +106,11 @@ class ArrayPlan:
     codec: str
 
 
-def _plan(array: np.ndarray, *, codec: str = "none") -> ArrayPlan:
-    """Plan a small array as one shard of one chunk."""
+def _plan(array: np.ndarray) -> ArrayPlan:
+    """Plan a small array as one shard of one chunk, not compressed."""
     array = np.ascontiguousarray(array)
     rows = max(len(array), 1)
-    return ArrayPlan([array], array.shape, array.dtype, rows, rows, codec)
+    return ArrayPlan([array], array.shape, array.dtype, rows, rows, codec="none")
 
 
 def _write_group(
