@@ -590,8 +590,8 @@ def test_the_cure_of_an_entry_that_is_a_path_replaces_the_entry(world, tmp_path)
     params, known = world
     params["datasets"] = {"mine": "/nowhere/mine", "train": {"path": "/nowhere/train"}}
     told = missing_of(params, known, tmp_path / "raw")
-    assert told["mine"].endswith("cure: datasets.mine=… names a copy that you have")
-    assert told["train"].endswith("cure: datasets.train.path=… names a copy that you have")
+    assert told["mine"].rstrip().endswith("cure: datasets.mine=… names a copy that you have")
+    assert told["train"].rstrip().endswith("cure: datasets.train.path=… names a copy that you have")
 
 
 def test_chosen_classes_are_looked_for_by_name(world, tmp_path):
