@@ -10,8 +10,8 @@ from jaxtyping import Shaped
 from pipeline.sources.array_rows import FileRows, ImportedFileError, in_memory
 
 HEAD_ROWS = 1024
-# Read at once, as much as a shard holds: any read unpacks the whole row group around its rows, and
-# files come with row groups of a million rows.
+# Read at once, as much as a shard holds: any read holds the whole row group around its rows, as it
+# is packed, and unpacks it anew, and files come with row groups of a million rows.
 SPAN_BYTES = 64 << 20
 
 
