@@ -1,8 +1,8 @@
 """Arrays in the files other tools write: .npy, .npz, .pt, .safetensors, Parquet, folders of them.
 
-Rows are read a block at a time, of Parquet with the row group around them; only a list of one tensor
-a row, a file of PyTorch before 1.6 and an array in Fortran's order inside an .npz are read whole.
-Nothing here runs code from a file: pickles are refused.
+Rows are read a block at a time, of Parquet with the row group around them; only a list of one
+tensor a row, a file of PyTorch before 1.6 and an array in Fortran's order inside an .npz are read
+whole. Nothing here runs code from a file: pickles are refused.
 """
 
 from collections.abc import Iterator
