@@ -64,7 +64,7 @@ def test_the_paper_s_attack_is_one_command(compose):
         assert (spec.learning_rate, spec.noise, spec.smoothness) == (1e-3, 1e-3, smoothness)
         assert (spec.target, spec.budget, spec.restarts) == ("random", None, 1)
     attacked, bank = datasets["cifar10"], datasets[benchmark["id_train"]]
-    assert attacked == {"source": "cifar", "path": "cifar-10-python.tar.gz", "split": "test"}
+    assert attacked == {"source": "cifar", "path": "cifar-10-python.tar.gz"}  # its test images
     assert bank == {"source": "cifar", "path": "cifar-100-python.tar.gz", "split": "train"}
 
 
