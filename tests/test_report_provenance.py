@@ -15,6 +15,8 @@ from pipeline.report.provenance import (
     sets_table,
     software_table,
 )
+from pipeline.scores import NEEDS
+from pipeline.scores.needs import Needs
 
 SETS = ("greek", "digits")
 
@@ -76,6 +78,17 @@ def test_settings_of_every_method_are_literal_and_differences_between_backbones_
     other = {"knn_1": {"score": "knn", "k": 1, "engine": "ivf"}}
     mixed = {row[0]: row[1] for row in methods_table(changed(records, "plain", methods=other)).rows}
     assert mixed["knn_1"] == "knn: engine=auto, k=1 or knn: engine=ivf, k=1"
+
+
+def test_every_score_that_looks_at_neighbours_says_how_they_were_searched(records, monkeypatch):
+    """A score of the user's own as its page declares, one that was removed since as none."""
+    told = {"mcm": {"score": "own", "k": 2}, "knn_1": {"score": "removed"}}
+    for name in records.scope.backbones:
+        records = changed(records, name, methods=told)
+    for needs, words in ((Needs(), ""), (Needs(neighbours="guides"), "exact")):
+        monkeypatch.setitem(NEEDS, "own", needs)
+        found = {row[0]: row[2] for row in methods_table(records).rows}
+        assert (found["mcm"], found["knn_1"]) == (words, "")
 
 
 def test_backbones_of_the_same_software_share_a_row(records):

@@ -9,8 +9,8 @@ import yaml
 from detector_world import World
 
 from pipeline.detectors.fitting import FitParams
+from pipeline.param_checks.method_parts import check_parts
 from pipeline.params import from_mapping
-from pipeline.scores.fitted import check_names
 from pipeline.statistics.metrics import auroc
 from pipeline.storage.store import read_arrays, read_features
 from pipeline.storage.write_store import write_arrays
@@ -79,8 +79,8 @@ def test_each_seed_draws_its_own_shots(tmp_path):
 
 
 def test_methods_may_name_the_heads_of_the_seeds_that_are_trained():
-    check_names(METHODS, FITTED, seeds=(42, 43))
+    check_parts(METHODS, FITTED, seeds=(42, 43))
 
     for seeds in ((42,), (43,), (42, 44), ()):
         with pytest.raises(ValueError, match="'plp_seed43', which is never trained.* probe.seeds"):
-            check_names(METHODS, FITTED, seeds=seeds)
+            check_parts(METHODS, FITTED, seeds=seeds)

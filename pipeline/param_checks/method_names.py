@@ -5,9 +5,10 @@ from typing import Any
 
 from pipeline.classifier_names import CLASSIFIERS
 from pipeline.head_names import known_heads
+from pipeline.param_checks.method_parts import check_parts
 from pipeline.param_checks.sections import Params
 from pipeline.scores import check_methods, method_names
-from pipeline.scores.fitted import PARTS, check_names
+from pipeline.scores.needs import FITTED
 
 
 def check_method_table(params: Params) -> None:
@@ -20,8 +21,8 @@ def check_method_table(params: Params) -> None:
     if not params.methods:
         raise ValueError("methods must be a table of at least one method, got an empty one")
     check_methods(params.methods)
-    fitted = {part: list(getattr(params.fit, part)) for part in PARTS}
-    check_names(params.methods, fitted, seeds=params.probe.seeds)
+    fitted = {part: list(getattr(params.fit, part)) for part in FITTED}
+    check_parts(params.methods, fitted, seeds=params.probe.seeds)
     for name, entry in params.methods.items():
         heads = [entry.get("head"), *entry.get("heads", [])]
         if "few_shot" in heads and not params.probe.shots:

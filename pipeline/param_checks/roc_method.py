@@ -5,9 +5,9 @@ from typing import Any
 
 from pipeline.classifier_names import ZERO_SHOT
 from pipeline.param_checks.sections import Params
-from pipeline.scores import method_names
+from pipeline.scores import NEEDS, SCORES, method_names
+from pipeline.scores.parameters import defaults
 
-TEXT_SCORES = ("mcm", "max_cosine", "neglabel")
 OF_TEXT = {ZERO_SHOT, "plp", "pseudo_labels"}  # PLP learns from the nearest text
 
 
@@ -23,7 +23,7 @@ def check_roc_method(params: Params) -> None:
     known = [
         column
         for name, method in params.methods.items()
-        if method["score"] not in TEXT_SCORES and not _parts(method, params) & OF_TEXT
+        if not NEEDS[method["score"]].text and not _parts(method, params) & OF_TEXT
         for column in method_names(name, method)
     ]
     if params.report.roc_method not in known:
@@ -35,9 +35,10 @@ def check_roc_method(params: Params) -> None:
 
 def _parts(method: Mapping[str, Any], params: Params) -> set[str]:
     """Heads, spaces and labels that a method's scores are made with."""
-    parts = {method[key] for key in ("head", "space") if key in method}
-    parts |= set(method.get("heads", OF_TEXT if method["score"] == "fused" else ()))
-    if "mahalanobis" in method["score"]:
-        gaussians = params.fit.gaussians[method.get("gaussians", "labels")]
-        parts |= {gaussians.classes, gaussians.space}
+    every = defaults(SCORES[method["score"]]) | dict(method)
+    parts = {every[key] for key in ("head", "space") if key in every} | set(every.get("heads", ()))
+    for key, section in NEEDS[method["score"]].fitted.items():
+        if section == "gaussians":
+            gaussians = params.fit.gaussians[every[key]]
+            parts |= {gaussians.classes, gaussians.space}
     return parts

@@ -11,6 +11,8 @@ from pipeline.findings.study_scope import MEAN
 from pipeline.percent import percent
 from pipeline.report.records import Records
 from pipeline.report.tables import Table
+from pipeline.scores import NEEDS
+from pipeline.scores.needs import Needs
 
 SHOWN = 12  # digits of a hash
 _MADE = {"pretrain": "pretrained here", "finetune": "fine-tuned here from {start}"}
@@ -127,7 +129,7 @@ def _search(records: Records, method: str) -> str:
     if recall := _recall(records, method, records.scope.backbones):
         return f"approximate: {recall}"
     of_neighbours = any(
-        told.get(method, {}).get("score") in ("knn", "nnguide")
+        NEEDS.get(told.get(method, {}).get("score"), Needs()).neighbours is not None
         for told in (records.origin(name)["methods"] for name in records.scope.backbones)
     )
     return "exact" if of_neighbours else ""

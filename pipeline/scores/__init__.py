@@ -1,7 +1,8 @@
 """Every score of the tables: one page each, and the line that names it here.
 
 A page holds the definition, a pure function over arrays, and ``score(query, **parameters)``, which
-takes what the definition needs from the query and the detector. Higher = more in-distribution.
+takes what the definition needs from the query and the detector; ``NEEDS`` says what that is.
+Higher = more in-distribution.
 """
 
 from collections.abc import Callable, Mapping
@@ -31,14 +32,17 @@ from pipeline.scores import (  # noqa: F401 - used by their names
     residual,
     vim,
 )
+from pipeline.scores.needs import Needs
 from pipeline.scores.parameters import checked_parameters, defaults
 
 # Every page above by its name, so that a new score is its file and one line here.
-SCORES: dict[str, Callable[..., Any]] = {
-    name: page.score
+_PAGES: dict[str, ModuleType] = {
+    name: page
     for name, page in sorted(globals().items())
     if isinstance(page, ModuleType) and hasattr(page, "score")
 }
+SCORES: dict[str, Callable[..., Any]] = {name: page.score for name, page in _PAGES.items()}
+NEEDS: dict[str, Needs] = {name: page.NEEDS for name, page in _PAGES.items()}
 
 
 def check_methods(methods: Mapping[Any, Any]) -> None:
@@ -75,6 +79,14 @@ def method_names(name: str, entry: Mapping[str, Any]) -> list[str]:
     if isinstance(entry.get("k"), list):
         return [f"{name}_{k}" for k in entry["k"]]
     return [name]
+
+
+def asked_neighbours(entry: Mapping[str, Any]) -> list[int]:
+    """Every k of one entry of ``methods``; none where its score takes no neighbours."""
+    if NEEDS[entry["score"]].neighbours is None:
+        return []
+    k = (defaults(SCORES[entry["score"]]) | dict(entry))["k"]
+    return k if isinstance(k, list) else [k]
 
 
 def method_settings(methods: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

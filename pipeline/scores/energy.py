@@ -6,6 +6,9 @@ from jaxtyping import Float, Float64
 from pipeline.detectors.query import Query
 from pipeline.detectors.softmax import as_logits, check_temperature, log_sum_exp
 from pipeline.scores.allowed import Positive
+from pipeline.scores.needs import Needs
+
+NEEDS = Needs()
 
 
 def energy_scores(

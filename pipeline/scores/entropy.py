@@ -5,6 +5,9 @@ from jaxtyping import Float, Float64
 
 from pipeline.detectors.query import Query
 from pipeline.detectors.softmax import as_logits, log_softmax_and_rest, log_sum_exp
+from pipeline.scores.needs import Needs
+
+NEEDS = Needs()
 
 
 def entropy_scores(logits: Float[np.ndarray, "n c"]) -> Float64[np.ndarray, " n"]:

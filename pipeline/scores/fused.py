@@ -8,6 +8,9 @@ from jaxtyping import Float, Float64
 from pipeline.classifier_names import ZERO_SHOT
 from pipeline.detectors.query import Query
 from pipeline.detectors.softmax import as_logits, log_softmax, log_sum_exp
+from pipeline.scores.needs import Needs
+
+NEEDS = Needs()
 
 
 def fused_probabilities(

@@ -6,6 +6,9 @@ from jaxtyping import Float, Float64
 from pipeline.detectors.query import Query
 from pipeline.detectors.softmax import as_logits, log_softmax_and_rest, log_sum_exp
 from pipeline.scores.allowed import Count, Fraction
+from pipeline.scores.needs import Needs
+
+NEEDS = Needs()
 
 
 def gen_scores(

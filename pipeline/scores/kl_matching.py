@@ -6,6 +6,9 @@ from jaxtyping import Float, Float64
 from pipeline.detectors.query import Query
 from pipeline.detectors.softmax import as_logits, log_softmax
 from pipeline.products import row_products
+from pipeline.scores.needs import Needs
+
+NEEDS = Needs(fitted={"head": "head_statistics"})
 
 _TINY = np.finfo(np.float64).tiny
 

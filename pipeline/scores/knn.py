@@ -10,6 +10,9 @@ from pipeline.detectors.bank import Sample
 from pipeline.detectors.neighbours import Engine
 from pipeline.detectors.query import Query
 from pipeline.scores.allowed import Count, Seed, Share
+from pipeline.scores.needs import Needs
+
+NEEDS = Needs(neighbours="nearest")
 
 
 def knn_scores(similarities: Float[np.ndarray, "n _"], *, k: int) -> Float64[np.ndarray, " n"]:

@@ -6,6 +6,9 @@ from jaxtyping import Float, Float64
 from pipeline.detectors.gaussians import ClassGaussians
 from pipeline.detectors.query import Query
 from pipeline.geometry import unit_norm
+from pipeline.scores.needs import Needs
+
+NEEDS = Needs(fitted={"gaussians": "gaussians"})
 
 
 def mahalanobis_scores(

@@ -6,6 +6,9 @@ from jaxtyping import Float, Float64
 from pipeline.detectors.query import Query
 from pipeline.geometry import row_norms
 from pipeline.products import row_products
+from pipeline.scores.needs import Needs
+
+NEEDS = Needs(text=True)
 
 
 def max_cosine_scores(

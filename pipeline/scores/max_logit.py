@@ -5,6 +5,9 @@ from jaxtyping import Float, Float64
 
 from pipeline.detectors.query import Query
 from pipeline.detectors.softmax import as_logits
+from pipeline.scores.needs import Needs
+
+NEEDS = Needs()
 
 
 def max_logit_scores(logits: Float[np.ndarray, "n c"]) -> Float64[np.ndarray, " n"]:

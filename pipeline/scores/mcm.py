@@ -8,6 +8,9 @@ from pipeline.detectors.softmax import check_temperature
 from pipeline.products import row_products
 from pipeline.scores.allowed import Positive
 from pipeline.scores.msp import msp_log_odds, msp_scores
+from pipeline.scores.needs import Needs
+
+NEEDS = Needs(text=True)
 
 
 def mcm_scores(

@@ -8,6 +8,9 @@ from pipeline.detectors.query import Query
 from pipeline.detectors.softmax import check_temperature, log_sum_exp
 from pipeline.products import row_products
 from pipeline.scores.allowed import Count, Positive, Seed
+from pipeline.scores.needs import Needs
+
+NEEDS = Needs(text=True)
 
 
 def neglabel_scores(

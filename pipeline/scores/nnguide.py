@@ -9,6 +9,9 @@ from pipeline.detectors.query import Query
 from pipeline.detectors.search import Weights
 from pipeline.scores.allowed import Count, Seed, Share
 from pipeline.scores.energy import energy_scores
+from pipeline.scores.needs import Needs
+
+NEEDS = Needs(neighbours="guides", fitted={"head": "head_statistics"})
 
 
 def nnguide_scores(

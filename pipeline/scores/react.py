@@ -6,7 +6,10 @@ from jaxtyping import Float, Float64
 from pipeline.detectors.query import Query
 from pipeline.scores.allowed import Positive
 from pipeline.scores.energy import energy_scores
+from pipeline.scores.needs import Needs
 from pipeline.training.heads import Probe
+
+NEEDS = Needs(linear_head=True)
 
 
 def react_scores(

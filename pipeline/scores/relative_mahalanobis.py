@@ -7,6 +7,9 @@ from pipeline.detectors.gaussians import ClassGaussians
 from pipeline.detectors.not_applicable import NotApplicableError
 from pipeline.detectors.query import Query
 from pipeline.scores.mahalanobis import fitted
+from pipeline.scores.needs import Needs
+
+NEEDS = Needs(fitted={"gaussians": "gaussians"})
 
 
 def relative_mahalanobis_scores(

@@ -5,6 +5,9 @@ from jaxtyping import Float, Float64
 
 from pipeline.detectors.query import Query
 from pipeline.detectors.subspace import ResidualSpace
+from pipeline.scores.needs import Needs
+
+NEEDS = Needs(fitted={"space": "residuals"})
 
 
 def residual_scores(

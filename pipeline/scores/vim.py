@@ -6,6 +6,9 @@ from jaxtyping import Float, Float64
 from pipeline.detectors.query import Query
 from pipeline.detectors.subspace import ResidualSpace
 from pipeline.scores.energy import energy_scores
+from pipeline.scores.needs import Needs
+
+NEEDS = Needs(linear_head=True, fitted={"head": "residuals"})
 
 
 def vim_scores(
@@ -29,7 +32,7 @@ def vim_scores(
 
 def score(query: Query, *, head: str) -> Float64[np.ndarray, " n"]:
     """ViM of one head, with the subspace and the scale fitted on the bank."""
-    query.linear_head(head)
+    query.linear_head(head)  # refuses the zero-shot head, for which no residuals can be fitted
     part = query.detector.part("residuals", head)
     residuals = ResidualSpace(part["origin"], part["basis"]).norms(query.features)
     return vim_scores(query.logits(head), residuals, scale=float(part["scale"]))

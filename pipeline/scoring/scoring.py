@@ -20,8 +20,7 @@ from pipeline.detectors.knn_classifier import NEIGHBOURS
 from pipeline.detectors.not_applicable import NotApplicableError
 from pipeline.detectors.query import Query
 from pipeline.detectors.search import Search
-from pipeline.scores import compute, method_names
-from pipeline.scores.knn import neighbour_counts
+from pipeline.scores import NEEDS, asked_neighbours, compute, method_names
 from pipeline.scoring.classifiers import predict
 from pipeline.scoring.small_bank import within_bank
 
@@ -122,8 +121,13 @@ class Scoring:
         What the bank does not have counts for nothing: its method is refused when its turn comes.
         """
         others = self.bank.size - self.own
-        wanted = (NEIGHBOURS, *neighbour_counts(self.methods))
-        return max((k for k in wanted if k <= others), default=1)
+        nearest = [
+            k
+            for entry in self.methods.values()
+            if NEEDS[entry["score"]].neighbours == "nearest"
+            for k in asked_neighbours(entry)
+        ]
+        return max((k for k in (NEIGHBOURS, *nearest) if k <= others), default=1)
 
     def _applicable(self, search: Search) -> dict[str, Mapping[str, Any]]:
         """The methods that the bank is large enough for; says why others are left out, once."""

@@ -6,7 +6,7 @@ from typing import Any
 from pipeline.detectors.bank import Sample
 from pipeline.detectors.not_applicable import NotApplicableError
 from pipeline.detectors.search import Search
-from pipeline.scores import SCORES
+from pipeline.scores import NEEDS, SCORES, asked_neighbours
 from pipeline.scores.parameters import defaults
 
 
@@ -16,8 +16,8 @@ def within_bank(
     """Return what of an entry of ``methods`` the bank is large enough for, and why not the rest.
 
     A list of k is a scan of one method, whose usual values a bank of a few images has not: the
-    deeper ones are not applicable. So is the number of guides of nnguide. A single k of knn is what
-    was asked for, and an error.
+    deeper ones are not applicable. So is a number of guides (`pipeline.scores.needs`). A single k
+    of the nearest is what was asked for, and an error.
 
     Args:
         search: Of the queries in the bank.
@@ -29,22 +29,23 @@ def within_bank(
         is left out the reason.
 
     Raises:
-        ValueError: If knn has no k that the bank has; names it, its value and the cure.
+        ValueError: If a score of the nearest has no k that the bank has; names it, its value and
+            the cure.
     """
-    if entry["score"] not in ("knn", "nnguide"):
-        return entry, {}
-    every = defaults(SCORES[entry["score"]]) | dict(entry)
-    asked = every["k"] if isinstance(every["k"], list) else [every["k"]]
-    if asked == [1] and search.own_rows is None:
+    asked = asked_neighbours(entry)
+    if not asked or (asked == [1] and search.own_rows is None):
         return entry, {}  # every sample has a row
+    every = defaults(SCORES[entry["score"]]) | dict(entry)
+    drawn = {key: every[key] for key in ("alpha", "balanced", "seed") if key in every}
     try:
-        spare = _spare(search, Sample(every["alpha"], every.get("balanced", False), every["seed"]))
+        spare = _spare(search, Sample(**drawn))
     except NotApplicableError:  # the score says so itself
         return entry, {}
     fit = [k for k in asked if k <= spare]
     if fit == asked:
         return entry, {}
-    if isinstance(every["k"], list):
+    scan = isinstance(every["k"], list)
+    if scan:
         cure = f"-S 'methods.{name}.k=[{','.join(map(str, fit or [spare]))}]'"
     else:
         cure = f"-S methods.{name}.k={spare}"
@@ -54,11 +55,10 @@ def within_bank(
         for k in asked
         if k > spare
     }
-    if entry["score"] == "nnguide":
-        return None, {name: reasons[asked[0]]}
-    if not fit:
+    if not fit and NEEDS[entry["score"]].neighbours == "nearest":
         raise ValueError(f"methods.{name}.{next(iter(reasons.values()))}")
-    return {**entry, "k": fit}, {f"{name}_{k}": reason for k, reason in reasons.items()}
+    left_out = {f"{name}_{k}" if scan else name: reason for k, reason in reasons.items()}
+    return {**entry, "k": fit} if fit else None, left_out
 
 
 def _spare(search: Search, sample: Sample) -> int:

@@ -1,26 +1,15 @@
-"""Names that methods refer to: heads, and what section ``fit`` has fitted for them."""
+"""Heads that methods name are trained, and parts that they name are in section ``fit``."""
 
-import inspect
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from pipeline.classifier_names import ZERO_SHOT
 from pipeline.head_names import known_heads
-from pipeline.scores import SCORES
-
-# score, parameter: the entry of `fit` that must hold its value
-_FITTED = {
-    ("mahalanobis", "gaussians"): "gaussians",
-    ("relative_mahalanobis", "gaussians"): "gaussians",
-    ("residual", "space"): "residuals",
-    ("vim", "head"): "residuals",
-    ("kl_matching", "head"): "head_statistics",
-    ("nnguide", "head"): "head_statistics",
-}
-PARTS = tuple(dict.fromkeys(_FITTED.values()))  # of section fit
+from pipeline.scores import NEEDS, SCORES
+from pipeline.scores.parameters import defaults
 
 
-def check_names(
+def check_parts(
     methods: Mapping[str, Mapping[str, Any]],
     fitted: Mapping[str, Collection[str]],
     *,
@@ -30,7 +19,7 @@ def check_names(
 
     Args:
         methods: Section ``methods``, of known scores and parameters.
-        fitted: Names in ``gaussians``, ``residuals`` and ``head_statistics`` of section ``fit``.
+        fitted: Names in each entry of section ``fit`` that `pipeline.scores.needs.FITTED` lists.
         seeds: ``probe.seeds``; the first one's heads bear no number.
 
     Raises:
@@ -45,12 +34,11 @@ def check_names(
                     f"methods.{name} names the head '{head}', which is never trained; "
                     f"known: {', '.join(known)}; another seed's need its number in probe.seeds"
                 )
-        for (score, key), section in _FITTED.items():
-            if entry["score"] != score:
-                continue
-            wanted = entry.get(key, inspect.signature(SCORES[score]).parameters[key].default)
-            if wanted in fitted[section] or (score, wanted) == ("vim", ZERO_SHOT):
-                continue  # the latter has no residuals to fit, and says so in the tables
+        needs, every = NEEDS[entry["score"]], defaults(SCORES[entry["score"]]) | dict(entry)
+        for key, section in needs.fitted.items():
+            wanted = every[key]
+            if wanted in fitted[section] or (needs.linear_head and wanted == ZERO_SHOT):
+                continue  # the latter has no part to fit, and says so in the tables
             raise ValueError(
                 f"methods.{name}.{key} names '{wanted}', which fit.{section} does not fit; "
                 f"known: {', '.join(fitted[section]) or 'none'}; add it there"
