@@ -10,6 +10,7 @@ from pipeline.sources.class_label import ClassLabel, class_label, one_label
 from pipeline.sources.listing import Entry, numbered_classes
 from pipeline.sources.patterns import expand
 from pipeline.sources.spec import ParquetSet, SourceError
+from pipeline.sources.splits import check_one_split
 
 BLOCK = 64  # rows read at once; neighbours in order are asked for next
 KEPT = 4  # blocks kept
@@ -30,11 +31,13 @@ class ParquetSource:
 
     @classmethod
     def open(cls, spec: ParquetSet) -> "ParquetSource":
-        """Find the part files: one file, a pattern, or all of a folder."""
+        """Find the part files: one file, a pattern, or all of a folder that holds one split."""
         path = Path(spec.path)
         files = sorted(path.glob("*.parquet")) if path.is_dir() else expand(spec.path)
         if not files:
             raise SourceError(f"'{path}' holds no Parquet file")
+        if path.is_dir():
+            check_one_split(files)
         return cls(files, spec.image_column, spec.label_column)
 
     def __getstate__(self) -> dict[str, Any]:

@@ -112,7 +112,10 @@ class ListSet(ImageSet):
 
 @dataclass(frozen=True)
 class ParquetSet(ImageSet):
-    """Parquet files with the images' bytes in a column, as data set hubs hand them out."""
+    """Parquet files with the images' bytes in a column, as data set hubs hand them out.
+
+    The path may be a file, a pattern such as ``train-*.parquet``, or a folder of one split's files.
+    """
 
     source: Literal["parquet"] = "parquet"
     image_column: str = "image"
