@@ -21,30 +21,32 @@ def planned_weights(params: Mapping[str, Any], runs: RecordedRuns) -> tuple[list
     at_hand, missing = [], []
     for name in params["backbones"]:
         entry = params["models"][name]
-        if runs.weights_are_current(name):
-            continue
-        if entry.get("pretrain") or entry.get("finetune"):
-            at_hand.append(f"{name}: will be trained here")
-        elif entry.get("loader") == "features":
-            at_hand.append(f"{name}: imported features, from the files of models.{name}.files")
-        elif entry.get("random_weights"):
-            at_hand.append(f"{name}: random, from models.{name}.seed")
-        elif path := local_weights(name, model_spec(name, entry)):
-            if path.stat().st_size:
-                at_hand.append(f"{name}: there, {path}")
-            else:
-                missing.append(
-                    f"{name}: {path} is empty\n    cure: remove it, or put it there anew"
-                )
-        elif entry.get("checkpoint"):
-            missing.append(
-                f"{name}: models.{name}.checkpoint = {entry['checkpoint']} does not exist\n"
-                "    cure: put the file there, or mend the path"
-            )
-        else:
-            called = " / ".join(str(entry[k]) for k in ("name", "pretrained") if entry.get(k))
-            missing.append(
-                f"{name}: {called}\n    cure: the stage fetch_weights downloads it where the hub "
-                f"can be reached; else put it at data/checkpoints/{name}.safetensors (or .pt)"
-            )
+        if not runs.weights_are_current(name):
+            here, line = _weights_of(name, entry)
+            (at_hand if here else missing).append(f"{name}: {line}")
     return at_hand, missing
+
+
+def _weights_of(name: str, entry: dict[str, Any]) -> tuple[bool, str]:
+    """Whether a backbone's weights are at hand, and from where; else what lacks, with the cure."""
+    if entry.get("pretrain") or entry.get("finetune"):
+        return True, "will be trained here"
+    if entry.get("loader") == "features":
+        return True, f"imported features, from the files of models.{name}.files"
+    if entry.get("random_weights"):
+        return True, f"random, from models.{name}.seed"
+    path = local_weights(name, model_spec(name, entry))
+    if path and path.stat().st_size:
+        return True, f"there, {path}"
+    if path:
+        return False, f"{path} is empty\n    cure: remove it, or put it there anew"
+    if checkpoint := entry.get("checkpoint"):
+        return False, (
+            f"models.{name}.checkpoint = {checkpoint} does not exist\n"
+            "    cure: put the file there, or mend the path"
+        )
+    called = " / ".join(str(entry[k]) for k in ("name", "pretrained") if entry.get(k))
+    return False, (
+        f"{called}\n    cure: the stage fetch_weights downloads it where the hub can be reached; "
+        f"else put it at data/checkpoints/{name}.safetensors (or .pt)"
+    )
