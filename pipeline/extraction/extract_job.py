@@ -10,6 +10,7 @@ import queue
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -144,19 +145,7 @@ def run_everywhere(
     try:
         for process in processes:
             process.start()
-        finished = 0
-        while finished < used:
-            dead = [process for process in processes if process.exitcode not in (None, 0)]
-            for what, value in _arrived(news):  # of a dead one too: its error says why
-                if what == "images":
-                    advance(value)
-                elif what == "error":
-                    raise value
-                else:
-                    finished += 1
-            if dead:  # the others' work so far is kept, and their GPUs do not wait for the end
-                code = dead[0].exitcode
-                raise RuntimeError(f"an extraction process died (exit code {code})")
+        _follow(processes, news, advance)
     finally:
         for process in processes:
             if process.is_alive():
@@ -164,6 +153,23 @@ def run_everywhere(
         for process in processes:
             if process.pid is not None:
                 process.join()
+
+
+def _follow(processes: Sequence[BaseProcess], news: Any, advance: Callable[[int], None]) -> None:
+    """Report what processes encode until all are done; raise the first error of any."""
+    finished = 0
+    while finished < len(processes):
+        dead = [process for process in processes if process.exitcode not in (None, 0)]
+        for what, value in _arrived(news):  # of a dead one too: its error says why
+            if what == "error":
+                raise value
+            if what == "images":
+                advance(value)
+            else:
+                finished += 1
+        if dead:  # the others' work so far is kept, and their GPUs do not wait for the end
+            code = dead[0].exitcode
+            raise RuntimeError(f"an extraction process died (exit code {code})")
 
 
 def _arrived(news: Any) -> Iterator[tuple[str, Any]]:
