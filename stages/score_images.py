@@ -28,6 +28,7 @@ from typing import Any
 import polars as pl
 
 from pipeline.files import write_text
+from pipeline.name_lists import first_and_more
 from pipeline.parquet_files import write_parquet
 from pipeline.progress import Progress
 from pipeline.scoring.photos import find_photos
@@ -72,9 +73,8 @@ def summary(scorer: Scorer, table: pl.DataFrame) -> list[str]:
     lines += [f"no {name} class: {reason}" for name, reason in scorer.no_classifier.items()]
     if len(bad):
         lines.append(f"{len(bad):,} photos cannot be read:")
-        shown = bad.head(SHOWN).select("path", "error").rows()
-        lines += [f"  {path}: {reason}" for path, reason in shown]
-        lines += [f"  and {len(bad) - SHOWN:,} more"] if len(bad) > SHOWN else []
+        told = [f"{path}: {reason}" for path, reason in bad.select("path", "error").rows()]
+        lines.append("  " + first_and_more(told, shown=SHOWN, between="\n  "))
     return lines
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from pipeline.backbones.checkpoints import WeightsError
+from pipeline.name_lists import first_and_more
 
 DAMAGED = (SafetensorError, pickle.UnpicklingError, EOFError, OSError)
 _SAID_BY_TORCH = (  # over a pickle of other objects, or a zip archive that is cut
@@ -107,8 +108,7 @@ def _misfit(error: str) -> str:
 
 
 def _some(names: list[str], told: str) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"{told}: {', '.join(names[:_SHOWN])}{more}"
+    return f"{told}: {first_and_more(names, shown=_SHOWN)}"
 
 
 def _cure(reason: str, kwargs: str) -> str:

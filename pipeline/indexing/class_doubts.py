@@ -5,6 +5,8 @@ from collections.abc import Iterable
 
 import polars as pl
 
+from pipeline.name_lists import first_and_more
+
 SHOWN = 3
 
 
@@ -78,5 +80,4 @@ def _one_file_in_two_classes(labelled: pl.DataFrame) -> list[str]:
 
 
 def _some(names: list[str]) -> str:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
+    return first_and_more(names, shown=SHOWN)

@@ -4,6 +4,7 @@ from collections import Counter
 from pathlib import PurePosixPath
 
 from pipeline.indexing.class_doubts import one_class_twice
+from pipeline.name_lists import first_and_more
 from pipeline.sources import Entry, SourceError
 from pipeline.sources.ignored import IMAGES
 
@@ -65,7 +66,7 @@ def single_images(entries: list[Entry], *, dataset: str) -> list[str]:
     counts = Counter(entry.class_key for entry in entries)
     if not (single := sorted(key for key, count in counts.items() if count == 1)):
         return []
-    shown = ", ".join(single[:10]) + (", …" if len(single) > 10 else "")
+    shown = first_and_more(single, shown=10)
     return [
         f"{len(single)} classes have one image, and Gaussians of the labels (fit.gaussians) need "
         f"two of each, so that `fit` will stop: {shown}; add images, or leave these classes out by "

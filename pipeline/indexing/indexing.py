@@ -12,6 +12,7 @@ from pipeline.indexing.completeness import missing_folders
 from pipeline.indexing.inspection import Finding, inspect_files
 from pipeline.indexing.labels import Classes, check_classes, resolve_classes
 from pipeline.indexing.positions import by_position
+from pipeline.name_lists import first_and_more
 from pipeline.sources import Entry, ImageSet, Source, SourceError, open_source
 
 
@@ -46,10 +47,10 @@ class UnreadableImagesError(ValueError):
 
     def __init__(self, dataset: str, bad: list[tuple[str, str]], *, listed_in: str) -> None:
         """Show the first twenty; the whole list is in a file."""
-        shown = "\n".join(f"  {path}: {reason}" for path, reason in bad[:20])
-        more = f"\n  ... and {len(bad) - 20} more" if len(bad) > 20 else ""
+        lines = [f"{path}: {reason}" for path, reason in bad]
+        shown = first_and_more(lines, shown=20, between="\n  ")
         super().__init__(
-            f"{len(bad)} files of '{dataset}' are no readable images:\n{shown}{more}\n"
+            f"{len(bad)} files of '{dataset}' are no readable images:\n  {shown}\n"
             f"All are listed in {listed_in}. Mend or remove them, or leave them out by "
             "-S index.unreadable=exclude"
         )

@@ -6,6 +6,7 @@ from pipeline.indexing.positions import class_lines, have_names
 from pipeline.language.name_files import check_no_code, wordnet_names
 from pipeline.language.name_values import are_values, named_values
 from pipeline.language.unique_keys import unique_keys
+from pipeline.name_lists import first_and_more
 from pipeline.sources.spec import ImageSet, SourceError
 
 
@@ -77,4 +78,4 @@ def _in_label_order(
 
 def some(keys: Sequence[str]) -> str:
     """The first twenty keys, as words."""
-    return ", ".join(keys[:20]) + (", ..." if len(keys) > 20 else "")
+    return first_and_more(keys, shown=20)

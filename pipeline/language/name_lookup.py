@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from pipeline.name_lists import first_and_more
+
 
 def names_by_key(listed: dict[str, str], folders: Sequence[str], *, what: str) -> list[str]:
     """Look each folder's name up, by the folder or else by its number, counted from 0.
@@ -68,4 +70,4 @@ def _are_numbers(words: Sequence[str]) -> bool:
 
 
 def _some(words: Sequence[str]) -> str:
-    return ", ".join(words[:5]) + (", ..." if len(words) > 5 else "")
+    return first_and_more(words, shown=5)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.language.text_file import decode_text
+from pipeline.name_lists import first_and_more
 from pipeline.sources.listing import Entry, Source, check_member, numbered_classes
 from pipeline.sources.spec import ListSet, SourceError
 from pipeline.sources.unpacked import without_lead
@@ -94,7 +95,7 @@ class ListSource:
             where = "; strip drops leading folders of a listed path, prefix goes before the rest"
             raise SourceError(
                 f"{len(missing)} of {len(paths)} files listed in '{self.path}' are not in "
-                f"'{self.root}': {', '.join(missing[:20])}{', ...' if len(missing) > 20 else ''}"
+                f"'{self.root}': {first_and_more(missing, shown=20)}"
                 f"{form if parted else where if none else ''}"
             )
 

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pipeline.name_lists import first_and_more
 from pipeline.sources.ground_truth import told_classes
 from pipeline.sources.ignored import IgnoredNames
 from pipeline.sources.listing import (
@@ -140,7 +141,7 @@ def _check_utf8(paths: list[str], root: Path) -> None:
         "\n".join(paths).encode()
     except UnicodeEncodeError:
         broken = [path for path in paths if not path.isascii() and not _is_utf8(path)]
-        shown = ", ".join(repr(os.fsencode(path)) for path in sorted(broken)[:20])
+        shown = first_and_more([repr(os.fsencode(path)) for path in sorted(broken)], shown=20)
         raise SourceError(
             f"{len(broken)} file names below '{root}' are not UTF-8: {shown}; rename them"
         ) from None

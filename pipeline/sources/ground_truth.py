@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from pipeline.language.text_file import read_text
+from pipeline.name_lists import first_and_more
 from pipeline.sources.listing import Entry
 from pipeline.sources.natural_order import by_number
 from pipeline.sources.spec import SourceError
@@ -154,5 +155,4 @@ def _is_number(word: str) -> bool:
 
 
 def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(f"'{name}'" for name in names[:5])
-    return f"{shown} and {len(names) - 5} more" if len(names) > 5 else shown
+    return first_and_more([f"'{name}'" for name in names], shown=5)

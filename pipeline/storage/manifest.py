@@ -16,6 +16,7 @@ from typing import Any
 
 from pipeline.files import file_hash
 from pipeline.json_text import json_digest
+from pipeline.name_lists import first_and_more
 
 MANIFEST = "manifest.json"
 REPLACED = "was replaced while it was read; run again"
@@ -168,9 +169,8 @@ def threads() -> int:
 
 def damaged(store: Path, problems: list[Damage]) -> str:
     """Return the message that names the store, its damaged files and the cure."""
-    listed = "; ".join(map(str, problems[:5]))
-    more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
-    return f"the store {store} is damaged: {listed}{more}. {cure(store)}"
+    listed = first_and_more([str(problem) for problem in problems], shown=5, between="; ")
+    return f"the store {store} is damaged: {listed}. {cure(store)}"
 
 
 def cure(store: Path) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float32, Int32, Int64
 
 from pipeline.language.class_names import equal_names
+from pipeline.name_lists import first_and_more
 
 _ENOUGH = 50  # labelled rows that tell a wrong order from bad luck
 
@@ -99,7 +100,7 @@ def chance_warning(
     accuracy = float((pseudo_labels == labels)[known].mean())
     if accuracy > (2 if classes > 3 else 1) / classes:
         return None
-    order = ", ".join(class_names[:5]) + (", ..." if classes > 5 else "")
+    order = first_and_more(class_names, shown=5)
     return (
         f"the nearest text is right for {100 * accuracy:.1f} % of {rows} labelled rows, guesses "
         f"{100 / classes:.1f} %; class embeddings and class names must stand in the order of the "
