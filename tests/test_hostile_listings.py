@@ -8,7 +8,7 @@ import pytest
 from pipeline.datasets.images import ImageParams
 from pipeline.indexing.inspection import inspect_file
 from pipeline.sources import SourceError, open_source, read_spec
-from pipeline.sources.listing import numbered_classes
+from pipeline.sources.listing import check_member, numbered_classes
 
 
 def test_a_named_pipe_among_the_images_is_reported_not_waited_for(tmp_path):
@@ -34,6 +34,8 @@ def test_class_numbers_of_few_images_of_many_classes_are_kept():
     assert numbered_classes(["21840"]) == [str(number) for number in range(21_841)]
     assert numbered_classes(["3", "1", ""]) == ["0", "1", "2", "3"]
     assert numbered_classes(["010", "1"]) is None
+    assert numbered_classes(["2", "-1", "0"]) == ["0", "1", "2"]  # -1 is an image of no class
+    assert numbered_classes(["-1", "-1"]) is None
 
 
 def test_a_list_with_such_a_label_is_refused(tmp_path):
@@ -52,3 +54,14 @@ def test_imported_labels_of_such_a_size_are_refused(tmp_path):
         open_source(
             read_spec("mine", {"source": "features", "path": str(tmp_path / "f.npz")})
         ).entries()
+
+
+@pytest.mark.parametrize("path", ["../x", "a/../../x", "/x", "..\\x", "a\\..\\x", "a/..\\x", "\\x"])
+def test_a_path_that_climbs_out_is_refused_by_either_slash(path):
+    with pytest.raises(SourceError, match="the list holds the path .* climbs out of its folder"):
+        check_member(path, container="the list")
+
+
+def test_dots_and_backslashes_that_are_part_of_a_name_are_kept():
+    for path in ("a/..b/x", "a\\b", "...", "x.."):
+        assert check_member(path, container="the list") == path
