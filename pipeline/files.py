@@ -56,10 +56,12 @@ def written_whole(path: Path) -> Iterator[Path]:
     try:
         yield partial
         partial.replace(path)
-    except OSError as error:
-        if error.errno is not None:
-            error.filename = error.filename or str(path)
-        raise
+    except Exception as error:
+        cause = error if isinstance(error, OSError) else _full_disk(error)
+        if cause is None or cause.errno is None:
+            raise
+        cause.filename = cause.filename or str(path)
+        raise cause from None
     finally:
         partial.unlink(missing_ok=True)
 
@@ -93,3 +95,12 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _full_disk(error: BaseException | None) -> OSError | None:
+    """Return the full disk behind an error, of which a library such as torch makes its own."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in FULL:
+            return error
+        error = error.__cause__ or error.__context__
+    return None

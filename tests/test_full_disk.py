@@ -11,9 +11,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+import torch
 import yaml
 from small_disk import small_disk
 
+from pipeline.attacks.output import _write_steps
+from pipeline.attacks.spec import CraftSpec
 from pipeline.backbones.weights import write_record
 from pipeline.code_closure import ROOT
 from pipeline.datasets.index import write_index
@@ -25,6 +28,7 @@ from pipeline.long_tables import write_table
 from pipeline.parquet_files import write_parquet
 from pipeline.stage import explained
 from pipeline.storage.write_store import write_arrays, write_store
+from pipeline.training.finetuning import _save
 from pipeline.training.pseudo_labels import write_pseudo_labels
 
 RNG = np.random.default_rng(0)
@@ -54,6 +58,10 @@ WRITERS: dict[str, Callable[[Path], object]] = {
     "long table": lambda path: write_table(path, TABLE, {"about": 1}),
     "index": lambda path: write_index(path, INDEX),
     "pseudo-labels": lambda path: write_pseudo_labels(path, TABLE, {}, {}),
+    "checkpoint": lambda path: _save(path, {"model": torch.nn.Linear(256, 256)}, epochs=1),
+    "steps of attacks": lambda path: _write_steps(
+        path, CraftSpec(ood="x"), LARGE[None], LARGE[None, :, :3]
+    ),
     "folder": a_folder,
     "store": lambda path: write_store(path, LARGE, np.zeros(len(LARGE), np.int32), {}),
     "arrays": lambda path: write_arrays(path, {"text": LARGE}, {}),

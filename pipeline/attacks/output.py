@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from pipeline.attacks.cache import AttackCache, CraftedImage
 from pipeline.attacks.spec import CraftSpec
-from pipeline.files import written_whole
+from pipeline.files import write_bytes
 from pipeline.folders import folder_written_whole
 
 COLUMNS = pl.Schema(
@@ -81,5 +81,4 @@ def _write_steps(path: Path, spec: CraftSpec, features: np.ndarray, sizes: np.nd
         "l2": np.ascontiguousarray(sizes[..., 1]),
         "linf": np.ascontiguousarray(sizes[..., 2]),
     }
-    with written_whole(path) as partial:
-        save_file(arrays, partial)
+    write_bytes(path, save(arrays))

@@ -136,8 +136,8 @@ def _save(path: Path | None, parts: dict[str, Any], *, epochs: int) -> None:
     if path is None:
         return
     state = {"epochs": epochs} | {name: part.state_dict() for name, part in parts.items()}
-    with written_whole(path) as partial:
-        torch.save(state, partial)
+    with written_whole(path) as partial, partial.open("wb") as stream:
+        torch.save(state, stream)  # a full disk is then an error of this file, not torch's own
 
 
 def _restore(path: Path | None, parts: dict[str, Any], place: Place) -> int:
