@@ -16,7 +16,17 @@ NEEDS = Needs()
 def fused_probabilities(
     logits: Sequence[Float[np.ndarray, "n c"]],
 ) -> Float64[np.ndarray, "n c"]:
-    """Mean of the softmax of each head."""
+    """Mean of the softmax of each head.
+
+    Raises:
+        ValueError: As `fused_scores`.
+    """
+    shapes = [each.shape for each in logits]
+    if len(set(shapes)) != 1:
+        raise ValueError(
+            "fused heads must be at least one and give the same images and classes, got logits of "
+            f"the shapes {shapes}; name heads of one detector"
+        )
     return np.mean([np.exp(log_softmax(as_logits(each))) for each in logits], axis=0)
 
 
@@ -33,6 +43,10 @@ def fused_scores(logits: Sequence[Float[np.ndarray, "n c"]]) -> Float64[np.ndarr
 
     Returns:
         Log-odds log(p / (1 - p)), higher = more in-distribution.
+
+    Raises:
+        ValueError: If there is no head, their shapes differ, there are fewer than two classes, or a
+            logit is not finite.
     """
     top = fused_probabilities(logits).argmax(axis=1)
     rows = np.arange(len(top))

@@ -58,6 +58,10 @@ def score(
         balanced: Whether the sample holds equally many images of each class.
         seed: Of the draw.
         engine: Of the search: see `pipeline.detectors.neighbours`.
+
+    Raises:
+        NotApplicableError: If a balanced sample is asked for and the bank has unlabelled images.
+        ValueError: If k is more than the bank, or the sample of it, has besides the image.
     """
     wanted = k if isinstance(k, list) else [k]
     sample = Sample(alpha=alpha, balanced=balanced, seed=seed)

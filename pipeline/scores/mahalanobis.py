@@ -26,6 +26,9 @@ def mahalanobis_scores(
 
     Returns:
         Values up to 0, higher = more in-distribution.
+
+    Raises:
+        ValueError: If a feature is not finite.
     """
     return -gaussians.distances(features)[0]
 

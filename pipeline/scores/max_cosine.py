@@ -27,6 +27,9 @@ def max_cosine_scores(
 
     Returns:
         Cosines in [-1, 1], higher = more in-distribution.
+
+    Raises:
+        ValueError: If the embedding of an image is zero or not finite.
     """
     norms = row_norms(embeddings, "embeddings")
     return row_products(embeddings, class_embeddings.T).max(axis=1) / norms

@@ -5,6 +5,7 @@ from jaxtyping import Float, Float64
 
 from pipeline.detectors.query import Query
 from pipeline.detectors.softmax import check_temperature
+from pipeline.geometry import check_finite
 from pipeline.products import row_products
 from pipeline.scores.allowed import Positive
 from pipeline.scores.msp import msp_log_odds, msp_scores
@@ -35,7 +36,8 @@ def mcm_scores(
         Probabilities in [1/c, 1], higher = more in-distribution.
 
     Raises:
-        ValueError: If the temperature is not positive or there are fewer than two classes.
+        ValueError: If the temperature is not positive, there are fewer than two classes, or an
+            embedding is not finite.
     """
     return msp_scores(_logits(embeddings, class_embeddings, temperature))
 
@@ -61,6 +63,7 @@ def _logits(
     embeddings: np.ndarray, class_embeddings: np.ndarray, temperature: float
 ) -> Float64[np.ndarray, "n c"]:
     check_temperature(temperature)
+    check_finite(embeddings, "embeddings")
     return row_products(embeddings, class_embeddings.T) / temperature
 
 

@@ -6,6 +6,7 @@ from jaxtyping import Float, Float64
 from pipeline.detectors.not_applicable import NotApplicableError
 from pipeline.detectors.query import Query
 from pipeline.detectors.softmax import check_temperature, log_sum_exp
+from pipeline.geometry import check_finite
 from pipeline.products import row_products
 from pipeline.scores.allowed import Count, Positive, Seed
 from pipeline.scores.needs import Needs
@@ -43,7 +44,8 @@ def neglabel_scores(
         Shares in [0, 1], higher = more in-distribution.
 
     Raises:
-        ValueError: If there are fewer words than groups or the temperature is not positive.
+        ValueError: If there is no group or fewer words than groups, the temperature is not
+            positive, or the embedding of an image is not finite.
     """
     leads = _leads(embeddings, class_embeddings, negative_embeddings, temperature, groups, seed)
     return np.exp(_log_mean_sigmoid(leads))
@@ -89,6 +91,7 @@ def _leads(
             f"{groups}; set fewer groups, or text.negative_candidates or text.negative_share higher"
         )
 
+    check_finite(embeddings, "embeddings")
     embeddings = embeddings.astype(np.float64)
 
     def mass(words: np.ndarray) -> np.ndarray:
@@ -108,7 +111,11 @@ def _log_mean_sigmoid(values: Float64[np.ndarray, "n g"]) -> Float64[np.ndarray,
 def score(
     query: Query, *, temperature: Positive = 0.01, groups: Count = 100, seed: Seed = 0
 ) -> Float64[np.ndarray, " n"]:
-    """Log-odds of NegLabel with the negative words of the detector's text side."""
+    """Log-odds of NegLabel with the negative words of the detector's text side.
+
+    Raises:
+        NotApplicableError: If this backbone has no text tower, or no negative words were encoded.
+    """
     text = query.detector.part("text", "text")
     if "negative_embeddings" not in text:
         cure = "set text.negative_words"

@@ -31,6 +31,9 @@ def nnguide_scores(
 
     Returns:
         Values of any size, higher = more in-distribution.
+
+    Raises:
+        ValueError: If there are fewer than two classes or a logit is not finite.
     """
     energies, guides = energy_scores(logits), guidance.astype(np.float64).mean(axis=1)
     product = np.maximum(energies, 0) * np.maximum(guides, 0)
@@ -45,7 +48,9 @@ def score(
     A bank image of negative energy is no guide: its weight is zero.
 
     Raises:
-        NotApplicableError: If the head gives no bank image a positive energy.
+        NotApplicableError: If this backbone has no such head, or it gives no bank image a positive
+            energy.
+        ValueError: If k is more than the bank, or the share of it, has besides the image.
     """
     energies = query.detector.part("energies", head)["energies"]
     if not (energies > 0).any():

@@ -4,6 +4,7 @@ import numpy as np
 from jaxtyping import Float, Float64
 
 from pipeline.detectors.query import Query
+from pipeline.geometry import check_finite
 from pipeline.scores.allowed import Positive
 from pipeline.scores.energy import energy_scores
 from pipeline.scores.needs import Needs
@@ -29,13 +30,23 @@ def react_scores(
 
     Returns:
         Energies, higher = more in-distribution.
+
+    Raises:
+        ValueError: If a feature is not finite (cut off, infinity would be a feature like others),
+            features are of another width than the head's, the head has fewer than two classes, or
+            the temperature is not positive.
     """
+    check_finite(features, "features")
     clipped = np.minimum(features, np.asarray(threshold, features.dtype))
     return energy_scores(head.logits(clipped), temperature=temperature)
 
 
 def score(query: Query, *, head: str, temperature: Positive = 1.0) -> Float64[np.ndarray, " n"]:
-    """ReAct with the threshold that was fitted on the bank."""
+    """ReAct with the threshold that was fitted on the bank.
+
+    Raises:
+        NotApplicableError: If the head is the zero-shot one, or this backbone has no such head.
+    """
     threshold = float(query.detector.part("clipping", "features")["threshold"])
     probe = query.linear_head(head)
     return react_scores(query.features, probe, threshold=threshold, temperature=temperature)

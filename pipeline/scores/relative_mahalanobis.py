@@ -28,7 +28,8 @@ def relative_mahalanobis_scores(
         Values of either sign, higher = more in-distribution.
 
     Raises:
-        ValueError: If there is one class only: both distances are then the same.
+        ValueError: If there is one class only, for both distances are then the same, or a feature
+            is not finite.
     """
     if len(gaussians.means) < 2:
         raise ValueError(

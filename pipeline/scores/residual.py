@@ -20,6 +20,9 @@ def residual_scores(
 
     Returns:
         Values up to 0, in units of the features, higher = more in-distribution.
+
+    Raises:
+        ValueError: If a feature is not finite.
     """
     return -space.norms(features)
 

@@ -26,12 +26,20 @@ def vim_scores(
 
     Returns:
         Values of any size, higher = more in-distribution.
+
+    Raises:
+        ValueError: If there are fewer than two classes or a logit is not finite.
     """
     return energy_scores(logits) - scale * residuals
 
 
 def score(query: Query, *, head: str) -> Float64[np.ndarray, " n"]:
-    """ViM of one head, with the subspace and the scale fitted on the bank."""
+    """ViM of one head, with the subspace and the scale fitted on the bank.
+
+    Raises:
+        NotApplicableError: If the head is the zero-shot one, or this backbone has no such head or
+            no residuals.
+    """
     query.linear_head(head)  # refuses the zero-shot head, for which no residuals can be fitted
     part = query.detector.part("residuals", head)
     residuals = ResidualSpace(part["origin"], part["basis"]).norms(query.features)
