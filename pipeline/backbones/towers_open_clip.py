@@ -3,8 +3,9 @@
 import json
 import tempfile
 import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import open_clip
@@ -13,7 +14,7 @@ from open_clip.model import get_model_preprocess_cfg
 from open_clip.pretrained import get_pretrained_cfg
 from open_clip.timm_model import TimmModel
 from open_clip.transform import PreprocessCfg, image_transform_v2
-from torch import nn
+from torch import Tensor, nn
 
 from pipeline.backbones.backbone import Backbone
 from pipeline.backbones.checkpoint_reading import reading_weights
@@ -30,8 +31,62 @@ PREPROCESS = ("mean", "std", "interpolation", "resize_mode")  # what a tag's ent
 MODEL_PARTS = ("embed_dim", "vision_cfg", "text_cfg")  # else open_clip does not register it
 
 
+class _Towers(NamedTuple):
+    """Both towers as open_clip builds them, on the CPU."""
+
+    model: Any
+    transform: Any
+    tokenizer: Callable[[list[str]], Tensor]
+    config: dict[str, Any]
+
+
 def load(name: str, spec: ModelSpec, weights: Path, device: torch.device) -> Backbone:
     """Build the model by open_clip itself, then cut the image tower before its projection."""
+    built = _build(name, spec, weights)
+    pixels_transform, mean, std = split_normalisation(built.transform)
+    visual = built.model.visual
+    projection = None if spec.space == "joint" else _separate_projection(visual)
+    space = "joint" if projection is None else "features"
+    size = get_model_preprocess_cfg(built.model).get("size", 224)
+    visual = visual.to(device)
+    width = feature_width(
+        visual,
+        (size, size) if isinstance(size, int) else tuple(size),
+        device=device,
+        setting=f"models.{name}.transform.size",
+        cure=f"models.{name}.kwargs.force_image_size",
+    )
+    return Backbone(
+        name=name,
+        device=device,
+        tower=visual,
+        width=width,
+        space=space,
+        projection=projection,
+        logit_scale=float(built.model.logit_scale.exp()),
+        transform=built.transform,
+        pixels_transform=pixels_transform,
+        mean=mean,
+        std=std,
+        text=_text_encoder(built, device),
+        classifier=None,
+        description={
+            "loader": "open_clip",
+            "name": spec.name,
+            "pretrained": spec.pretrained,
+            "config": built.config,
+            "space": space,
+            "weights_sha256": read_record(weights)["sha256"],
+            "transform": str(built.transform),
+            "mean": mean,
+            "std": std,
+            "versions": {"open_clip": open_clip.__version__, "torch": torch.__version__},
+        },
+    )
+
+
+def _build(name: str, spec: ModelSpec, weights: Path) -> _Towers:
+    """Build the model with its weights, frozen; refuse arguments or a file that do not fit."""
     path = weights_file(name, spec, weights)
     with tempfile.TemporaryDirectory() as folder:
         identifier, preprocess = _identifier(name, spec, weights, Path(folder))
@@ -41,52 +96,21 @@ def load(name: str, spec: ModelSpec, weights: Path, device: torch.device) -> Bac
         config = open_clip.get_model_config(identifier) or {}
         tokenizer = open_clip.get_tokenizer(identifier)
     model.eval().requires_grad_(requires_grad=False)
-    pixels_transform, mean, std = split_normalisation(transform)
-    visual: Any = model.visual
-    projection = None if spec.space == "joint" else _separate_projection(visual)
-    size = get_model_preprocess_cfg(model).get("size", 224)
-    visual = visual.to(device)
-    width = feature_width(
-        visual,
-        (size, size) if isinstance(size, int) else tuple(size),
-        device=device,
-        setting=f"models.{name}.transform.size",
-        cure=f"models.{name}.kwargs.force_image_size",
-    )
+    return _Towers(model, transform, tokenizer, config)
 
+
+def _text_encoder(built: _Towers, device: torch.device) -> Callable[[list[str]], np.ndarray]:
+    """Return what maps texts to unit vectors of the joint space [t e]."""
+    model, tokenizer = built.model, built.tokenizer
+
+    @torch.inference_mode()
     def text(texts: list[str]) -> np.ndarray:
         model.to(device)  # only here: extraction needs no text tower on the device
         batches = [texts[start : start + TEXT_BATCH] for start in range(0, len(texts), TEXT_BATCH)]
         parts = [model.encode_text(tokenizer(b).to(device), normalize=True) for b in batches]
         return torch.cat(parts).float().cpu().numpy()
 
-    return Backbone(
-        name=name,
-        device=device,
-        tower=visual,
-        width=width,
-        space="joint" if projection is None else "features",
-        projection=projection,
-        logit_scale=float(model.logit_scale.exp()),
-        transform=transform,
-        pixels_transform=pixels_transform,
-        mean=mean,
-        std=std,
-        text=torch.inference_mode()(text),
-        classifier=None,
-        description={
-            "loader": "open_clip",
-            "name": spec.name,
-            "pretrained": spec.pretrained,
-            "config": config,
-            "space": "joint" if projection is None else "features",
-            "weights_sha256": read_record(weights)["sha256"],
-            "transform": str(transform),
-            "mean": mean,
-            "std": std,
-            "versions": {"open_clip": open_clip.__version__, "torch": torch.__version__},
-        },
-    )
+    return text
 
 
 def _identifier(

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import timm
 import torch
 from timm.data.config import resolve_data_config
@@ -35,27 +36,11 @@ class PreLogits(nn.Module):
 
 def load(name: str, spec: ModelSpec, weights: Path, device: torch.device) -> Backbone:
     """Build the model by timm itself, with its own evaluation transform."""
-    path = weights_file(name, spec, weights)
-    own = str(spec.name)
-    if ":" not in own and not timm.is_model(own.split(".")[0]):  # hf-hub: and local-dir: have one
-        raise WeightsError(
-            f"models.{name}.name must be a model of timm, which has none '{own}'; see "
-            f"timm.list_models('*{own[:6]}*')"
-        )
-    section, model_name = f"models.{name}.kwargs", f"timm's model '{own}'"
-    with (
-        model_arguments(section, model_name),
-        reading_weights(path, model_name, kwargs=section),
-    ):
-        model = _create(spec, path)
+    model = _loaded(name, spec, weights_file(name, spec, weights))
     data_config = resolve_data_config(dict(spec.transform), model=model)
     transform = cast(Compose, create_transform(**data_config, is_training=False))
     pixels_transform, mean, std = split_normalisation(transform)
-    head = cast(Any, model).get_classifier()
-    classifier = None
-    if isinstance(head, nn.Linear):
-        bias = head.bias if head.bias is not None else torch.zeros(head.out_features)
-        classifier = (head.weight.detach().numpy().copy(), bias.detach().numpy().copy())
+    classifier = _classifier(model)
     tower = PreLogits(model).eval().to(device)
     width = feature_width(
         tower,
@@ -92,6 +77,22 @@ def load(name: str, spec: ModelSpec, weights: Path, device: torch.device) -> Bac
     )
 
 
+def _loaded(name: str, spec: ModelSpec, path: Path | None) -> nn.Module:
+    """Build the model with its weights; refuse a name, arguments or a file that do not fit."""
+    own = str(spec.name)
+    if ":" not in own and not timm.is_model(own.split(".")[0]):  # hf-hub: and local-dir: have one
+        raise WeightsError(
+            f"models.{name}.name must be a model of timm, which has none '{own}'; see "
+            f"timm.list_models('*{own[:6]}*')"
+        )
+    section, model_name = f"models.{name}.kwargs", f"timm's model '{own}'"
+    with (
+        model_arguments(section, model_name),
+        reading_weights(path, model_name, kwargs=section),
+    ):
+        return _create(spec, path)
+
+
 def _create(spec: ModelSpec, path: Path | None) -> nn.Module:
     kwargs = dict(spec.kwargs)
     overlay: dict[str, Any] = {"file": str(path), "custom_load": False}
@@ -106,3 +107,12 @@ def _create(spec: ModelSpec, path: Path | None) -> nn.Module:
         pretrained_cfg_overlay=overlay,
         **kwargs,
     ).eval()
+
+
+def _classifier(model: nn.Module) -> tuple[np.ndarray, np.ndarray] | None:
+    """Copy the weight and the bias of a linear classifier; None where there is none."""
+    head = cast(Any, model).get_classifier()
+    if not isinstance(head, nn.Linear):
+        return None
+    bias = head.bias if head.bias is not None else torch.zeros(head.out_features)
+    return head.weight.detach().numpy().copy(), bias.detach().numpy().copy()
