@@ -100,7 +100,7 @@ def main() -> None:
     )
     parser.add_argument("what", nargs="*", metavar="DATASET or KEY=VALUE")
     parser.add_argument("--dry-run", action="store_true", help="print the plan and stop")
-    args = parser.parse_args()
+    args = parser.parse_intermixed_args()
 
     chosen, overrides = told(args.what)
     datasets, root = where_from(overrides)

@@ -870,3 +870,15 @@ def test_another_benchmark_can_be_named_without_writing_params(monkeypatch):
     assert "capitals_train" in stage.where_from([])[0]
     with pytest.raises(ValueError, match="conf/ does not compose with benchmark=cifar"):
         stage.where_from(["benchmark=cifar"])
+
+
+def test_options_may_stand_between_names(tmp_path, monkeypatch, capsys):
+    words = ["benchmark=cifar100", "--dry-run", "svhn", f"data_root={tmp_path}"]
+    monkeypatch.setattr("sys.argv", ["fetch", *words])
+    monkeypatch.setattr(stage, "with_sizes", lambda wanted, root: wanted)
+
+    stage.main()
+
+    told = capsys.readouterr().out
+    assert "svhn/test_32x32.mat" in told
+    assert "cifar-100-python.tar.gz" not in told
