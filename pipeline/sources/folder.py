@@ -7,21 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.name_lists import first_and_more
-from pipeline.sources.ground_truth import told_classes
+from pipeline.sources.ground_truth import classified
 from pipeline.sources.ignored import IgnoredNames
-from pipeline.sources.listing import (
-    Entry,
-    check_member,
-    check_no_archives,
-    class_of,
-    numbered_classes,
-)
+from pipeline.sources.listing import Entry, check_member, check_no_archives
 from pipeline.sources.spec import FolderSet, SourceError
 
 READ = ".zip, .tar, .tar.gz, .tgz, .parquet, .mat"
 
 
-@dataclass(frozen=True)
+@dataclass
 class FolderSource:
     """Files below ``root``; symbolic links are followed, loops of them refused."""
 
@@ -30,6 +24,7 @@ class FolderSource:
     ignore: tuple[str, ...]
     labels: Path | None = None
     left_out: Counter[str] = field(default_factory=Counter, compare=False, repr=False)
+    _classes: list[str] | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def open(cls, spec: FolderSet) -> "FolderSource":
@@ -51,12 +46,10 @@ class FolderSource:
         """All files of the tree, sorted by their path with '/' separators."""
         ignored = IgnoredNames(self.ignore)
         paths = sorted(walk(self.root, ignored))
-        self.left_out.clear()
-        self.left_out.update(ignored.counts)
+        self.left_out = ignored.counts
         check_no_archives(paths, container=f"'{self.root}'")
-        if self.labels is not None:
-            return told_classes(paths, self.labels)
-        return [Entry(path, class_of(path, depth=self.class_depth)) for path in paths]
+        entries, self._classes = classified(paths, labels=self.labels, depth=self.class_depth)
+        return entries
 
     def class_folders(self) -> list[str]:
         """The directories that are classes, empty ones too, in no particular order."""
@@ -72,10 +65,8 @@ class FolderSource:
         return [folder.removesuffix("/") for folder in folders]
 
     def class_order(self) -> list[str] | None:
-        """None for directories, which have no order of their own; numbers of a labels file."""
-        if self.labels is None:
-            return None
-        return numbered_classes(entry.class_key for entry in self.entries())
+        """The order of numbers in a labels file, known after `entries`; folders have none."""
+        return self._classes
 
     def read(self, path: str) -> bytes:
         """The bytes of one file.

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from pipeline.language.text_file import read_text
 from pipeline.name_lists import first_and_more
-from pipeline.sources.listing import Entry
+from pipeline.sources.listing import Entry, class_of, numbered_classes
 from pipeline.sources.natural_order import by_number
 from pipeline.sources.spec import SourceError
 
@@ -41,6 +41,26 @@ MATCHES: tuple[tuple[Callable[[str], str], Callable[[str], str]], ...] = (
     (_stem, _name),
     (_stem, _stem),
 )
+
+
+def classified(
+    paths: Sequence[str], *, labels: Path | None, depth: int
+) -> tuple[list[Entry], list[str] | None]:
+    """Pair files with their classes: by a ground truth file, or without one by their folders.
+
+    Args:
+        paths: Files in sorted order.
+        labels: The ground truth file, as `told_classes` reads it.
+        depth: How many of the first folders are the class.
+
+    Returns:
+        The files, and the order of their classes where they are numbers that a file tells; folders
+        have no order of their own.
+    """
+    if labels is None:
+        return [Entry(path, class_of(path, depth=depth)) for path in paths], None
+    entries = told_classes(paths, labels)
+    return entries, numbered_classes(entry.class_key for entry in entries)
 
 
 def told_classes(paths: Sequence[str], labels: Path) -> list[Entry]:

@@ -10,18 +10,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from pipeline.sources.ground_truth import told_classes
+from pipeline.sources.ground_truth import classified
 from pipeline.sources.handles import shared
 from pipeline.sources.ignored import IgnoredNames
-from pipeline.sources.listing import (
-    INDEX_AGAIN,
-    Entry,
-    below,
-    check_member,
-    check_no_archives,
-    class_of,
-    numbered_classes,
-)
+from pipeline.sources.listing import INDEX_AGAIN, Entry, below, check_member, check_no_archives
 from pipeline.sources.spec import SourceError, ZipSet
 
 
@@ -39,7 +31,7 @@ class ZipArchive(zipfile.ZipFile):
         }
 
 
-@dataclass(frozen=True)
+@dataclass
 class ZipSource:
     """Members of one zip archive, in sorted order; the first directory is the class."""
 
@@ -49,6 +41,7 @@ class ZipSource:
     ignore: tuple[str, ...]
     labels: Path | None = None
     left_out: Counter[str] = field(default_factory=Counter, compare=False, repr=False)
+    _classes: list[str] | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def open(cls, spec: ZipSet) -> "ZipSource":
@@ -72,8 +65,7 @@ class ZipSource:
         names = [check_member(n, container=container) for n in members if not n.endswith("/")]
         held = below(names, self.subfolder, container=container)
         paths = sorted(path for path in held if not ignored.member(path))
-        self.left_out.clear()
-        self.left_out.update(ignored.counts)
+        self.left_out = ignored.counts
         check_no_archives(paths, container=container)
         if len(set(paths)) < len(paths):
             twice = next(path for path, after in itertools.pairwise(paths) if path == after)
@@ -83,15 +75,12 @@ class ZipSource:
                 f"{container} is encrypted: {len(secret)} of {len(paths)} files, the first is "
                 f"'{secret[0]}'. Unpack it with its password and give the folder as path"
             )
-        if self.labels is not None:
-            return told_classes(paths, self.labels)
-        return [Entry(path, class_of(path, depth=self.class_depth)) for path in paths]
+        entries, self._classes = classified(paths, labels=self.labels, depth=self.class_depth)
+        return entries
 
     def class_order(self) -> list[str] | None:
-        """None for directories, which have no order of their own; numbers of a labels file."""
-        if self.labels is None:
-            return None
-        return numbered_classes(entry.class_key for entry in self.entries())
+        """The order of numbers in a labels file, known after `entries`; folders have none."""
+        return self._classes
 
     def read(self, path: str) -> bytes:
         """The bytes of one member, its checksum verified by the format.
