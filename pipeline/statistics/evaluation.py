@@ -10,19 +10,19 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from pipeline.statistics.bootstrap import bootstrap, percentile_interval
+from pipeline.statistics.bootstrap import bootstrap
 from pipeline.statistics.comparison import paired_comparison
 from pipeline.statistics.curves import histogram, roc_points
-from pipeline.statistics.delong import delong_interval
 from pipeline.statistics.evaluation_params import EvaluateParams
 from pipeline.statistics.levels import count_levels
-from pipeline.statistics.metrics import all_metrics, class_breakdown
+from pipeline.statistics.metric_cells import metric_cells
+from pipeline.statistics.metrics import class_breakdown
 from pipeline.statistics.replicates import stored
-from pipeline.statistics.unmoved_metrics import no_surer_than_perfect, unmoved_interval
 
 REPLICATED = ("auroc", "fpr95")
 
 Scores = Mapping[str, Float[np.ndarray, " _"]]
+Replicates = Mapping[str, Mapping[str, Float[np.ndarray, " b"]]]  # by method and metric
 
 
 def evaluation_record(
@@ -73,6 +73,19 @@ def evaluation_record(
         "tpr": params.tpr,
         "level": params.level,
         "not_applicable": dict(not_applicable),
+        **_by_method(scores_id, scores_ood, replicates, params),
+        "comparisons": _comparisons(scores_id, scores_ood, replicates, params),
+    }
+    if len(set(class_names)) > 1:
+        record["classes"] = _classes(scores_id, scores_ood, list(class_names), params)
+    return record
+
+
+def _by_method(
+    scores_id: Scores, scores_ood: Scores, replicates: Replicates, params: EvaluateParams
+) -> dict[str, Any]:
+    """Metrics, kept replicates and curves of each method, and the methods of a single value."""
+    told: dict[str, Any] = {
         "constant": [],
         "methods": {},
         "replicates": {},
@@ -83,18 +96,27 @@ def evaluation_record(
         pair = scores_id[method], scores_ood[method]
         levels = count_levels(*pair)
         if levels.constant:
-            record["constant"].append(method)
-        record["methods"][method] = _cells(pair, replicates[method], params)
-        record["replicates"][method] = {
+            told["constant"].append(method)
+        told["methods"][method] = metric_cells(
+            pair, replicates[method], tpr=params.tpr, level=params.level
+        )
+        told["replicates"][method] = {
             name: stored(replicates[method][name][: params.replicates]) for name in REPLICATED
         }
         fpr, tpr = roc_points(levels)
-        record["roc"][method] = {"fpr": fpr.round(4).tolist(), "tpr": tpr.round(4).tolist()}
+        told["roc"][method] = {"fpr": fpr.round(4).tolist(), "tpr": tpr.round(4).tolist()}
         names = ("edges", "id", "ood")
-        record["histogram"][method] = {
+        told["histogram"][method] = {
             name: part.tolist() for name, part in zip(names, histogram(*pair), strict=True)
         }
-    record["comparisons"] = {
+    return told
+
+
+def _comparisons(
+    scores_id: Scores, scores_ood: Scores, replicates: Replicates, params: EvaluateParams
+) -> dict[str, Any]:
+    """Each pair of ``evaluate.compare`` whose methods both apply, on the same images."""
+    return {
         f"{first}-{second}": {
             "first": first,
             "second": second,
@@ -109,48 +131,24 @@ def evaluation_record(
         for first, second in params.compare
         if first in scores_id and second in scores_id
     }
-    if len(set(class_names)) > 1:
-        chosen = params.class_methods if params.class_methods is not None else sorted(scores_id)
-        record["classes"] = {
-            method: class_breakdown(
-                scores_id[method],
-                scores_ood[method],
-                list(class_names),
-                tpr=params.tpr,
-                level=params.level,
-            )
-            for method in chosen
-            if method in scores_id
-        }
-    return record
 
 
-def _cells(
-    pair: tuple[Float[np.ndarray, " n"], Float[np.ndarray, " m"]],
-    replicates: Mapping[str, Float[np.ndarray, " b"]],
-    params: EvaluateParams,
-) -> dict[str, dict[str, float]]:
-    """Each metric of one method with its percentile interval, and DeLong's for the AUROC.
-
-    Where no resample changes a metric (perfect or constant scores), percentiles would claim
-    certainty: there the interval is a bound that counts the images, for the AUROC DeLong's. No
-    interval is surer than that of perfect scores, and each holds its value.
-    """
-    cells = {}
-    sizes = {"n_id": len(pair[0]), "n_ood": len(pair[1])}
-    delong = delong_interval(*pair, level=params.level)
-    for name, value in all_metrics(*pair, tpr=params.tpr).items():
-        low, high = percentile_interval(replicates[name], level=params.level)
-        if low == high and name == "auroc":
-            low, high = delong
-        elif low == high == value:
-            low, high = unmoved_interval(name, value, **sizes, level=params.level)
-        else:
-            ends = low, high
-            low, high = no_surer_than_perfect(name, ends, **sizes, level=params.level)
-        cells[name] = {"value": value, "low": min(low, value), "high": max(high, value)}
-    cells["auroc"] |= {"delong_low": delong[0], "delong_high": delong[1]}
-    return cells
+def _classes(
+    scores_id: Scores, scores_ood: Scores, class_names: list[str], params: EvaluateParams
+) -> dict[str, Any]:
+    """The metrics of each OOD class against all ID images, by the methods asked for."""
+    chosen = params.class_methods if params.class_methods is not None else sorted(scores_id)
+    return {
+        method: class_breakdown(
+            scores_id[method],
+            scores_ood[method],
+            class_names,
+            tpr=params.tpr,
+            level=params.level,
+        )
+        for method in chosen
+        if method in scores_id
+    }
 
 
 def _size(scores: Scores) -> int:
