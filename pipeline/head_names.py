@@ -13,6 +13,11 @@ def head_name(kind: str, seed: int, seeds: Sequence[int]) -> str:
     return kind if seed == seeds[0] else f"{kind}_seed{seed}"
 
 
+def head_kind(name: str) -> str:
+    """Return ``plp`` for a head of that kind, whatever its seed."""
+    return name.partition("_seed")[0]
+
+
 def known_heads(seeds: Sequence[int]) -> list[str]:
     """Return every head there may be: of the first seed, then the trained ones of the others."""
     return [*HEADS, *(head_name(kind, seed, seeds) for seed in seeds[1:] for kind in TRAINED)]

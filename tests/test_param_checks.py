@@ -245,13 +245,18 @@ def test_a_bad_report_parameter_leaves_what_was_checked_before(tmp_path: Path):
 
 def test_roc_curves_of_text_are_refused_where_the_headline_has_no_text_tower():
     params = with_value("backbone", "mini_s_ft")
+    params["probe"]["seeds"] = [42, 43]
+    params["methods"] |= {
+        f"{kind}_43": {"score": "msp", "head": f"{kind}_seed43"} for kind in ("plp", "lp")
+    }
     run(params)
-    for method in ("mcm", "plp_energy", "fused", "mahalanobis_pseudo"):
+    for method in ("mcm", "plp_energy", "plp_43", "fused", "mahalanobis_pseudo"):
         params["report"]["roc_method"] = method
         with pytest.raises(ValueError, match=f"'mini_s_ft', which has no text .* got '{method}'"):
             run(params)
-    params["report"]["roc_method"] = "lp_msp"
-    run(params)
+    for method in ("lp_msp", "lp_43"):
+        params["report"]["roc_method"] = method
+        run(params)
 
 
 def test_a_change_of_the_report_alone_writes_the_same_files():

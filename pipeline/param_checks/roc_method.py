@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.classifier_names import ZERO_SHOT
+from pipeline.head_names import head_kind
 from pipeline.param_checks.sections import Params
 from pipeline.scores import NEEDS, SCORES, method_names
 from pipeline.scores.parameters import defaults
@@ -34,11 +35,11 @@ def check_roc_method(params: Params) -> None:
 
 
 def _parts(method: Mapping[str, Any], params: Params) -> set[str]:
-    """Heads, spaces and labels that a method's scores are made with."""
+    """Kinds of heads, spaces and labels that a method's scores are made with."""
     every = defaults(SCORES[method["score"]]) | dict(method)
     parts = {every[key] for key in ("head", "space") if key in every} | set(every.get("heads", ()))
     for key, section in NEEDS[method["score"]].fitted.items():
         if section == "gaussians":
             gaussians = params.fit.gaussians[every[key]]
             parts |= {gaussians.classes, gaussians.space}
-    return parts
+    return {head_kind(part) for part in parts}
