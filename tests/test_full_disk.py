@@ -30,6 +30,7 @@ from pipeline.stage import explained
 from pipeline.storage.write_store import write_arrays, write_store
 from pipeline.training.finetuning import _save
 from pipeline.training.pseudo_labels import write_pseudo_labels
+from pipeline.training.row_file import RowFile
 
 RNG = np.random.default_rng(0)
 LARGE = RNG.normal(size=(4096, 16)).astype(np.float32)  # 256 KiB that no codec makes small
@@ -43,6 +44,13 @@ INDEX = pl.DataFrame(
         "error": pl.Series([None] * 4096, dtype=pl.String),
     }
 )
+
+
+def a_row_file(path: Path) -> None:
+    try:
+        RowFile(path, *LARGE.shape[:1], (16,), LARGE.dtype).put(np.arange(len(LARGE)), LARGE)
+    finally:
+        path.unlink(missing_ok=True)  # whoever made it removes it
 
 
 def a_folder(path: Path) -> None:
@@ -62,6 +70,7 @@ WRITERS: dict[str, Callable[[Path], object]] = {
     "steps of attacks": lambda path: _write_steps(
         path, CraftSpec(ood="x"), LARGE[None], LARGE[None, :, :3]
     ),
+    "scratch file": a_row_file,
     "folder": a_folder,
     "store": lambda path: write_store(path, LARGE, np.zeros(len(LARGE), np.int32), {}),
     "arrays": lambda path: write_arrays(path, {"text": LARGE}, {}),

@@ -30,16 +30,24 @@ class RowFile:
         return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
 
     def put(self, places: Int64[np.ndarray, " b"], values: Shaped[np.ndarray, "b ..."]) -> None:
-        """Write each row at its place; a file that is not there is made."""
+        """Write each row at its place; a file that is not there is made.
+
+        Raises:
+            OSError: If the disk is full; it names the file.
+        """
         whole = np.ascontiguousarray(values, dtype=self.dtype)
         content = whole.reshape(-1).view(np.uint8).data
         size = self.row_bytes
         file = os.open(self.path, os.O_WRONLY | os.O_CREAT)
         try:
             for number, place in enumerate(places.tolist()):
-                row = content[number * size : (number + 1) * size]
-                if os.pwrite(file, row, place * size) != size:
-                    raise OSError(f"no space left for the scratch file {self.path}")
+                row, at = content[number * size : (number + 1) * size], place * size
+                while row:  # a disk that is nearly full takes a part first, then tells
+                    written = os.pwrite(file, row, at)
+                    row, at = row[written:], at + written
+        except OSError as error:
+            error.filename = error.filename or str(self.path)
+            raise
         finally:
             os.close(file)
 
