@@ -32,7 +32,7 @@ def remembered_hash(path: Path, memory: Path) -> str:
     """
     stat = path.stat()
     seen = [stat.st_size, stat.st_mtime_ns, stat.st_ino]
-    note = memory / f"{hashlib.sha256(str(path.resolve()).encode()).hexdigest()}.json"
+    note = memory / f"{hashlib.sha256(os.fsencode(path.resolve())).hexdigest()}.json"
     try:
         known = json.loads(note.read_text(encoding="utf-8"))
         if known["seen"] == seen:

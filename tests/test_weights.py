@@ -86,6 +86,13 @@ def test_a_file_is_read_again_only_when_it_changed(tmp_path, monkeypatch):
     assert len(read) == 3
 
 
+def test_a_file_of_any_name_is_remembered(tmp_path):
+    path = tmp_path / os.fsdecode(b"not-utf-8-\xff.pt")
+    path.write_bytes(b"one")
+
+    assert remembered_hash(path, tmp_path / "memory") == files.file_hash(path)
+
+
 def test_threads_are_what_is_told_or_the_cores_of_the_process(monkeypatch):
     assert threads_on(ExtractParams(threads=3)) == 3
     monkeypatch.setenv("OMP_NUM_THREADS", "5,2")
