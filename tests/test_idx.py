@@ -90,6 +90,22 @@ def test_a_split_that_lies_unpacked_is_read_as_well(folder, sign):
     assert len(opened(folder).entries()) == 3
 
 
+def test_a_packed_file_goes_before_an_unpacked_one_beside_it(folder):
+    """It is the one whose checksum is published."""
+    (folder / "train-labels-idx1-ubyte").write_bytes(labels(0, 0))
+
+    assert [entry.class_key for entry in opened(folder, split="train").entries()] == ["7", "1"]
+
+
+def test_the_files_may_lie_in_raw_as_torchvision_lays_them(folder):
+    (folder / "raw").mkdir()
+    for file in list(folder.glob("*.gz")):
+        (folder / "raw" / file.stem).write_bytes(gzip.decompress(file.read_bytes()))
+        file.unlink()
+
+    assert [entry.class_key for entry in opened(folder).entries()] == ["7", "1", "4"]
+
+
 def test_what_does_not_fit_together_is_refused(folder):
     file = folder / "t10k-images-idx3-ubyte.gz"
     with pytest.raises(SourceError, match="'split: test' is of a folder with both, '.*gz' is one"):
