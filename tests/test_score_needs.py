@@ -144,6 +144,21 @@ def test_a_score_of_text_draws_no_roc_where_the_headline_has_none(own, needs, en
         check_params.run(params)
 
 
+@pytest.mark.parametrize("key", ["head", "heads"])
+def test_a_head_that_is_never_trained_is_refused_also_where_it_is_the_default(own, key):
+    def mine(query, *, head: str = "nowhere"):
+        return np.zeros(len(query.features))
+
+    def fused(query, *, heads: tuple[str, ...] = ("lp", "nowhere")):
+        return np.zeros(len(query.features))
+
+    own(mine if key == "head" else fused)
+    params = copy.deepcopy(PARAMS)
+    params["methods"]["mine"] = {"score": "own"}
+    with pytest.raises(ValueError, match="methods.mine names the head 'nowhere', which is never"):
+        check_params.run(params)
+
+
 def test_a_part_that_is_never_fitted_is_refused_before_anything_runs(own):
     def mine(query, *, head: str = "ft"):
         return np.zeros(len(query.features))

@@ -27,14 +27,13 @@ def check_parts(
     """
     known = known_heads(seeds)
     for name, entry in methods.items():
-        heads = [entry["head"]] if "head" in entry else entry.get("heads", [])
-        for head in heads:
+        needs, every = NEEDS[entry["score"]], defaults(SCORES[entry["score"]]) | dict(entry)
+        for head in [every["head"]] if "head" in every else every.get("heads", ()):
             if head not in known:
                 raise ValueError(
                     f"methods.{name} names the head '{head}', which is never trained; "
                     f"known: {', '.join(known)}; another seed's need its number in probe.seeds"
                 )
-        needs, every = NEEDS[entry["score"]], defaults(SCORES[entry["score"]]) | dict(entry)
         for key, section in needs.fitted.items():
             wanted = every[key]
             if wanted in fitted[section] or (needs.linear_head and wanted == ZERO_SHOT):
