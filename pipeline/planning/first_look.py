@@ -12,7 +12,7 @@ from pipeline.sources.ignored import IgnoredNames
 from pipeline.sources.listing import check_member, check_no_archives, class_of
 from pipeline.sources.patterns import expand
 from pipeline.sources.spec import FolderSet, TarSet
-from pipeline.sources.tar import COMPANIONS
+from pipeline.sources.webdataset import COMPANIONS
 
 FIRST = 8  # members of an archive
 MOST = 32 << 20  # bytes to unpack for them; of a plain tar only headers are read

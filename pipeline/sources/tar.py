@@ -1,7 +1,8 @@
 """Tar archives read in place: of class folders, or WebDataset shards of key.jpg and key.cls."""
 
 import json
-from collections import Counter, defaultdict
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,9 +21,7 @@ from pipeline.sources.listing import (
 from pipeline.sources.patterns import expand
 from pipeline.sources.spec import SourceError, TarSet
 from pipeline.sources.tar_archive import TarArchive
-
-# What stands beside an image under the same key in a WebDataset shard.
-COMPANIONS = {"cls", "json", "txt", "caption", "index", "id", "url"}
+from pipeline.sources.webdataset import plain_or_all, samples, several
 
 
 @dataclass
@@ -55,7 +54,8 @@ class TarSource:
             names = [name for name in held if not ignored.member(name)]
             check_no_archives(names, container=container)
             prefix = f"{archive.name}::" if len(self.archives) > 1 else ""
-            entries += [Entry(prefix + name, key) for name, key in self._classified(archive, names)]
+            for image, companions in samples(names, container=container):
+                entries.append(Entry(prefix + image, self._class(archive, companions, image)))
         self.left_out = ignored.counts
         if self.labels is not None:
             entries = told_classes(sorted(entry.path for entry in entries), self.labels)
@@ -64,47 +64,39 @@ class TarSource:
             self._classes = numbered_classes(entry.class_key for entry in entries)
         return sorted(entries)
 
-    def _classified(self, archive: Path, names: list[str]) -> list[tuple[str, str]]:
-        """Pair images with their class: a companion's under the same key, or the folder.
-
-        A companion of no image counts as an image itself, and will be reported as a bad one.
-        """
-        companions: dict[str, dict[str, str]] = defaultdict(dict)
-        images: list[tuple[str, str]] = []
-        for name in names:
-            folder, _, file = name.rpartition("/")
-            stem, _, extension = file.partition(".")
-            if extension.lower() in COMPANIONS:
-                companions[f"{folder}/{stem}"][extension.lower()] = name
-            else:
-                images.append((name, f"{folder}/{stem}"))
-        known = {key for _, key in images}
-        alone = [n for key, held in companions.items() if key not in known for n in held.values()]
-        images += [(name, "") for name in alone]
-        return [(name, self._class(archive, companions.get(key, {}), name)) for name, key in images]
-
-    def _class(self, archive: Path, companions: dict[str, str], name: str) -> str:
+    def _class(self, archive: Path, companions: Mapping[str, Sequence[str]], name: str) -> str:
+        """The class of an image: a companion's, or the folder's."""
         if self.labels is not None:
             return ""
-        if "cls" in companions:
+        told = [self._number(archive, name) for name in plain_or_all(companions.get("cls", ()))]
+        if not told:
+            records = plain_or_all(companions.get("json", ()))
+            told = [found for name in records for found in self._recorded(archive, name)]
+        if len(told) > 1:
+            names = [name for name, _ in told]
+            raise several("labels", names, container=f"the archive '{archive}'")
+        if told:
             self._numbered = True
-            label = self._bytes(archive, companions["cls"])
-            try:
-                return decode_text(label, told_by=f"{archive}::{companions['cls']}").strip()
-            except ValueError as error:
-                raise SourceError(f"a label cannot be read: {error}") from error
-        if "json" in companions:
-            text = self._bytes(archive, companions["json"])
-            try:
-                record = json.loads(text)
-            except ValueError as error:
-                what = f"'{companions['json']}' in the archive '{archive}'"
-                raise SourceError(f"{what} must be JSON ({error})") from error
-            for key in ("label", "cls", "class"):
-                if isinstance(record, dict) and key in record:
-                    self._numbered = True
-                    return self._told(record[key], key, companions["json"], archive)
+            return told[0][1]
         return class_of(name, depth=self.class_depth)
+
+    def _number(self, archive: Path, name: str) -> tuple[str, str]:
+        label = self._bytes(archive, name)
+        try:
+            return name, decode_text(label, told_by=f"{archive}::{name}").strip()
+        except ValueError as error:
+            raise SourceError(f"a label cannot be read: {error}") from error
+
+    def _recorded(self, archive: Path, name: str) -> list[tuple[str, str]]:
+        """The label in a JSON record, if it holds one."""
+        try:
+            record = json.loads(self._bytes(archive, name))
+        except ValueError as error:
+            what = f"'{name}' in the archive '{archive}'"
+            raise SourceError(f"{what} must be JSON ({error})") from error
+        known = record if isinstance(record, dict) else {}
+        keys = [key for key in ("label", "cls", "class") if key in known]
+        return [(name, self._told(known[key], key, name, archive)) for key in keys[:1]]
 
     def _told(self, value: object, key: str, name: str, archive: Path) -> str:
         if value is None:
