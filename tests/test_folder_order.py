@@ -22,7 +22,6 @@ ORDER = (
     "fetching",  # what can be downloaded, into the places that sources name
     "indexing",  # a source read into an index
     "extraction",  # an index and a backbone, to features
-    "planning",  # what a run will need
     "training",  # heads and pseudo-labels on features, and fine-tuned towers
     "detectors",  # what is fitted on the bank
     "scores",  # one number an image, by a detector
@@ -33,6 +32,7 @@ ORDER = (
     "findings",  # what several evaluations say together
     "report",  # findings as text, tables and figures
     "param_checks",  # every section of params.yaml, read before anything runs
+    "planning",  # what a run will need, and what would stop it
 )
 FILES = sorted((ROOT / LIBRARY).rglob("*.py"))
 MODULES = {
