@@ -3,6 +3,7 @@
 import copy
 import inspect
 import re
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from detector_world import World
 from pipeline.code_closure import ROOT
 from pipeline.detectors import search
 from pipeline.detectors.fitting import FitParams
-from pipeline.scores import NEEDS, SCORES
+from pipeline.scores import NEEDS, SCORES, declared
 from pipeline.scores.needs import FITTED, Needs
 from stages import check_params, fit, score
 
@@ -38,6 +39,14 @@ def test_a_page_declares_what_it_uses(name):
     parameters = set(inspect.signature(SCORES[name]).parameters)
     assert set(needs.fitted) <= parameters
     assert needs.neighbours is None or "k" in parameters
+
+
+@pytest.mark.parametrize("told", [None, {"text": True}])
+def test_a_page_that_declares_nothing_is_told_what_to_write(told):
+    page = ModuleType("pipeline.scores.own")
+    page.NEEDS = told
+    with pytest.raises(ValueError, match=r"^pipeline\.scores\.own must declare .* NEEDS = Needs\("):
+        declared(page)
 
 
 def test_what_may_be_fitted_stands_in_section_fit():

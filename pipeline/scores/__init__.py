@@ -35,6 +35,21 @@ from pipeline.scores import (  # noqa: F401 - used by their names
 from pipeline.scores.needs import Needs
 from pipeline.scores.parameters import checked_parameters, defaults
 
+
+def declared(page: ModuleType) -> Needs:
+    """What a page says that its score needs.
+
+    Raises:
+        ValueError: If it says nothing; it would be taken for a score of a head's logits.
+    """
+    if not isinstance(needs := getattr(page, "NEEDS", None), Needs):
+        raise ValueError(
+            f"{page.__name__} must declare what its score takes besides features and heads, as "
+            f"NEEDS = Needs(text=True), got {needs!r}; see pipeline/scores/needs.py"
+        )
+    return needs
+
+
 # Every page above by its name, so that a new score is its file and one line here.
 _PAGES: dict[str, ModuleType] = {
     name: page
@@ -42,7 +57,7 @@ _PAGES: dict[str, ModuleType] = {
     if isinstance(page, ModuleType) and hasattr(page, "score")
 }
 SCORES: dict[str, Callable[..., Any]] = {name: page.score for name, page in _PAGES.items()}
-NEEDS: dict[str, Needs] = {name: page.NEEDS for name, page in _PAGES.items()}
+NEEDS: dict[str, Needs] = {name: declared(page) for name, page in _PAGES.items()}
 
 
 def check_methods(methods: Mapping[Any, Any]) -> None:
