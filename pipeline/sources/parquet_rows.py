@@ -10,9 +10,9 @@ from jaxtyping import Shaped
 from pipeline.sources.array_rows import FileRows, ImportedFileError, in_memory
 
 HEAD_ROWS = 1024
-# Read at once, as much as a shard holds: any read holds the whole row group around its rows, as it
-# is packed, and unpacks it anew, and files come with row groups of a million rows.
-SPAN_BYTES = 64 << 20
+# Read at once: any read holds the whole row group around its rows, as it is packed, and unpacks it
+# anew, and files come with row groups of a million rows. Smaller spans save no memory there.
+SPAN_BYTES = 512 << 20
 
 
 def parquet_rows(path: Path, name: str) -> FileRows:
