@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import file_lock
+from pipeline import file_lock, files
 from pipeline.fetching import archives, partial_files, transfer
 from pipeline.fetching.archives import unpack
 from pipeline.fetching.downloads import fetch
@@ -741,7 +741,7 @@ def test_a_disk_that_refuses_says_where_files_may_go_instead(server, tmp_path, m
         with pytest.raises(DownloadError, match=r"\(Read-only file system\); set data_root to a"):
             fetch(at(server, "/good.bin", md5=MD5), tmp_path / "new")
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_text", refuse)
+        patch.setattr(files, "write_bytes", refuse)
         with pytest.raises(DownloadError, match=r"Read-only .* datasets.<name>.path may point"):
             fetch(at(server, "/good.bin"), tmp_path)
     with monkeypatch.context() as patch:
