@@ -13,7 +13,7 @@ from pipeline.geometry import check_finite
 from pipeline.products import row_products
 
 _BLOCK = 8192  # queries held in float64 at a time
-_SAMPLE = 8192  # rows whose mean is subtracted before squares are summed
+_SAMPLE = 2048  # rows whose mean is subtracted before squares are summed
 _CANCELLED = 1e-3  # a smaller share of variance within classes is summed without subtraction
 
 
@@ -58,7 +58,7 @@ class ClassGaussians:
             ValueError: If labels are of another number than rows, rows are not finite, a class has
                 a single row, or the covariance cannot be inverted under the shrinkage asked for.
         """
-        from scipy.linalg import solve_triangular  # late: scoring needs none of scipy
+        from scipy.linalg import eigh  # late: scoring needs none of scipy
 
         if len(labels) != len(features):
             raise ValueError(
@@ -86,7 +86,8 @@ class ClassGaussians:
         means = shift + sums / counts[:, None]
         centre = counts @ means / n
         scaled = sums / np.sqrt(counts)[:, None]
-        within = (gram - scaled.T @ scaled) / n  # x' x costs half of x' y
+        of_means = scaled.T @ scaled  # x' x costs half of x' y
+        within = (gram - of_means) / n
         if np.trace(within) < _CANCELLED * np.trace(gram) / n:
             within = _centred_gram(features, rows, means) / n
         shared = invertible(
@@ -98,16 +99,12 @@ class ClassGaussians:
             what="the covariance within classes",
             rounding=rounding,
         )
-        scaled = (means - centre) * np.sqrt(counts / n)[:, None]
-        between = scaled.T @ scaled
+        between = of_means / n - np.outer(centre - shift, centre - shift)
         # By the same share: one of its own may leave the global variance below that within classes
         # in directions without rows, and a relative distance there would have the wrong sign.
         overall = mixed(within + between, shared.intensity)
-        lower = np.linalg.cholesky(shared.matrix)
-        half = solve_triangular(lower, overall, lower=True)
-        whitened = solve_triangular(lower, half.T, lower=True)
-        variances, axes = np.linalg.eigh((whitened + whitened.T) / 2)
-        whitening = solve_triangular(lower, axes, lower=True, trans=1)
+        # whitening' shared whitening = 1, whitening' overall whitening = diag(variances)
+        variances, whitening = eigh(overall, shared.matrix, driver="gvd")
         gaussians = cls(
             centre, whitening, (means - centre) @ whitening, variances, classes.astype(np.int64)
         )
