@@ -45,3 +45,18 @@ def test_a_line_may_be_as_long_as_the_width():
 def test_a_ragged_row_is_refused():
     with pytest.raises(ValueError, match="must have 2 cells, got 1"):
         Table("t", ("a", "b"), (("x",),))
+
+
+@pytest.mark.parametrize(
+    ("cells", "side"),
+    [
+        (("99.2 (98.0–100.0)", "+1.5", "n/a"), "--:"),
+        (("1,040", "−3", "≥ 99", "2.1e-05", ""), "--:"),
+        (("0f9381e2fd4e", "9e681e6aeebd", "319367b7690b"), ":--"),
+        (("12", "none"), ":--"),
+    ],
+)
+def test_numbers_stand_to_the_right_and_hashes_that_begin_with_one_to_the_left(cells, side):
+    table = Table("t", ("name", "value"), tuple((str(n), cell) for n, cell in enumerate(cells)))
+
+    assert markdown(table).splitlines()[3] == f"|:--|{side}|"

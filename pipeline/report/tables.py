@@ -1,8 +1,11 @@
 """A table as titled rows of text, and its two plain forms: Markdown and aligned terminal text."""
 
+import re
 from dataclasses import dataclass
 
 from pipeline.percent import NOT_APPLICABLE
+
+NUMBER = re.compile(r"[+\-−≥≤]* ?\d[\d.,]*(e[+\-−]?\d+)?(?!\w)")  # a hash may begin with a digit
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ def markdown(table: Table, *, level: int = 2) -> str:
 def _is_numeric(table: Table, column: int) -> bool:
     """Tell whether a column is read by its digits: numbers, or nothing where there is none."""
     cells = [row[column] for row in table.rows]
-    return all(cell[:1] in "+-−≥≤0123456789" or cell == NOT_APPLICABLE for cell in cells)
+    return all(NUMBER.match(cell) or cell in ("", NOT_APPLICABLE) for cell in cells)
 
 
 def _markdown_row(cells: tuple[str, ...]) -> str:
