@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import polars as pl
 import pytest
 import yaml
 from archives import write_tar
+from own_home import run
 from PIL import Image
 
 from pipeline.code_closure import ROOT
@@ -232,18 +232,7 @@ def repository(tmp_path, monkeypatch) -> Path:
 
 def dvc(folder: Path, *arguments: str) -> list[str]:
     """Run DVC; return the stages that it ran."""
-    done = subprocess.run(
-        [sys.executable, "-m", "dvc", *arguments],
-        cwd=folder,
-        env={
-            "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
-            "PYTHONPATH": str(ROOT),
-            "HOME": str(folder),
-            "DVC_NO_ANALYTICS": "1",
-        },
-        capture_output=True,
-        text=True,
-    )
+    done = run(folder, sys.executable, "-m", "dvc", *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.splitlines()
     return [line.split("'")[1] for line in lines if line.startswith("Running stage")]

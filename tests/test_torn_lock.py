@@ -1,15 +1,14 @@
 """A lock file that DVC left half-written: noticed wherever it breaks off, and given back."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from own_home import run
 
 from pipeline.torn_lock import mend_lock, readable
 
-ROOT = Path(__file__).parents[1]
 LOCK = """schema: '2.0'
 stages:
   first:
@@ -32,21 +31,6 @@ PIPELINE = """stages:
   first: {cmd: cp a b && echo x >> ran, deps: [a], outs: [b]}
   second: {cmd: cp b c && echo x >> ran, deps: [b], outs: [c]}
 """
-
-
-def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command,
-        cwd=folder,
-        env={
-            "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
-            "PYTHONPATH": str(ROOT),
-            "HOME": str(folder),
-            "DVC_NO_ANALYTICS": "1",
-        },
-        capture_output=True,
-        text=True,
-    )
 
 
 def git(folder: Path, *arguments: str) -> None:
